@@ -1,0 +1,279 @@
+"""The object as everything above the wire sees it: immutable bytes, read as a mapping.
+
+A `KubeObject` keeps the JSON bytes that came from the server and the four metadata
+fields that the pipeline needs. The rest is decoded on first look. It reads like a dict
+(``obj["spec"]["replicas"]``, ``obj.get("status")``) and like an attribute tree
+(``obj.spec.replicas``), and cannot be changed: what a handler is given can never corrupt
+the cache. `to_dict` returns a fresh, ordinary dict that is the caller's own.
+
+Guarantees:
+  1. Nothing reached from a KubeObject can be changed through it.
+  2. Making one costs a partial decode; a field costs a full decode once.
+
+Thread: any; the lazy decode may run twice in a race, with equal results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn, overload
+
+import msgspec
+
+from crlab.errors import DecodeError, KeyFuncError
+from crlab.model.key import join_key
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""  # noqa: N815 - the wire's spelling
+
+
+class _Header(msgspec.Struct, gc=False):
+    metadata: _Metadata
+
+
+_decode_header = msgspec.json.Decoder(_Header).decode
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+_ADVICE = "objects from the cache are read-only; change obj.to_dict() instead"
+
+
+def frozen(value: Any) -> Any:
+    """Return a read-only view of a JSON value (scalars as they are)."""
+    if type(value) is dict:
+        return FrozenMap(value)
+    if type(value) is list:
+        return FrozenList(value)
+    return value
+
+
+def thawed(value: Any) -> Any:
+    """Return a fresh, mutable copy of a JSON value or of a view of one."""
+    if isinstance(value, KubeObject):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: thawed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | FrozenList):
+        return [thawed(item) for item in value]
+    return value
+
+
+class _Frozen:
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    update = setdefault = pop = popitem = clear = append = extend = insert = remove = _refuse
+    sort = reverse = _refuse
+
+
+class FrozenMap(_Frozen, Mapping[str, Any]):
+    """A JSON object that can only be read."""
+
+    __slots__ = ("_tree",)
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        object.__setattr__(self, "_tree", tree)
+
+    def __getitem__(self, key: str) -> Any:
+        return frozen(self._tree[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tree)
+
+    def __len__(self) -> int:
+        return len(self._tree)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._tree
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return frozen(object.__getattribute__(self, "_tree")[name])
+        except KeyError:
+            raise AttributeError(f"no field {name!r}; fields: {', '.join(self)}") from None
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(key for key in self._tree if key.isidentifier())]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenMap):
+            return bool(self._tree == other._tree)
+        return self._tree == other if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._tree)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a fresh, ordinary dict."""
+        fresh = thawed(self._tree)
+        assert isinstance(fresh, dict)
+        return fresh
+
+
+class FrozenList(_Frozen, Sequence[Any]):
+    """A JSON array that can only be read."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items = items
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> FrozenList: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return frozen(self._items[index])
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenList):
+            return self._items == other._items
+        return self._items == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+class KubeObject(_Frozen, Mapping[str, Any]):
+    """One object at one resourceVersion.
+
+    Attributes:
+        raw: its JSON bytes as received (after redaction, where the resource asks for it).
+        key: "namespace/name" or "name".
+        name, namespace, uid, resource_version: from its metadata, "" if absent.
+    """
+
+    __slots__ = ("_tree", "key", "name", "namespace", "raw", "resource_version", "uid")
+
+    raw: bytes
+    key: str
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str
+
+    def __init__(self, raw: bytes) -> None:
+        """Read the header of `raw`.
+
+        Raises:
+            DecodeError: not JSON, no metadata, or a header field of the wrong type.
+            KeyFuncError: metadata.name is absent or empty.
+        """
+        try:
+            metadata = _decode_header(raw).metadata
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DecodeError(f"not a Kubernetes object: {error}") from error
+        if not metadata.name:
+            raise KeyFuncError("an object without metadata.name cannot be stored")
+        put = object.__setattr__
+        put(self, "raw", raw)
+        put(self, "name", metadata.name)
+        put(self, "namespace", metadata.namespace)
+        put(self, "uid", metadata.uid)
+        put(self, "resource_version", metadata.resourceVersion)
+        put(self, "key", join_key(metadata.namespace, metadata.name))
+        put(self, "_tree", None)
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> KubeObject:
+        """Make one from a mapping (a KubeObject is returned as it is)."""
+        if isinstance(obj, KubeObject):
+            return obj
+        return cls(_encode(thawed(obj)))
+
+    @classmethod
+    def trusted(
+        cls, raw: bytes, name: str, namespace: str, uid: str, resource_version: str
+    ) -> KubeObject:
+        """Make one from header fields that were decoded already; nothing is checked."""
+        self = object.__new__(cls)
+        put = object.__setattr__
+        put(self, "raw", raw)
+        put(self, "name", name)
+        put(self, "namespace", namespace)
+        put(self, "uid", uid)
+        put(self, "resource_version", resource_version)
+        put(self, "key", f"{namespace}/{name}" if namespace else name)
+        put(self, "_tree", None)
+        return self
+
+    def _decoded(self) -> dict[str, Any]:
+        tree = self._tree
+        if tree is None:
+            try:
+                tree = _decode(self.raw)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise DecodeError(f"{self.key}: body does not decode: {error}") from error
+            object.__setattr__(self, "_tree", tree)
+        assert isinstance(tree, dict)
+        return tree
+
+    def __getitem__(self, field: str) -> Any:
+        return frozen(self._decoded()[field])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded())
+
+    def __len__(self) -> int:
+        return len(self._decoded())
+
+    def __contains__(self, field: object) -> bool:
+        return field in self._decoded()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        tree = self._decoded()
+        if name not in tree:
+            raise AttributeError(f"no field {name!r}; fields: {', '.join(tree)}")
+        return frozen(tree[name])
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(f for f in self._decoded() if f.isidentifier())]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, KubeObject):
+            return self.raw == other.raw or self._decoded() == other._decoded()
+        return self._decoded() == thawed(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        kind = self._decoded().get("kind", "object")
+        return f"<{kind} {self.key} rv={self.resource_version or '?'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KubeObject, (self.raw,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a fresh, ordinary dict of the whole object; the caller may change it."""
+        tree = _decode(self.raw)
+        assert isinstance(tree, dict)
+        return tree

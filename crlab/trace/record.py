@@ -1,0 +1,207 @@
+"""What happened, in order: one bounded log that every stage appends to.
+
+From: every floor above. To: frames, charts, explain, time travel, recordings, derived
+RBAC and tests, which all read this log and nothing else.
+
+Guarantees:
+  1. `seq` grows by one per record; records are never reordered or changed.
+  2. The log is bounded by count and by bytes of object payload; what fell off the old
+     end is counted in `dropped`, and `first_seq` says where the log begins.
+  3. `append` does not block on readers and calls nobody's code.
+
+Causes link records: watch event → delta → stored → notification → trigger → reconcile →
+request → watch event.
+
+Thread: any thread may append and read; `_lock` guards the deque and the counters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from crlab.runtime.clock import Clock
+
+
+class TraceStage(StrEnum):
+    """Which box of the pipeline wrote a record."""
+
+    SERVER = "server"
+    CLIENT = "client"
+    REFLECTOR = "reflector"
+    QUEUE = "queue"
+    INDEXER = "indexer"
+    HANDLER = "handler"
+    WORKQUEUE = "workqueue"
+    RECONCILE = "reconcile"
+    FAULT = "fault"
+    LAB = "lab"
+
+
+class TraceRecord(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened.
+
+    Attributes:
+        seq: place in the log, from 1.
+        at: wall time, seconds since the epoch, on the lab's clock.
+        stage: who wrote it.
+        kind: what it was, in the stage's vocabulary, e.g. "watch_event", "replaced",
+            "stored", "notified", "added", "done", "request", "state".
+        resource: "plural.group" (core: plural), "" if none.
+        key: "namespace/name" or "name", "" if none.
+        resource_version: of the object concerned, "" if none.
+        causes: seqs of the records that led to this one, oldest first.
+        data: what else is to know; values are immutable (bytes, str, numbers, tuples,
+            KubeObject) or never changed after the append.
+    """
+
+    seq: int
+    at: float
+    stage: str
+    kind: str
+    resource: str = ""
+    key: str = ""
+    resource_version: str = ""
+    causes: tuple[int, ...] = ()
+    data: Mapping[str, Any] | None = None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return `data[name]`, or `default`."""
+        return default if self.data is None else self.data.get(name, default)
+
+
+class Trace:
+    """The log of one lab."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        max_records: int = 200_000,
+        max_payload_bytes: int = 256 * 1024 * 1024,
+    ) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: deque[TraceRecord] = deque()
+        self._sizes: deque[int] = deque()
+        self._seq = 0
+        self._payload_bytes = 0
+        self.max_records = max_records
+        self.max_payload_bytes = max_payload_bytes
+        self.dropped = 0
+        self.is_enabled = True
+        self._listeners: tuple[Callable[[TraceRecord], None], ...] = ()
+        self._writes: dict[tuple[str, str], int] = {}
+
+    def append(
+        self,
+        stage: str,
+        kind: str,
+        *,
+        resource: str = "",
+        key: str = "",
+        resource_version: str = "",
+        causes: tuple[int, ...] = (),
+        data: Mapping[str, Any] | None = None,
+        payload_bytes: int = 0,
+    ) -> int:
+        """Add a record and return its seq (0 if the trace is switched off).
+
+        Args:
+            payload_bytes: size of object bytes that `data` keeps alive, for the bound.
+        """
+        if not self.is_enabled:
+            return 0
+        at = self._clock.now()
+        with self._lock:
+            self._seq = seq = self._seq + 1
+            record = TraceRecord(
+                seq, at, stage, kind, resource, key, resource_version, causes, data
+            )
+            self._records.append(record)
+            self._sizes.append(payload_bytes)
+            self._payload_bytes += payload_bytes
+            if (
+                len(self._records) > self.max_records
+                or self._payload_bytes > self.max_payload_bytes
+            ):
+                self._trim_locked()
+        for listener in self._listeners:
+            listener(record)
+        return seq
+
+    def note_write(self, resource: str, resource_version: str, seq: int) -> None:
+        """Remember that request `seq` made `resource_version`, to link its watch event.
+
+        Holds the newest 10,000 writes.
+        """
+        with self._lock:
+            self._writes[resource, resource_version] = seq
+            if len(self._writes) > 10_000:
+                del self._writes[next(iter(self._writes))]
+
+    def write_seq(self, resource: str, resource_version: str) -> int | None:
+        """Return the seq of the request that made `resource_version`, None if not ours."""
+        return self._writes.get((resource, resource_version))
+
+    def _trim_locked(self) -> None:
+        while self._records and (
+            len(self._records) > self.max_records or self._payload_bytes > self.max_payload_bytes
+        ):
+            self._records.popleft()
+            self._payload_bytes -= self._sizes.popleft()
+            self.dropped += 1
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest record, 0 if there is none."""
+        return self._seq
+
+    @property
+    def first_seq(self) -> int:
+        """The seq of the oldest record still held; `last_seq` + 1 if none is."""
+        return self.dropped + 1
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def records(self, after: int = 0, until: int | None = None) -> list[TraceRecord]:
+        """Return the records with after < seq <= until, oldest first."""
+        with self._lock:
+            first = self.dropped + 1
+            start = max(0, after + 1 - first)
+            stop = len(self._records) if until is None else max(0, until + 1 - first)
+            if start * 2 > len(self._records):  # near the end: walk from there
+                tail = islice(reversed(self._records), len(self._records) - start)
+                return [r for r in reversed(list(tail)) if until is None or r.seq <= until]
+            return list(islice(self._records, start, stop))
+
+    def get(self, seq: int) -> TraceRecord | None:
+        """Return one record, None if it fell off or is not there yet."""
+        found = self.records(after=seq - 1, until=seq)
+        return found[0] if found else None
+
+    def __iter__(self) -> Iterator[TraceRecord]:
+        return iter(self.records())
+
+    def tap(self, listener: Callable[[TraceRecord], None]) -> Callable[[], None]:
+        """Call `listener` with each new record, on the appending thread; return the undo.
+
+        A listener must not block, raise or append; it marks something dirty or writes a
+        line. It runs outside the log's lock, so two records may reach it out of order;
+        `seq` tells.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def untap() -> None:
+            with self._lock:
+                self._listeners = tuple(x for x in self._listeners if x is not listener)
+
+        return untap
