@@ -3,7 +3,8 @@
     CrlabError
     ├─ ConfigError                      no kubeconfig, unknown context, bad argument
     │   ├─ CredentialError              an exec plugin, token or key could not be used
-    │   └─ ManifestError                YAML or JSON that is not a Kubernetes object
+    │   ├─ ManifestError                YAML or JSON that is not a Kubernetes object
+    │   └─ SelectorError                a label or field selector that does not parse
     ├─ ApiError(code, reason, details)  the server answered with a Status
     │   ├─ BadRequest, Unauthorized, Forbidden, NotFound, AlreadyExists, Conflict, Invalid
     │   ├─ MethodNotAllowed, NotAcceptable, UnsupportedMediaType, RequestTooLarge
@@ -55,6 +56,10 @@ class CredentialError(ConfigError):
 
 class ManifestError(ConfigError):
     """A document is not a Kubernetes object that can be sent."""
+
+
+class SelectorError(ConfigError):
+    """A label or field selector does not parse; the text is the API server's own."""
 
 
 class ApiError(CrlabError):
