@@ -1,0 +1,361 @@
+"""What must not be kept: secret values are masked before anything is stored or shown.
+
+From: the client (every object, body and error text it takes in). To: cache, trace,
+frames, diffs, recordings, which therefore never hold a secret.
+
+Guarantees:
+  1. A Secret keeps its key names and the byte length of each value, nothing else.
+  2. The last-applied annotation, which repeats whole objects, is dropped everywhere.
+  3. Values of secret-like ``{name, value}`` pairs (env, headers) and of secret-like
+     ConfigMap keys are masked; so is text shaped like a token, a private key or a cloud
+     key, wherever it stands.
+  4. The input is never changed; an object that needs nothing comes back as it is.
+
+Not found (say so where it matters): secrets under innocent names and of no known shape.
+
+Thread: pure functions.
+Source: kubernetes/kubectl:pkg/describe (Secret sizes), util/apply.go (the annotation).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from crlab.errors import DecodeError
+from crlab.model.object import KubeObject, thawed
+from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MASK = "<redacted>"
+PROFILE = "crlab/1"  # what a recording says it was redacted with
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key"
+    r"|signing[-_.]?key|encryption[-_.]?key|master[-_.]?key|auth[-_.]?key|account[-_.]?key"
+    r"|ssh[-_.]?key|tls[-_.]?key|credential|dockercfg|dockerconfigjson|authorization|cookie"
+    r"|client[-_.]?key|sas[-_.]?key|webhook[-_.]?url|connection[-_.]?string|conn[-_.]?str"
+    r"|(^|[-_.])(pass|dsn|pin|otp|jwt|pat|salt|hmac)($|[-_.])|\.pem$|\.key$|kubeconfig",
+    re.IGNORECASE,
+)
+_HARMLESS_NAME = re.compile(
+    r"[-_.](file|path|dir|name|names|ttl|seconds|enabled|expiry|expiration|count|length|type|mode)$",
+    re.IGNORECASE,
+)
+
+_JWT = r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"
+_SHAPES = re.compile(
+    "|".join(
+        (
+            _JWT,
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
+            r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+            r"\bAIza[A-Za-z0-9_-]{35}",
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[\w-]{16,})",
+            r"\bxox[abprs]-[A-Za-z0-9-]{8,}",
+            r"\bsk_live_[A-Za-z0-9]{16,}",
+        )
+    ),
+    re.DOTALL,
+)
+_BEARER = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_USERINFO = re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+(@)")
+_FIELD = re.compile(
+    r"(?i)((?:[\w.-]*(?:password|passwd|token|secret|api[-_]?key|access[-_]?key|private[-_]?key)"
+    r"|client-key-data|client-certificate-data)\\?[\"']?\s*[:=]\s*)"
+    r"(\\?\"(?:[^\"\\]|\\[^\"])*\\?\"|'[^']*'|[^\s\"',;&}{\[\]<>]+)"
+)
+_DATA_MAP = re.compile(r"(\\?\"(?:data|stringData)\\?\"\s*:\s*)\{[^{}]*\}?")
+_INVALID_VALUE = re.compile(
+    r'((?:Invalid|Unsupported|Duplicate) value:\s*)("(?:[^"\\]|\\.)*"|[^:]*)'
+)
+
+# Cheap tests on the bytes, before anything is decoded.
+_NEEDLES = (
+    b"last-applied-configuration",
+    b"eyJ",
+    b"PRIVATE KEY",
+    b"AKIA",
+    b"ASIA",
+    b"AIza",
+    b"earer ",
+    b"ghp_",
+    b"github_pat_",
+    b"glpat-",
+    b"xoxb-",
+    b"sk_live_",
+    b'"auths"',
+    b"-key-data",
+)
+_PAIR_NAME = re.compile(rb'"name"\s*:\s*"([^"\\]*)"')
+_URL_PASSWORD = re.compile(rb"://[^/\s:@\"']*:[^/\s@\"']+@")
+_KINDS = {"Secret", "ConfigMap", "TokenRequest", "TokenReview", "Config"}
+
+
+class Revealed(str):
+    """A secret shown on purpose: an ordinary str whose repr is masked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<revealed, {len(self.encode())} bytes>"
+
+
+@lru_cache(maxsize=4096)
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, header or key of this name usually holds a secret."""
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
+
+
+def mask(value: Any, *, is_base64: bool = False) -> str:
+    """Return what stands in for a secret value: its length in bytes."""
+    if not isinstance(value, str):
+        return MASK
+    if value.startswith("<redacted"):
+        return value
+    size = len(value.encode("utf-8", "surrogatepass"))
+    if is_base64:
+        try:
+            size = len(base64.b64decode(value, validate=True))
+        except (binascii.Error, ValueError):
+            pass  # not base64: the length as it stands
+    return f"<redacted: {size} bytes>"
+
+
+def mask_text(text: str) -> str:
+    """Mask tokens, keys, passwords and Secret payloads in free text (errors, messages)."""
+    text = _SHAPES.sub(MASK, text)
+    text = _BEARER.sub(rf"\1\2{MASK}", text)
+    text = _USERINFO.sub(rf"\1{MASK}\2", text)
+    text = _DATA_MAP.sub(rf"\1{MASK}", text)
+    return _FIELD.sub(rf"\1{MASK}", text)
+
+
+def mask_status(status: Mapping[str, Any], kind: str = "") -> dict[str, Any]:
+    """Mask a Status body: a server echoes values in messages and causes (422).
+
+    Args:
+        kind: kind or plural that was asked for; the values a server refused in a Secret
+            are masked too.
+    """
+    is_secret = kind in ("Secret", "secrets") or _status_kind(status) in ("Secret", "secrets")
+
+    def masked(text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        text = _INVALID_VALUE.sub(rf"\1{MASK}", text) if is_secret else text
+        return mask_text(text)
+
+    fresh = thawed(status)
+    assert isinstance(fresh, dict)
+    fresh["message"] = masked(fresh.get("message"))
+    details = fresh.get("details")
+    for cause in (details.get("causes") or []) if isinstance(details, dict) else []:
+        if isinstance(cause, dict):
+            cause["message"] = masked(cause.get("message"))
+    return fresh
+
+
+def redact_object(obj: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
+    """Return an object, list, table or Status without what must not be kept.
+
+    Args:
+        kind: what it is, where the body does not say (list items, patches).
+    """
+    tree = thawed(obj)
+    assert isinstance(tree, dict)
+    return _redact_tree(tree, kind)
+
+
+def redact_body(body: Any, *, kind: str = "") -> Any:
+    """Return a request or response body (object, JSON patch, text) without secrets."""
+    if isinstance(body, Mapping):
+        return redact_object(body, kind=kind)
+    if isinstance(body, list | tuple):
+        return [_redact_operation(item, kind) for item in thawed(body)]
+    if isinstance(body, bytes):
+        try:
+            return redact_body(_decode(body), kind=kind)
+        except (msgspec.DecodeError, RecursionError):
+            return f"<{len(body)} bytes>"
+    return mask_text(body) if isinstance(body, str) else body
+
+
+def needs_redaction(raw: bytes, kind: str) -> bool:
+    """Whether `redact_kube_object` would have to look inside; cheap, on the bytes."""
+    if kind in _KINDS:
+        return True
+    for needle in _NEEDLES:
+        if needle in raw:
+            return True
+    if b'"value"' in raw:
+        for name in _PAIR_NAME.findall(raw):
+            if _is_secret_bytes(name):
+                return True
+    return b"@" in raw and b"://" in raw and _URL_PASSWORD.search(raw) is not None
+
+
+def redact_kube_object(
+    obj: KubeObject,
+    resource: ApiResource | GroupVersionKind | GroupVersionResource | None = None,
+) -> KubeObject:
+    """Return the object itself, or one without what must not be kept.
+
+    Args:
+        resource: what it is, for list items that carry no kind.
+
+    Raises:
+        DecodeError: the bytes have to be looked into and are not JSON.
+    """
+    kind = _kind_of(resource)
+    if not kind and b'"Secret"' in obj.raw:
+        kind = "Secret" if obj.get("kind") == "Secret" else ""
+    if not needs_redaction(obj.raw, kind):
+        return obj
+    before = obj.to_dict()
+    try:
+        after = _redact_tree(before, kind)
+    except RecursionError as error:
+        raise DecodeError(f"{obj.key}: nested too deeply to be redacted") from error
+    raw: bytes = _encode(after)
+    if raw == obj.raw:
+        return obj
+    return KubeObject.trusted(raw, obj.name, obj.namespace, obj.uid, obj.resource_version)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret_bytes(name: bytes) -> bool:
+    return is_secret_name(name.decode("utf-8", "replace"))
+
+
+def _kind_of(resource: Any) -> str:
+    if isinstance(resource, ApiResource | GroupVersionKind):
+        return resource.kind
+    if isinstance(resource, GroupVersionResource):
+        return {"secrets": "Secret", "configmaps": "ConfigMap"}.get(resource.resource, "")
+    return ""
+
+
+def _status_kind(status: Mapping[str, Any]) -> str:
+    details = status.get("details")
+    kind = details.get("kind") if isinstance(details, Mapping) else ""
+    return kind if isinstance(kind, str) else ""
+
+
+def _redact_tree(tree: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Redact a fresh tree in place; no reference to it is held elsewhere."""
+    named = tree.get("kind")
+    kind = named if isinstance(named, str) and named else kind
+    if kind == "Status":
+        return mask_status(tree)
+    items = tree.get("items")
+    if isinstance(items, list) and (kind.endswith("List") or "kind" not in tree):
+        item_kind = kind.removesuffix("List")
+        tree["items"] = [
+            _redact_tree(item, item_kind) if isinstance(item, dict) else item for item in items
+        ]
+        return tree
+    if kind == "Secret":
+        _mask_map(tree, "data", is_base64=True)
+        _mask_map(tree, "stringData")
+    elif kind == "ConfigMap":
+        _mask_secret_keys(tree)
+    elif kind in ("TokenRequest", "TokenReview"):
+        for part in ("spec", "status"):
+            inner = tree.get(part)
+            if isinstance(inner, dict) and "token" in inner:
+                inner["token"] = mask(inner["token"])
+    _walk(tree)
+    return tree
+
+
+def _mask_map(tree: dict[str, Any], field: str, *, is_base64: bool = False) -> None:
+    values = tree.get(field)
+    if isinstance(values, dict):
+        tree[field] = {name: mask(value, is_base64=is_base64) for name, value in values.items()}
+    elif values is not None:
+        tree[field] = MASK
+
+
+def _mask_secret_keys(tree: dict[str, Any]) -> None:
+    for field in ("data", "binaryData"):
+        values = tree.get(field)
+        if isinstance(values, dict):
+            for name, value in values.items():
+                if is_secret_name(name):
+                    values[name] = mask(value)
+
+
+def _walk(node: Any) -> None:
+    """Drop the annotation and mask pairs and shapes below `node`, in place."""
+    if isinstance(node, dict):
+        node.pop(LAST_APPLIED, None)
+        name, value = node.get("name"), node.get("value")
+        if isinstance(name, str) and isinstance(value, str) and is_secret_name(name):
+            node["value"] = mask(value)
+        if "auths" in node:
+            node["auths"] = MASK
+        for field, child in node.items():
+            if isinstance(child, str):
+                node[field] = _masked_value(field, child)
+            elif isinstance(child, dict):
+                if child.get("kind") == "Secret":  # embedded, e.g. in a template or a row
+                    _mask_map(child, "data", is_base64=True)
+                    _mask_map(child, "stringData")
+                _walk(child)
+            elif isinstance(child, list):
+                _walk(child)
+    elif isinstance(node, list):
+        for place, child in enumerate(node):
+            if isinstance(child, str):
+                node[place] = _masked_value("", child)
+            else:
+                _walk(child)
+
+
+def _masked_value(field: str, text: str) -> str:
+    if field in ("client-key-data", "client-certificate-data", "id-token", "refresh-token"):
+        return mask(text)
+    if len(text) < 8:
+        return text
+    masked = _SHAPES.sub(MASK, text)
+    if "earer " in text or "asic " in text:
+        masked = _BEARER.sub(rf"\1\2{MASK}", masked)
+    if "://" in text and "@" in text:
+        masked = _USERINFO.sub(rf"\1{MASK}\2", masked)
+    if "-key-data" in text or LAST_APPLIED in text or '"auths"' in text:
+        masked = MASK
+    return masked
+
+
+def _redact_operation(operation: Any, kind: str) -> Any:
+    """One operation of a JSON patch."""
+    if not isinstance(operation, dict):
+        return mask_text(operation) if isinstance(operation, str) else operation
+    path = operation.get("path")
+    if "value" not in operation or not isinstance(path, str):
+        return _redact_tree(operation, kind)
+    value = operation["value"]
+    last = path.rsplit("/", 1)[-1].replace("~1", "/").replace("~0", "~")
+    if path == "" and isinstance(value, dict):
+        operation["value"] = _redact_tree(value, kind)
+    elif kind == "Secret" and path.split("/")[1:2] in (["data"], ["stringData"]):
+        holder = {"value": value}
+        _mask_map(holder, "value", is_base64=path.startswith("/data"))
+        operation["value"] = (
+            holder["value"] if isinstance(value, dict) else mask(value, is_base64=True)
+        )
+    elif last == LAST_APPLIED or is_secret_name(last):
+        operation["value"] = mask(value)
+    else:
+        _walk(operation)
+    return operation
