@@ -1,0 +1,522 @@
+"""The workqueue: each key once, never twice at a time, however often it is added.
+
+From: event handlers (`add`) and workers (`add_after`, `add_rate_limited`). To: workers
+(`get` … `done`).
+
+Three sets under one condition (rule 57):
+  dirty       keys that need a run; a FIFO list orders those that may start.
+  processing  keys taken and not yet done; such a key can be dirty but is not in the list.
+  delayed     keys with a time at which they become dirty (rule 59).
+
+Guarantees:
+  1. Fair: keys that may start are taken in the order they became dirty.
+  2. Stingy: N adds before the run are one run; adds during the run are one more.
+  3. A key is never in two workers' hands.
+  4. `shut_down` refuses new adds, lets what is queued be taken, then `get` returns None.
+  5. Nothing of a key is held once it is done, forgotten and not added again.
+  6. Every add that was collapsed is kept as a `Trigger` until the run it led to is done.
+
+Thread: every method from any thread. `_lock` (re-entrant, so that a trace listener may
+look) guards everything; `_ready` wakes takers, `_drained` those who wait for a drain.
+Source: kubernetes/client-go:util/workqueue/queue.go, delaying_queue.go,
+rate_limiting_queue.go.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from crlab.errors import ConfigError
+from crlab.runtime.clock import Clock
+from crlab.runtime.deadline import Deadline
+from crlab.trace.cause import current_causes
+from crlab.trace.record import Trace, TraceStage
+from crlab.workqueue.metrics import QueueMetrics
+from crlab.workqueue.rate_limiter import RateLimiter, default_controller_rate_limiter
+from crlab.workqueue.snapshot import KeyState, QueueSnapshot
+from crlab.workqueue.trigger import MANUAL, Trigger, TriggerLedger
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Line(Protocol[K]):
+    """The keys that may start, in order of their turn."""
+
+    def append(self, item: K, /) -> None: ...
+    def popleft(self) -> K: ...
+    def remove(self, item: K, /) -> None: ...
+    def __iter__(self) -> Iterator[K]: ...
+    def __len__(self) -> int: ...
+
+
+class Delayed:
+    """A key on its way back: when, since when, and why."""
+
+    __slots__ = ("ready_at", "seqs", "since", "triggers")
+
+    def __init__(self, ready_at: float, since: float) -> None:
+        self.ready_at = ready_at
+        self.since = since
+        self.triggers: list[Trigger] = []
+        self.seqs: list[int] = []
+
+
+class WorkQueue(Generic[K]):
+    """The plain and the delaying queue in one."""
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        clock: Clock,
+        trace: Trace | None = None,
+        resource: str = "",
+        touch: Callable[[K], None] | None = None,
+        keep_triggers: int = 1000,
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            name: for metrics and the trace.
+            resource: "plural.group" of the keys, for the trace.
+            touch: called, under the lock, when a key already waiting is added again.
+            keep_triggers: how many reasons are kept per key (the newest).
+        """
+        self.name = name
+        self._clock = clock
+        self._trace = trace
+        self._resource = resource
+        self._touch = touch
+        self._lock = threading.RLock()
+        self._ready = threading.Condition(self._lock)
+        self._drained = threading.Condition(self._lock)
+        self._queue: Line[K] = deque()
+        self._dirty: dict[K, float] = {}  # key → when it became dirty
+        self._processing: dict[K, float] = {}  # key → when it was taken
+        self._delayed: dict[K, Delayed] = {}
+        self._heap: list[tuple[float, int, K, Delayed]] = []
+        self._pushes = 0
+        self._waiters = 0
+        self._wakes = 0
+        self._is_draining = False
+        self._is_shutting_down = False
+        self._ledger: TriggerLedger[K] = TriggerLedger(keep_triggers)
+        self._metrics = QueueMetrics()
+
+    # -- putting in ------------------------------------------------------------------
+
+    def add(self, item: K, *, trigger: Trigger | None = None) -> None:
+        """Ask for a run of `item`; collapsed into a run that waits already."""
+        if item is None:
+            raise ConfigError("None cannot be queued; add a key")
+        with self._lock:
+            if not self._is_shutting_down:
+                self._add_locked(item, trigger, None)
+
+    def add_after(self, item: K, delay_seconds: float, *, trigger: Trigger | None = None) -> None:
+        """Add `item` once `delay_seconds` have passed; ≤ 0 adds it now.
+
+        A key that is delayed already keeps the earlier time. A plain `add` meanwhile does
+        not cancel the delayed one: both lead to a run.
+
+        Raises:
+            ConfigError: the delay is not a number.
+        """
+        check_delay(delay_seconds)
+        with self._lock:
+            if self._is_shutting_down:
+                return
+            self._metrics.retries += 1
+            if delay_seconds <= 0:
+                self._add_locked(item, trigger, None)
+                return
+            self._delay_locked(item, delay_seconds, trigger)
+
+    def _add_locked(self, item: K, trigger: Trigger | None, causes: tuple[int, ...] | None) -> None:
+        is_collapsed = item in self._dirty
+        if is_collapsed:
+            self._metrics.collapsed += 1
+            if self._touch is not None and item not in self._processing:
+                self._touch(item)
+        else:
+            self._dirty[item] = self._clock.monotonic()
+            self._metrics.adds += 1
+            if item not in self._processing:
+                self._queue.append(item)
+                if self._waiters:
+                    self._ready.notify()
+        if trigger is not None or self._trace is not None:
+            self._note_locked(item, trigger or MANUAL, is_collapsed, causes)
+
+    def _note_locked(
+        self, item: K, trigger: Trigger, is_collapsed: bool, causes: tuple[int, ...] | None
+    ) -> None:
+        causes = current_causes() if causes is None else causes
+        seq = self._record(
+            "added",
+            item,
+            resource_version="" if trigger.key else trigger.resource_version,
+            causes=causes,
+            data={"queue": self.name, "collapsed": is_collapsed, "trigger": trigger},
+        )
+        self._ledger.note(
+            item,
+            Trigger(
+                trigger.reason,
+                trigger.source,
+                trigger.key,
+                trigger.resource_version,
+                seq,
+                self._clock.now(),
+                causes,
+            ),
+        )
+
+    def _delay_locked(self, item: K, delay_seconds: float, trigger: Trigger | None) -> None:
+        now = self._clock.monotonic()
+        ready_at = now + delay_seconds
+        entry = self._delayed.get(item)
+        if entry is None:
+            self._delayed[item] = entry = Delayed(ready_at, now)
+            self._push_locked(item, entry)
+        elif ready_at < entry.ready_at:
+            entry.ready_at = ready_at
+            self._push_locked(item, entry)  # the later heap entry is stale and gets skipped
+        if len(entry.triggers) < 100:
+            entry.triggers.append(trigger or MANUAL)
+            entry.seqs.append(
+                self._record(
+                    "requeued",
+                    item,
+                    causes=current_causes(),
+                    data={
+                        "queue": self.name,
+                        "delay_seconds": delay_seconds,
+                        "attempt": self._attempts(item),
+                    },
+                )
+            )
+
+    def _push_locked(self, item: K, entry: Delayed) -> None:
+        self._pushes += 1
+        heapq.heappush(self._heap, (entry.ready_at, self._pushes, item, entry))
+        if self._waiters and self._heap[0][3] is entry:
+            self._ready.notify()  # somebody must wait for the new, earlier time
+
+    def _promote_locked(self) -> None:
+        """Make what is due dirty."""
+        now = self._clock.monotonic()
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            ready_at, _, item, entry = heapq.heappop(heap)
+            if self._delayed.get(item) is not entry or entry.ready_at != ready_at:
+                continue
+            del self._delayed[item]
+            for trigger, seq in zip(entry.triggers, entry.seqs, strict=True):
+                self._add_locked(item, trigger, (seq,) if seq else None)
+
+    # -- taking out ------------------------------------------------------------------
+
+    def get(self, timeout_seconds: float | None = None) -> K | None:
+        """Wait for a key and take it; it is the caller's until `done`.
+
+        Returns:
+            The key; None when the queue was shut down and is empty, or when
+            `timeout_seconds` passed.
+        """
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            if self._queue:
+                return self._take_locked()
+            deadline = Deadline(self._clock, timeout_seconds)
+            while self._wait_locked(deadline):
+                if self._queue:
+                    return self._take_locked()
+            return None
+
+    def try_get(self) -> K | None:
+        """Take a key if one is ready, else return None at once."""
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            return self._take_locked() if self._queue else None
+
+    def take(self, item: K) -> bool:
+        """Take this very key out of its turn; False if it is not ready."""
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            if item not in self._dirty or item in self._processing:
+                return False
+            self._queue.remove(item)
+            self._begin_locked(item)
+            return True
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Block until a key is ready, `wake`, a shut-down or the time-out; True if ready."""
+        with self._lock:
+            wakes = self._wakes
+            if self._heap:
+                self._promote_locked()
+            deadline = Deadline(self._clock, timeout_seconds)
+            while not self._queue and self._wakes == wakes and self._wait_locked(deadline):
+                pass
+            return bool(self._queue)
+
+    def wake(self) -> None:
+        """Make every `wait` return; `get` goes on waiting."""
+        with self._lock:
+            self._wakes += 1
+            self._ready.notify_all()
+
+    def _wait_locked(self, deadline: Deadline) -> bool:
+        """Wait once for news; False when there is no more to wait for."""
+        if self._is_shutting_down or deadline.is_over():
+            return False
+        timeout = deadline.remaining_seconds()
+        if self._heap:
+            due = max(0.0, self._heap[0][0] - self._clock.monotonic())
+            timeout = due if timeout is None else min(due, timeout)
+        self._waiters += 1
+        try:
+            self._clock.wait(self._ready, timeout)
+        finally:
+            self._waiters -= 1
+        if self._heap:
+            self._promote_locked()
+        return True
+
+    def _take_locked(self) -> K:
+        item = self._queue.popleft()
+        self._begin_locked(item)
+        return item
+
+    def _begin_locked(self, item: K) -> None:
+        now = self._clock.monotonic()
+        self._metrics.queue_latency.observe(now - self._dirty.pop(item))
+        self._processing[item] = now
+        self._ledger.begin(item)
+        if self._waiters and (self._queue or self._heap):
+            self._ready.notify()  # another taker watches over the rest
+        if self._trace is not None:
+            self._record(
+                "got", item, causes=tuple(t.seq for t in self._ledger.running(item) if t.seq)
+            )
+
+    def done(self, item: K) -> None:
+        """Give back a taken key; it is queued again if it was added meanwhile."""
+        with self._lock:
+            since = self._processing.pop(item, None)
+            if since is None:
+                return
+            self._metrics.work_duration.observe(self._clock.monotonic() - since)
+            self._ledger.finish(item)
+            if self._trace is not None:
+                self._record("done", item, causes=current_causes())
+            if item in self._dirty:
+                self._queue.append(item)
+                if self._waiters:
+                    self._ready.notify()
+            elif not self._processing and self._is_draining:
+                self._drained.notify_all()
+
+    # -- ending ----------------------------------------------------------------------
+
+    def shut_down(self) -> None:
+        """Refuse new adds and drop delayed ones; takers empty the queue and then get None."""
+        with self._lock:
+            self._is_draining = False
+            self._shut_down_locked()
+
+    def shut_down_with_drain(
+        self, timeout_seconds: float | None = None, *, strict: bool = False
+    ) -> bool:
+        """Shut down, then wait until no key is in processing.
+
+        As in client-go only keys in processing are waited for, not queued ones, and a
+        worker that never calls `done` holds it up until somebody calls `shut_down`.
+
+        Args:
+            timeout_seconds: None waits without limit.
+            strict: wait until the queue is empty as well.
+
+        Returns:
+            Whether the queue was drained (False: time-out, or `shut_down` came between).
+        """
+        with self._lock:
+            self._is_draining = True
+            self._shut_down_locked()
+            deadline = Deadline(self._clock, timeout_seconds)
+            while self._processing or (strict and self._queue):
+                if not self._is_draining or deadline.is_over():
+                    return False
+                self._clock.wait(self._drained, deadline.remaining_seconds())
+            return True
+
+    def _shut_down_locked(self) -> None:
+        self._is_shutting_down = True
+        self._delayed.clear()
+        self._heap.clear()
+        self._ready.notify_all()
+        self._drained.notify_all()
+
+    @property
+    def is_shutting_down(self) -> bool:
+        """Whether `shut_down` was called."""
+        return self._is_shutting_down
+
+    # -- looking in ------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Return how many keys are ready; delayed and processing ones do not count."""
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            return len(self._queue)
+
+    def peek(self) -> K | None:
+        """Return the key that `try_get` would take, None if none is ready."""
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            return next(iter(self._queue), None)
+
+    def next_due_seconds(self) -> float | None:
+        """Return how long until the next delayed key is ready; None without one."""
+        with self._lock:
+            due = min((entry.ready_at for entry in self._delayed.values()), default=None)
+            return None if due is None else max(0.0, due - self._clock.monotonic())
+
+    def running_triggers(self, item: K) -> tuple[Trigger, ...]:
+        """Return why the run of `item` in hand was asked for, oldest first."""
+        with self._lock:
+            return self._ledger.running(item)
+
+    def snapshot(self) -> QueueSnapshot:
+        """Return everything the queue holds at this moment."""
+        with self._lock:
+            if self._heap:
+                self._promote_locked()
+            now = self._clock.monotonic()
+            queued = tuple(self._state("queued", k, now - self._dirty[k]) for k in self._queue)
+            processing = tuple(
+                self._state("processing", k, now - since) for k, since in self._processing.items()
+            )
+            delayed = tuple(
+                self._delayed_state(k, entry, now)
+                for k, entry in sorted(self._delayed.items(), key=lambda pair: pair[1].ready_at)
+            )
+            metrics = self._metrics.frozen(len(self._queue), list(self._processing.values()), now)
+            return QueueSnapshot(
+                self.name, queued, processing, delayed, self._is_shutting_down, metrics
+            )
+
+    def _state(self, state: str, item: K, since_seconds: float) -> KeyState:
+        is_running = state == "processing"
+        ledger = self._ledger
+        return KeyState(
+            key=str(item),
+            state=state,
+            attempts=self._attempts(item),
+            is_dirty=is_running and item in self._dirty,
+            since_seconds=since_seconds,
+            triggers=ledger.running(item) if is_running else ledger.waiting(item),
+            collapsed=ledger.count_running(item) if is_running else ledger.count(item),
+            priority=self._priority_now(state, item),
+        )
+
+    def _delayed_state(self, item: K, entry: Delayed, now: float) -> KeyState:
+        return KeyState(
+            key=str(item),
+            state="delayed",
+            attempts=self._attempts(item),
+            due_in_seconds=max(0.0, entry.ready_at - now),
+            since_seconds=now - entry.since,
+            triggers=tuple(entry.triggers),
+            collapsed=len(entry.triggers),
+            priority=self._priority_now("delayed", item),
+        )
+
+    @property
+    def metrics(self) -> QueueMetrics:
+        """The numbers of this moment."""
+        return self.snapshot().metrics
+
+    def _attempts(self, item: K) -> int:
+        del item
+        return 0
+
+    def _priority_now(self, state: str, item: K) -> int:
+        del state, item
+        return 0
+
+    def _record(self, kind: str, item: K, **fields: Any) -> int:
+        if self._trace is None:
+            return 0
+        fields.setdefault("data", {"queue": self.name})
+        return self._trace.append(
+            TraceStage.WORKQUEUE, kind, resource=self._resource, key=str(item), **fields
+        )
+
+
+class RateLimitingQueue(WorkQueue[K]):
+    """A workqueue whose retries are paced by a rate limiter.
+
+    `forget` clears the limiter only; `done` is still required (rule 61).
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        clock: Clock,
+        limiter: RateLimiter | None = None,
+        trace: Trace | None = None,
+        resource: str = "",
+        touch: Callable[[K], None] | None = None,
+        keep_triggers: int = 1000,
+    ) -> None:
+        """Make an empty queue; `limiter` defaults to client-go's default."""
+        super().__init__(
+            name,
+            clock=clock,
+            trace=trace,
+            resource=resource,
+            touch=touch,
+            keep_triggers=keep_triggers,
+        )
+        self.limiter = limiter or default_controller_rate_limiter(clock)
+
+    def add_rate_limited(self, item: K, *, trigger: Trigger | None = None) -> float:
+        """Add `item` after the limiter's delay, which counts a failure; return the delay."""
+        delay_seconds = self.limiter.when(item)
+        with self._lock:
+            self._metrics.rate_limited.observe(delay_seconds)
+        self.add_after(item, delay_seconds, trigger=trigger)
+        return delay_seconds
+
+    def forget(self, item: K) -> None:
+        """Let the limiter start over with `item`."""
+        if self._trace is not None and self.limiter.num_requeues(item):
+            self._record("forgotten", item, causes=current_causes())
+        self.limiter.forget(item)
+
+    def num_requeues(self, item: K) -> int:
+        """Return the failures the limiter remembers of `item`."""
+        return self.limiter.num_requeues(item)
+
+    def _attempts(self, item: K) -> int:
+        return self.limiter.num_requeues(item)
+
+
+def check_delay(delay_seconds: float) -> None:
+    """Refuse a delay that is not a number (zero and less mean "now", rule 59)."""
+    is_number = isinstance(delay_seconds, int | float) and not isinstance(delay_seconds, bool)
+    if not is_number or math.isnan(delay_seconds) or delay_seconds == math.inf:
+        raise ConfigError(f"delay_seconds must be a finite number, not {delay_seconds!r}")
