@@ -1,1 +1,81 @@
-"""crlab."""
+"""crlab: Kubernetes' controller machinery, something you can see, touch and use.
+
+    import crlab
+
+    lab = crlab.sandbox()                  # an embedded API server; connect() for a real one
+    lab.apply("crd.yaml")
+    services = lab.informer("myservices")
+    services.wait_for_sync(timeout_seconds=10)
+    services.df                            # an ordinary DataFrame, always current
+
+Everything named here is public; everything else may change. Importing this package
+imports nothing heavy: pandas, ipywidgets and matplotlib come when they are first needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crlab.cache import DeletedFinalStateUnknown, SharedInformer
+    from crlab.controller import Controller, Request, Result
+    from crlab.errors import CrlabError, TerminalError
+    from crlab.lab.informer import Informer
+    from crlab.lab.lab import Lab
+    from crlab.lab.opening import connect, envtest, replay, sandbox
+    from crlab.lab.registry import close_all, open_labs
+    from crlab.model.object import KubeObject
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Controller": "crlab.controller",
+    "CrlabError": "crlab.errors",
+    "DeletedFinalStateUnknown": "crlab.cache",
+    "Informer": "crlab.lab.informer",
+    "KubeObject": "crlab.model.object",
+    "Lab": "crlab.lab.lab",
+    "Request": "crlab.controller",
+    "Result": "crlab.controller",
+    "SharedInformer": "crlab.cache",
+    "TerminalError": "crlab.errors",
+    "close_all": "crlab.lab.registry",
+    "connect": "crlab.lab.opening",
+    "envtest": "crlab.lab.opening",
+    "open_labs": "crlab.lab.registry",
+    "replay": "crlab.lab.opening",
+    "sandbox": "crlab.lab.opening",
+}
+
+__all__ = [  # noqa: RUF022 - the order of a first session
+    "sandbox",
+    "connect",
+    "envtest",
+    "replay",
+    "Lab",
+    "Informer",
+    "SharedInformer",
+    "Controller",
+    "Request",
+    "Result",
+    "KubeObject",
+    "DeletedFinalStateUnknown",
+    "CrlabError",
+    "TerminalError",
+    "open_labs",
+    "close_all",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'crlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

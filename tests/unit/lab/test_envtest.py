@@ -1,0 +1,94 @@
+"""`ControlPlane` with stand-in binaries: what it refuses, what it starts, what it leaves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crlab.errors import ConfigError
+from crlab.lab.envtest import ControlPlane, check_etcd_version, find_assets
+from crlab.runtime.clock import RealClock
+
+ETCD = """#!/bin/sh
+[ "$1" = --version ] && { echo "etcd Version: 3.6.5"; exit 0; }
+exec tail -f /dev/null
+"""
+APISERVER = """#!/bin/sh
+echo "$@"
+exec tail -f /dev/null
+"""
+BROKEN = """#!/bin/sh
+echo "no such flag: --secure-port"
+exit 3
+"""
+
+
+@pytest.fixture
+def assets(tmp_path: Path) -> Path:
+    """A folder of stand-in binaries."""
+    for name, text in {"etcd": ETCD, "kube-apiserver": APISERVER}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def test_missing_binaries_are_named_with_the_way_out(tmp_path: Path) -> None:
+    """The error says what was looked at and what to do."""
+    with pytest.raises(
+        ConfigError, match="no etcd and no kube-apiserver found: KUBE"
+    ):
+        find_assets({"KUBEBUILDER_ASSETS": str(tmp_path)})
+
+
+@pytest.mark.parametrize("version", ["3.3.27", "3.4.23", "3.5.12"])
+def test_an_etcd_without_watch_list_is_refused(version: str) -> None:
+    """With etcd 3.4.23 a 1.36 API server silently loses WatchList."""
+    with pytest.raises(ConfigError, match=f"etcd {version} cannot serve WatchList"):
+        check_etcd_version(f"etcd Version: {version}\nGit SHA: abc")
+
+
+@pytest.mark.parametrize("version", ["3.4.31", "3.5.13", "3.6.0", "4.0.0"])
+def test_a_current_etcd_is_accepted(version: str) -> None:
+    """Only too old is refused."""
+    assert check_etcd_version(f"etcd Version: {version}") == version
+
+
+def test_start_runs_both_and_stop_leaves_no_process_and_no_file(assets: Path) -> None:
+    """Guarantee 2."""
+    plane = ControlPlane(assets, RealClock())
+    plane.start(lambda: True, timeout_seconds=5)
+    processes = [process for _, process in plane._processes]
+    folder = plane._folder
+
+    plane.stop()
+
+    assert len(processes) == 2
+    assert all(process.poll() is not None for process in processes)
+    assert not folder.exists()
+
+
+def test_a_process_that_ends_is_quoted(assets: Path) -> None:
+    """The way to the cause is the process' own last words."""
+    (assets / "kube-apiserver").write_text(BROKEN)
+    plane = ControlPlane(assets, RealClock())
+
+    with pytest.raises(ConfigError, match=r"kube-apiserver ended with code 3: no such flag"):
+        plane.start(lambda: False, timeout_seconds=10)
+
+    assert not plane._folder.exists()
+
+
+def test_the_token_is_in_no_argument_and_only_its_owner_reads_the_file(assets: Path) -> None:
+    """Guarantee 3; arguments can be read by every user of the machine."""
+    plane = ControlPlane(assets, RealClock())
+    plane.start(lambda: True, timeout_seconds=5)
+    try:
+        arguments = [str(part) for _, process in plane._processes for part in process.args]
+        mode = os.stat(plane._folder / "tokens.csv").st_mode & 0o777
+
+        assert not [text for text in arguments if plane.token in text]
+        assert mode == 0o600
+    finally:
+        plane.stop()
