@@ -1,1 +1,32 @@
+"""Floor 2: talks to any API server.
 
+`transport.py` is the seam to the wire, `list_watch.py` the one to the cache. Lists and
+watches are read raw (`list_decoder.py`, `watch_decoder.py`); everything else goes through
+`dynamic.py`. Read first: `transport.py`, `list_watch.py`. Nothing here imports the
+kubernetes package or opens a socket at import.
+"""
+
+from crlab.client.list_watch import (
+    EndOfStream,
+    ListerWatcher,
+    ListOptions,
+    ListPage,
+    WatchEvent,
+    WatchStream,
+)
+from crlab.client.lister_watcher import ResourceListerWatcher, ResourceWatch
+from crlab.client.transport import ByteStream, Response, Transport
+
+__all__ = [
+    "ByteStream",
+    "EndOfStream",
+    "ListOptions",
+    "ListPage",
+    "ListerWatcher",
+    "ResourceListerWatcher",
+    "ResourceWatch",
+    "Response",
+    "Transport",
+    "WatchEvent",
+    "WatchStream",
+]
