@@ -19,7 +19,7 @@ from typing import Any
 from crlab.errors import JSONPathError
 
 Step = Callable[[list[Any]], list[Any]]
-_NAME = re.compile(r"(?:[^\s.\[\]{}()'\"*,:?@$\\]|\\.)+")
+_NAME = re.compile(r"(?:[^\s.\[\]{}()'\"*,:?@$\\=<>!]|\\.)+")
 _INTEGER = re.compile(r"-?\d+")
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _MAX_LENGTH = 4096
