@@ -21,8 +21,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 # Letters that draw nothing: Hangul fillers, the blank Braille pattern, Khmer inherent vowels.
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\u17b4\u17b5")
@@ -183,7 +182,7 @@ def joined(children: Iterable[object]) -> Markup:
 class _Builder:
     """``H.div("text", H.b(name), cls="box")``: elements by attribute access."""
 
-    def __getattr__(self, tag: str) -> Any:
+    def __getattr__(self, tag: str) -> Callable[..., Markup]:
         if tag not in _TAGS:
             raise AttributeError(f"H makes no <{tag}>")
 

@@ -167,13 +167,12 @@ def _check_values(operator: str, values: tuple[str, ...], field: str, position: 
         raise FilterError(f"{field}{operator} needs a value", position=position)
     if operator in ("~", "!~"):
         return
-    if number(values[0]) is None and duration_seconds(values[0]) is None:
-        if _time(values[0]) is None:
-            raise FilterError(
-                f"{field}{operator} needs a number, a duration (5m) or a date (2026-01-31), "
-                f"not {values[0]!r}",
-                position=position,
-            )
+    if all(read(values[0]) is None for read in (number, duration_seconds, _time)):
+        raise FilterError(
+            f"{field}{operator} needs a number, a duration (5m) or a date (2026-01-31), "
+            f"not {values[0]!r}",
+            position=position,
+        )
 
 
 def _holds(term: Term, lookup: Lookup, cells: Callable[[], Iterable[Any]], now: float) -> bool:
