@@ -6,6 +6,7 @@ Source: Go strconv, fmt and regexp/syntax; k8s.io/apimachinery unstructured acce
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from decimal import Decimal
@@ -191,3 +192,9 @@ def _group(pattern: str, at: int) -> str:
                 f"error parsing regexp: invalid or unsupported Perl syntax: `{opening}`"
             )
     return "("
+
+
+def go_json(value: Any) -> str:
+    """Return a value as Go's json.Marshal prints it, keys in the order given."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
