@@ -66,12 +66,17 @@ class JSONPath:
                 break
         return found
 
-    def find_below_prefix(self, value: Any) -> list[Any]:
-        """Return what `find` would, given the value that `prefix` leads to."""
-        found = [value]
-        for step in self._steps[len(self.prefix) :]:
-            found = step(found)
-        return found
+    def below(self, consumed: int) -> Callable[[Any], list[Any]]:
+        """Return the path without its first `consumed` field names, as a function."""
+        steps = self._steps[consumed:]
+
+        def find(value: Any) -> list[Any]:
+            found = [value]
+            for step in steps:
+                found = step(found)
+            return found
+
+        return find
 
     def first(self, obj: Any, default: Any = None) -> Any:
         """Return the first value, as printer columns do; `default` if there is none."""

@@ -1,0 +1,365 @@
+"""Which columns a frame has: a kind's printed columns, and what the user asks for beyond.
+
+Order: namespace, name, the kind's own columns, then conditions, owner, labels, extras.
+
+Wide rule "crlab/wide/1": every printed column, then each field below ``.spec`` and
+``.status`` (other top-level fields where the kind has neither), flattened to a dotted
+name; lists of scalars are one text joined by commas, other lists one JSON text; the dtype
+is the schema's, or "object" where none is known. Columns that were seen once stay.
+
+Thread: pure functions.
+Source: kubectl get (-o wide, -L, --show-labels, custom-columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from crlab.errors import UnknownColumn, nearest
+from crlab.frame.column import Column
+from crlab.model.diff import field_path
+from crlab.model.jsonpath import compile_path
+from crlab.model.object import FrozenList
+from crlab.model.printer import PrinterColumn, columns_for, crd_columns, dig, maps, text_of
+from crlab.model.resource import ApiResource
+
+ColumnSpec = Column | str | Callable[[Mapping[str, Any]], Any] | tuple[str, str]
+ColumnsArgument = Mapping[str, ColumnSpec] | Sequence[str | Column] | None
+WIDE_RULE = "crlab/wide/1"
+
+
+def base_columns(is_namespaced: bool = True) -> list[Column]:
+    """Return what every frame begins with."""
+    name = Column("name", "string", header="name")
+    return [Column("namespace", "string", header="namespace"), name] if is_namespaced else [name]
+
+
+def header_columns() -> list[Column]:
+    """Return what can be asked for by name of any object."""
+    return [
+        Column("uid", "string", header="uid"),
+        Column("resource_version", "string", header="resource_version"),
+        Column.at("created", ".metadata.creationTimestamp", "date"),
+        Column.at("deleted", ".metadata.deletionTimestamp", "date"),
+        Column.at("generation", ".metadata.generation", "integer"),
+        Column.at("kind", ".kind", "string"),
+        Column("labels", "string", value=_labels_text),
+        Column("conditions", "string", value=_conditions_text),
+        Column("age", "date", path=compile_path(".metadata.creationTimestamp")),
+        *owner_columns(),
+    ]
+
+
+def printed_columns(
+    resource: ApiResource | None,
+    definitions: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    wide: bool = False,
+) -> list[Column]:
+    """Return a kind's own columns, without the name.
+
+    Args:
+        definitions: the CRD version's additionalPrinterColumns, if it is a custom resource.
+        wide: with those that kubectl shows with ``-o wide`` only.
+    """
+    printed: Sequence[PrinterColumn] | None = None
+    if definitions is None and resource is not None:
+        printed = columns_for(resource.gvr.group, resource.kind)
+    if printed is None:
+        printed = crd_columns(definitions)
+    own = [column for column in printed if column.format != "name"]
+    return [Column.of_printer(c) for c in own if wide or c.priority == 0]
+
+
+def label_columns(labels: Iterable[str]) -> list[Column]:
+    """Return one text column per label key, named as the key."""
+    return [
+        Column(key, "string", path=compile_path(field_path(".metadata.labels", key)))
+        for key in labels
+    ]
+
+
+def condition_columns(kinds: Iterable[str]) -> list[Column]:
+    """Return one text column per condition type: "True", "False", "Unknown" or missing."""
+
+    def of(kind: str) -> Callable[[Mapping[str, Any]], Any]:
+        def value(obj: Mapping[str, Any]) -> Any:
+            for condition in maps(dig(obj, "status", "conditions")):
+                if condition.get("type") == kind:
+                    return condition.get("status")
+            return None
+
+        return value
+
+    return [Column(kind, "string", value=of(kind)) for kind in kinds]
+
+
+def owner_columns() -> list[Column]:
+    """Return kind, name and uid of the controlling owner (of the first, if none controls)."""
+
+    def of(field: str) -> Callable[[Mapping[str, Any]], Any]:
+        def value(obj: Mapping[str, Any]) -> Any:
+            owners = maps(dig(obj, "metadata", "ownerReferences"))
+            controllers = [owner for owner in owners if owner.get("controller") is True]
+            chosen = controllers or owners
+            return chosen[0].get(field) if chosen else None
+
+        return value
+
+    return [
+        Column(f"owner_{field}", "string", value=of(field)) for field in ("kind", "name", "uid")
+    ]
+
+
+def _labels_text(obj: Mapping[str, Any]) -> str | None:
+    labels = dig(obj, "metadata", "labels")
+    if not isinstance(labels, Mapping):
+        return None
+    return ",".join(f"{key}={text_of(value)}" for key, value in sorted(labels.items()))
+
+
+def _conditions_text(obj: Mapping[str, Any]) -> str | None:
+    conditions = maps(dig(obj, "status", "conditions"))
+    return ",".join(f"{c.get('type')}={c.get('status')}" for c in conditions) or None
+
+
+def choose_columns(
+    resource: ApiResource | None,
+    columns: ColumnsArgument = None,
+    *,
+    definitions: Sequence[Mapping[str, Any]] | None = None,
+    schema: Mapping[str, Any] | None = None,
+    labels: Sequence[str] | bool = (),
+    conditions: Sequence[str] | bool = (),
+    owner: bool = False,
+    wide: bool = False,
+    quantities: Sequence[str] | bool = False,
+) -> list[Column]:
+    """Return the columns of a frame, in order, each name once.
+
+    Args:
+        columns: names to choose; or name → JSONPath, (JSONPath, type), function or Column,
+            added to the kind's own; None: the kind's own.
+        quantities: names of columns to read as numbers ("100m" → 0.1); True: those that
+            are called cpu, memory, storage or capacity.
+
+    Raises:
+        UnknownColumn: a name or, where the schema is known, a path that does not exist.
+        JSONPathError: a path that does not parse.
+    """
+    is_namespaced = resource is None or resource.is_namespaced
+    chosen = base_columns(is_namespaced)
+    if columns is None or isinstance(columns, Mapping):
+        chosen += printed_columns(resource, definitions, wide=wide)
+        for name, spec in (columns or {}).items():
+            chosen.append(_made(name, spec, schema))
+    else:
+        chosen = _named(columns, resource, definitions, schema, is_namespaced)
+    if conditions is True:
+        chosen.append(Column("conditions", "string", value=_conditions_text))
+    elif conditions:
+        chosen += condition_columns(conditions)
+    if owner:
+        chosen += owner_columns()
+    if labels is True:
+        chosen.append(Column("labels", "string", value=_labels_text))
+    elif labels:
+        chosen += label_columns(labels)
+    return _as_quantities(_unique(chosen), quantities)
+
+
+def _named(
+    wanted: Sequence[str | Column],
+    resource: ApiResource | None,
+    definitions: Sequence[Mapping[str, Any]] | None,
+    schema: Mapping[str, Any] | None,
+    is_namespaced: bool,
+) -> list[Column]:
+    if isinstance(wanted, str):
+        wanted = [wanted]
+    known = {
+        column.name: column
+        for column in (
+            *header_columns(),
+            *printed_columns(resource, definitions, wide=True),
+            *base_columns(is_namespaced),
+        )
+    }
+    chosen = []
+    for item in wanted:
+        if isinstance(item, Column):
+            chosen.append(item)
+        elif item in known:
+            chosen.append(known[item])
+        elif item[:1] in (".", "{", "$"):
+            chosen.append(_made(item.strip(".{}$"), item, schema))
+        else:
+            raise unknown_column(item, known)
+    return chosen
+
+
+def unknown_column(name: str, known: Iterable[str]) -> UnknownColumn:
+    """Make the error for a column that is not there."""
+    known = list(known)
+    near = nearest(name, known)
+    hint = f"nearest: {', '.join(near)}" if near else f"columns: {', '.join(known)}"
+    return UnknownColumn(
+        f"no column {name!r}; {hint} (a path such as .spec.image makes a new one)",
+        name=name,
+        nearest=near,
+    )
+
+
+def _made(name: str, spec: Any, schema: Mapping[str, Any] | None) -> Column:
+    if isinstance(spec, Column):
+        return spec.named(name)
+    if callable(spec):
+        return Column(name, "object", value=spec)
+    text, kind = spec if isinstance(spec, tuple) else (spec, "")
+    column = Column.at(name, text, kind or "object")
+    if schema is not None and column.path is not None:
+        found = schema_type(schema, column.path.prefix, text)
+        if not kind and column.path.fields is not None:
+            column = Column(name, found, path=column.path)
+    elif not kind and column.path is not None and column.path.fields is not None:
+        column = Column(name, _METADATA.get(column.path.fields, "object"), path=column.path)
+    return column
+
+
+_METADATA: dict[tuple[str, ...], str] = {
+    ("kind",): "string",
+    ("apiVersion",): "string",
+    ("metadata", "name"): "string",
+    ("metadata", "namespace"): "string",
+    ("metadata", "uid"): "string",
+    ("metadata", "resourceVersion"): "string",
+    ("metadata", "generateName"): "string",
+    ("metadata", "generation"): "integer",
+    ("metadata", "creationTimestamp"): "date",
+    ("metadata", "deletionTimestamp"): "date",
+}
+
+
+def schema_type(schema: Mapping[str, Any], fields: Sequence[str], text: str) -> str:
+    """Return the column type of a field by its OpenAPI schema, "object" where it says nothing.
+
+    Raises:
+        UnknownColumn: the schema has no such field.
+    """
+    if tuple(fields) in _METADATA or tuple(fields[:1]) == ("metadata",):
+        is_map = tuple(fields[1:2]) in (("labels",), ("annotations",)) and len(fields) == 3
+        return _METADATA.get(tuple(fields), "string" if is_map else "object")
+    node: Any = schema
+    for depth, name in enumerate(fields):
+        properties = node.get("properties") if isinstance(node, Mapping) else None
+        if isinstance(properties, Mapping) and name in properties:
+            node = properties[name]
+            continue
+        extra = node.get("additionalProperties") if isinstance(node, Mapping) else None
+        open_ended = node.get("x-kubernetes-preserve-unknown-fields") is True
+        if isinstance(extra, Mapping):
+            node = extra
+            continue
+        if extra is True or open_ended or not isinstance(properties, Mapping):
+            return "object"
+        near = nearest(name, properties)
+        parent = "." + ".".join(fields[:depth]) if depth else "the object"
+        hint = ", ".join(near or list(properties)[:8])
+        raise UnknownColumn(
+            f"JSONPath {text!r}: {parent} has no field {name!r}; nearest: {hint}",
+            name=text,
+            nearest=near,
+        )
+    return _schema_leaf(node)
+
+
+def _schema_leaf(node: Any) -> str:
+    if not isinstance(node, Mapping) or node.get("x-kubernetes-int-or-string") is True:
+        return "object"
+    kind = node.get("type")
+    if kind == "string":
+        return "date" if node.get("format") == "date-time" else "string"
+    return kind if kind in ("integer", "number", "boolean") else "object"
+
+
+def _unique(columns: Sequence[Column]) -> list[Column]:
+    """The last definition of a name wins and keeps the first one's place."""
+    by_name = {column.name: column for column in columns}
+    return list(by_name.values())
+
+
+_QUANTITIES = ("cpu", "memory", "storage", "capacity")
+
+
+def _as_quantities(columns: list[Column], wanted: Sequence[str] | bool) -> list[Column]:
+    if not wanted:
+        return columns
+    names = (
+        [c.name for c in columns if any(word in c.name.lower() for word in _QUANTITIES)]
+        if wanted is True
+        else list(wanted)
+    )
+    known = {column.name for column in columns}
+    for name in names:
+        if name not in known:
+            raise unknown_column(name, known)
+    return [
+        Column(c.name, "quantity", c.header, c.path, c.value) if c.name in names else c
+        for c in columns
+    ]
+
+
+# --- wide -----------------------------------------------------------------------------
+
+
+def flatten(obj: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return the leaves of an object by the wide rule: path → scalar or text."""
+    roots = [name for name in ("spec", "status") if name in obj]
+    if not roots:
+        roots = [n for n in obj if n not in ("apiVersion", "kind", "metadata")]
+    leaves: dict[tuple[str, ...], Any] = {}
+    stack: list[tuple[tuple[str, ...], Any]] = [((name,), obj[name]) for name in reversed(roots)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, Mapping) and value:
+            stack.extend(((*path, name), value[name]) for name in reversed(list(value)))
+        else:
+            leaves[path] = _leaf(value)
+    return leaves
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, list | tuple | FrozenList):
+        if any(isinstance(item, Mapping | list | FrozenList) for item in value):
+            return text_of(value)
+        return ",".join(text_of(item) for item in value)
+    return None if isinstance(value, Mapping) else value
+
+
+def wide_column(path: tuple[str, ...], schema: Mapping[str, Any] | None) -> Column:
+    """Return the column of a flattened leaf."""
+    kind = "object"
+    if schema is not None:
+        try:
+            kind = schema_type(schema, path, ".".join(path))
+        except UnknownColumn:
+            kind = "object"  # pruned elsewhere; the server keeps what the schema knows
+    is_list = schema is not None and _is_array(schema, path)
+
+    def value(obj: Mapping[str, Any]) -> Any:
+        found: Any = obj
+        for name in path:
+            if not isinstance(found, Mapping) or name not in found:
+                return None
+            found = found[name]
+        return _leaf(found)
+
+    return Column(".".join(path), "string" if is_list else kind, value=value)
+
+
+def _is_array(schema: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    node: Any = schema
+    for name in path:
+        node = dig(node, "properties", name)
+    return isinstance(node, Mapping) and node.get("type") == "array"

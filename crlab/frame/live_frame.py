@@ -1,0 +1,275 @@
+"""The indexer as a DataFrame that is always current and cheap to ask for again.
+
+From: an informer's indexer (its change listener, its consistent reads). To: the user.
+The columns are kept as pandas Series in key order. A read patches the rows of the keys
+that changed since the last one, copies only the columns in which a cell differs, and
+shares the others with every earlier snapshot.
+
+Guarantees:
+  1. A frame is the projection of the store at one moment; `attrs` says which.
+  2. Nothing changed: the same object. If its holder wrote to it, a fresh equal one.
+  3. A user's write never reaches the store, a later change never reaches a user's frame.
+  4. The dtypes never depend on the data; no rows have the same ones.
+
+Thread: `df` from any thread; `_lock` guards the slots. The listener only adds keys to a
+set under `_dirty_lock`.
+Source: decision 8 of docs/architecture.md; reliability promise P6 (a query is one snapshot).
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from crlab.frame.column import Column
+from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_column
+from crlab.frame.row_reader import RowReader
+from crlab.frame.slots import Slots
+from crlab.model.object import KubeObject
+from crlab.model.resource import ApiResource
+from crlab.runtime.clock import Clock
+
+_TRIES = 100
+
+
+class Snapshot(Protocol):
+    """Rows of the store at one moment."""
+
+    @property
+    def rows(self) -> Mapping[str, KubeObject | None]: ...
+    @property
+    def resource_version(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+
+
+class FrameSource(Protocol):
+    """What a frame needs of an indexer."""
+
+    @property
+    def generation(self) -> int: ...
+    def read(self, keys: Iterable[str] | None = None) -> Any: ...
+    def add_change_listener(
+        self, listener: Callable[[Iterable[str] | None], None]
+    ) -> Callable[[], None]: ...
+
+
+class LiveFrame:
+    """A DataFrame over an indexer."""
+
+    def __init__(
+        self,
+        indexer: FrameSource,
+        *,
+        resource: ApiResource | None = None,
+        columns: ColumnsArgument = None,
+        definitions: Sequence[Mapping[str, Any]] | None = None,
+        schema: Mapping[str, Any] | None = None,
+        labels: Sequence[str] | bool = (),
+        conditions: Sequence[str] | bool = (),
+        owner: bool = False,
+        wide: bool = False,
+        quantities: Sequence[str] | bool = False,
+        clock: Clock | None = None,
+        state: Callable[[], str] | None = None,
+    ) -> None:
+        """Choose the columns; nothing is read before `df`.
+
+        Args:
+            columns, labels, conditions, owner, wide, quantities: see `choose_columns`.
+            definitions: a custom resource's additionalPrinterColumns; None for built-in kinds.
+            schema: its OpenAPI schema, for dtypes and for checking paths; None: unknown.
+            clock: for `attrs["time"]`; None leaves it out.
+            state: gives `attrs["state"]`, e.g. "live".
+        """
+        self._indexer = indexer
+        self._resource = resource
+        self._schema = schema
+        self._clock = clock
+        self._state = state
+        self._lock = threading.RLock()
+        self._dirty_lock = threading.Lock()
+        self._dirty: set[str] = set()
+        self._is_all_dirty = True
+        self._notified_generation = -1
+        self._generation = -1
+        self._frame: pd.DataFrame | None = None
+        self._pristine: tuple[Any, ...] = ()
+        self._wide_paths: dict[tuple[str, ...], None] | None = {} if wide else None
+        self._chosen = choose_columns(
+            resource,
+            columns,
+            definitions=definitions,
+            schema=schema,
+            labels=labels,
+            conditions=conditions,
+            owner=owner,
+            wide=wide,
+            quantities=quantities,
+        )
+        self._slots = Slots(self._chosen)
+        self._reader = RowReader(self._chosen)
+        self._remove_listener = indexer.add_change_listener(self._mark)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, in order."""
+        return tuple(self._slots.columns)
+
+    @property
+    def generation(self) -> int:
+        """The store's generation that `df` last showed, -1 before the first."""
+        return self._generation
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The present frame; the same object while nothing changes.
+
+        Shape: index "key" ("namespace/name", sorted); columns as `columns`, with their dtypes;
+            attrs: resource, resource_version, time, state.
+        """
+        frame = self._frame
+        if frame is not None and self._is_current(frame):
+            return frame
+        with self._lock:
+            frame = self._frame
+            if frame is None or self._indexer.generation != self._generation:
+                self._frame = self._refreshed()
+            elif not self._is_pristine(frame):
+                self._frame = self._handed_out(dict(self._pristine[3]))
+            assert self._frame is not None
+            return self._frame
+
+    def close(self) -> None:
+        """Stop listening; the last frame stays."""
+        self._remove_listener()
+
+    def __repr__(self) -> str:
+        name = self._resource.gvr.group_resource if self._resource else "objects"
+        return f"LiveFrame({name}, {len(self._slots.columns)} columns)"
+
+    # --- the listener ------------------------------------------------------------
+
+    def _mark(self, keys: Iterable[str] | None) -> None:
+        generation = self._indexer.generation  # the writer's: nothing changes while we run
+        with self._dirty_lock:
+            self._notified_generation = generation
+            if keys is None:
+                self._is_all_dirty = True
+                self._dirty.clear()
+            elif not self._is_all_dirty:
+                self._dirty.update(keys)
+
+    # --- reading -----------------------------------------------------------------
+
+    def _is_current(self, frame: pd.DataFrame) -> bool:
+        return self._indexer.generation == self._generation and self._is_pristine(frame)
+
+    def _refreshed(self) -> pd.DataFrame:
+        """Bring the slots to one moment of the store and make a frame of them."""
+        snapshot, is_whole = self._consistent_read()
+        if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
+            snapshot, is_whole = self._indexer.read(None), True
+        if is_whole:
+            rows = {key: obj for key, obj in snapshot.rows.items() if obj is not None}
+            self._slots.build(rows, self._reader)
+        else:
+            self._slots.patch(snapshot.rows, self._reader)
+        self._generation = snapshot.generation
+        return self._handed_out(self._attrs(snapshot.resource_version))
+
+    def _consistent_read(self) -> tuple[Any, bool]:
+        """Read the changed rows, together with exactly the generation they belong to.
+
+        A change that is stored but not yet told would be missing from a read that says it
+        holds it; so read again until the last told generation is the one that was read.
+        """
+        keys: set[str] = set()
+        for _ in range(_TRIES):
+            with self._dirty_lock:
+                if self._is_all_dirty:
+                    self._is_all_dirty = False
+                    self._dirty.clear()
+                    return self._indexer.read(None), True
+                keys |= self._dirty
+                self._dirty = set()
+                told = self._notified_generation
+            snapshot = self._indexer.read(keys)
+            if snapshot.generation in (told, self._generation):
+                return snapshot, False
+        return self._indexer.read(None), True
+
+    def _found_new_fields(self, objects: Iterable[KubeObject | None]) -> bool:
+        """Add columns for leaves not seen before (wide frames); whether there were any."""
+        assert self._wide_paths is not None
+        before = len(self._wide_paths)
+        for obj in objects:
+            if obj is not None:
+                self._wide_paths.update(dict.fromkeys(flatten(obj.to_dict())))
+        if len(self._wide_paths) == before:
+            return False
+        taken = {column.name for column in self._chosen}
+        extra = [wide_column(path, self._schema) for path in sorted(self._wide_paths)]
+        columns = [*self._chosen, *(c for c in extra if c.name not in taken)]
+        self._slots = Slots(columns)
+        self._reader = RowReader(columns)
+        return True
+
+    def _attrs(self, resource_version: str) -> dict[str, Any]:
+        attrs: dict[str, Any] = {
+            "resource": self._resource.gvr.group_resource if self._resource else "",
+            "resource_version": resource_version,
+        }
+        if self._clock is not None:
+            moment = datetime.fromtimestamp(self._clock.now(), UTC)
+            attrs["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        attrs["state"] = self._state() if self._state is not None else ""
+        return attrs
+
+    def _handed_out(self, attrs: dict[str, Any]) -> pd.DataFrame:
+        frame = self._slots.frame()
+        frame.attrs.update(attrs)
+        self._pristine = (frame.columns, frame.index, _blocks(frame), attrs)
+        return frame
+
+    def _is_pristine(self, frame: pd.DataFrame) -> bool:
+        """Whether its holder has not written to the frame.
+
+        The columns' Series are kept by the slots, so pandas replaces a block before the
+        first write to it (copy-on-write); new blocks mean a write.
+        """
+        columns, index, blocks, attrs = self._pristine
+        return (
+            frame.columns is columns
+            and frame.index is index
+            and frame.attrs == attrs
+            and len(blocks) == len(now := _blocks(frame))
+            and all(map(operator.is_, now, blocks))
+        )
+
+
+def _blocks(frame: pd.DataFrame) -> tuple[Any, ...]:
+    """A frame's blocks; () if this pandas does not show them."""
+    return tuple(getattr(getattr(frame, "_mgr", None), "blocks", ()))
+
+
+def age_of(created: pd.Series, now: float) -> pd.Series:
+    """Return ages as kubectl shows them ("3m26s"), of a column of times, at `now`.
+
+    Shape: the same index; dtype str, "<unknown>" where there is no time.
+    """
+    from crlab.model.printer import UNKNOWN, human_duration
+
+    stamps = created.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT")).astype("i8")
+    missing = created.isna().to_numpy()
+    texts = [
+        UNKNOWN if gone else human_duration(now - stamp / 1e6)
+        for stamp, gone in zip(stamps.tolist(), missing.tolist(), strict=True)
+    ]
+    return pd.Series(texts, index=created.index, dtype="str", name="age")
