@@ -1,0 +1,214 @@
+"""DeltaFIFO: for each key its deltas, and a queue of keys. The classic, as the books draw it.
+
+From: the reflector. To: the processor.
+
+Guarantees:
+  1. A key is queued iff it has deltas, once; a pop takes the oldest key with all of them.
+  2. Updates are not compressed; only two adjacent deletions merge.
+  3. `replace` infers deletions for queued keys and for known keys that the list lacks.
+  4. `has_synced` once as many keys as the first replace produced have been processed, or
+     at once if an event came first.
+
+Differs from client-go: processing does not run under the lock. To keep its meaning, the
+deltas in the hands of the processor stay here until `done`, and count as if they had been
+applied; so no deletion is missed or doubled while one is in flight.
+
+Thread: see `queue.py`; `_cond` guards every field.
+Source: kubernetes/client-go:tools/cache/delta_fifo.go (rules 25-33).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
+from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.model.object import KubeObject
+from crlab.runtime.clock import Clock
+
+
+class DeltaFIFO:
+    """The per-key queue."""
+
+    def __init__(self, clock: Clock, known_objects: KnownObjects | None) -> None:
+        """Make an empty queue; without `known_objects` only queued keys are inferred."""
+        self._cond = threading.Condition()
+        self._clock = clock
+        self._known_objects = known_objects
+        self._items: dict[str, list[Delta]] = {}
+        self._keys: dict[str, None] = {}  # an ordered set: the queue of keys
+        self._in_flight: dict[str, list[Delta]] = {}
+        self._is_populated = False
+        self._initial = 0
+        self._is_woken = False
+        self._is_closed = False
+
+    # Producing ---------------------------------------------------------------------------
+
+    def add(self, deltas: Sequence[Delta]) -> None:
+        with self._cond:
+            for delta in deltas:
+                self._is_populated = True
+                if delta.type is DeltaType.DELETED and not self._is_there_locked(delta.key):
+                    continue
+                self._queue_locked(delta)
+            self._cond.notify_all()
+
+    def replace(self, replaced: Delta) -> None:
+        with self._cond:
+            listed = dict.fromkeys(obj.key for obj in replaced.items)
+            for obj in replaced.items:
+                self._queue_locked(
+                    Delta(
+                        DeltaType.REPLACED,
+                        obj.key,
+                        obj,
+                        resource_version=replaced.resource_version,
+                        cause=replaced.cause,
+                        is_new_epoch=replaced.is_new_epoch,
+                    )
+                )
+            deleted = self._infer_locked(listed, replaced)
+            if not self._is_populated:
+                self._is_populated = True
+                self._initial = len(listed) + deleted
+            self._cond.notify_all()
+
+    def _infer_locked(self, listed: dict[str, None], replaced: Delta) -> int:
+        """Queue a tombstone for each key that is queued or known and was not listed."""
+        count = 0
+        for key in [*self._items, *(k for k in self._in_flight if k not in self._items)]:
+            newest = self._newest_locked(key)
+            if key in listed or newest is None:
+                continue
+            is_deleted = newest.type is DeltaType.DELETED
+            if key not in self._items and is_deleted:
+                continue  # in the processor's hands already
+            self._bury_locked(key, _unwrapped(newest.object), replaced)
+            count += not is_deleted
+        known = self._known_objects
+        for key in known.list_keys() if known is not None else ():
+            if key in listed or key in self._items or key in self._in_flight:
+                continue
+            assert known is not None
+            self._bury_locked(key, known.get_by_key(key), replaced)
+            count += 1
+        return count
+
+    def _bury_locked(self, key: str, last: KubeObject | None, replaced: Delta) -> None:
+        self._queue_locked(
+            Delta(
+                DeltaType.DELETED,
+                key,
+                DeletedFinalStateUnknown(key, last),
+                resource_version=replaced.resource_version,
+                cause=replaced.cause,
+            )
+        )
+
+    def resync(self, cause: int = 0) -> None:
+        with self._cond:
+            known = self._known_objects
+            for key in known.list_keys() if known is not None else ():
+                assert known is not None
+                obj = known.get_by_key(key)
+                flying = self._in_flight.get(key)
+                if flying:
+                    last = flying[-1].object
+                    obj = last if isinstance(last, KubeObject) else None
+                    if flying[-1].type is DeltaType.DELETED:
+                        obj = None
+                if key not in self._items and obj is not None:
+                    self._queue_locked(Delta(DeltaType.SYNC, key, obj, cause=cause))
+            self._cond.notify_all()
+
+    def bookmark(self, resource_version: str, cause: int = 0) -> None:
+        """Do nothing: the classic queue has no place for it."""
+
+    def _queue_locked(self, delta: Delta) -> None:
+        if self._is_closed:
+            return
+        deltas = self._items.setdefault(delta.key, [])
+        deltas.append(delta)
+        _merge_deletions(deltas)
+        self._keys.setdefault(delta.key)
+
+    def _newest_locked(self, key: str) -> Delta | None:
+        deltas = self._items.get(key) or self._in_flight.get(key)
+        return deltas[-1] if deltas else None
+
+    def _is_there_locked(self, key: str) -> bool:
+        """Whether a deletion of the key means anything (rule 27)."""
+        if key in self._items:
+            return True
+        flying = self._in_flight.get(key)
+        if flying:
+            return flying[-1].type is not DeltaType.DELETED
+        known = self._known_objects
+        return known is not None and known.get_by_key(key) is not None
+
+    # Consuming ---------------------------------------------------------------------------
+
+    def pop(self, limit: int) -> Popped | None:
+        with self._cond:
+            if not self._keys:
+                return None
+            key = next(iter(self._keys))
+            del self._keys[key]
+            deltas = self._items.pop(key)
+            self._in_flight[key] = deltas
+            return Popped(deltas, not self._has_synced_locked(), 1)
+
+    def done(self, popped: Popped) -> None:
+        with self._cond:
+            self._in_flight.pop(popped.deltas[0].key, None)
+            if self._initial:
+                self._initial -= 1
+                self._cond.notify_all()
+
+    def wait(self) -> None:
+        with self._cond:
+            while not self._keys and not self._is_woken and not self._is_closed:
+                self._clock.wait(self._cond, None)
+            self._is_woken = False
+
+    def wake(self) -> None:
+        with self._cond:
+            self._is_woken = True
+            self._cond.notify_all()
+
+    def close(self) -> None:
+        with self._cond:
+            self._is_closed = True
+            self._cond.notify_all()
+
+    @property
+    def has_synced(self) -> bool:
+        with self._cond:
+            return self._has_synced_locked()
+
+    def _has_synced_locked(self) -> bool:
+        return self._is_populated and self._initial == 0
+
+    def snapshot(self) -> list[Delta]:
+        with self._cond:
+            return [delta for key in self._keys for delta in self._items[key]]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _unwrapped(obj: KubeObject | DeletedFinalStateUnknown | None) -> KubeObject | None:
+    return obj.obj if isinstance(obj, DeletedFinalStateUnknown) else obj
+
+
+def _merge_deletions(deltas: list[Delta]) -> None:
+    """Of two adjacent deletions keep the newer if the older is a tombstone, else the older."""
+    if len(deltas) < 2 or not deltas[-1].type is deltas[-2].type is DeltaType.DELETED:
+        return
+    older, newer = deltas[-2], deltas[-1]
+    kept = newer if isinstance(older.object, DeletedFinalStateUnknown) else older
+    deltas[-2:] = [msgspec.structs.replace(kept, resource_version=newer.resource_version)]

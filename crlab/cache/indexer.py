@@ -1,0 +1,311 @@
+"""The store: key → object, with indices, read as consistent snapshots.
+
+From: `processor.py`, the only writer. To: listers, handlers' user code, frames.
+
+Guarantees:
+  1. Every read is of one moment; a batch or a replace is seen whole or not at all.
+  2. `generation` grows by one per changed key; the same generation means the same content.
+  3. Index functions and change listeners (user code) run without any lock.
+  4. What is handed out cannot change the store (`KubeObject` is read-only).
+  5. Lists are sorted by key; values of an index too.
+
+Differs from client-go: lists are sorted; an index function that raises is counted in
+`index_errors` and leaves its object out, instead of ending the process; objects are
+read-only, so no mutation detector is needed.
+
+Thread: any may read; one writer. `_lock` guards `_items`, `_indices`, `generation`,
+`resource_version`, `_sorted`; it is held for dictionary work only, and while a replace
+swaps two references.
+Source: kubernetes/client-go:tools/cache/thread_safe_store.go, store.go (rules 41-46).
+"""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crlab.cache.index import NAMESPACE_INDEX, Index, IndexFunc, meta_namespace_index, values_of
+from crlab.errors import IndexerConflict, UnknownIndex, nearest
+from crlab.model.object import KubeObject
+
+Change = tuple[str, KubeObject | None]
+ChangeListener = Callable[[Iterable[str] | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Part or all of the store at one moment.
+
+    Attributes:
+        rows: key → object; for keys that were asked for and are not there, None.
+        resource_version: of the last change applied to the store.
+        generation: see `Indexer.generation`.
+    """
+
+    rows: dict[str, KubeObject | None]
+    resource_version: str
+    generation: int
+
+
+class Indexer:
+    """A thread-safe store with indices."""
+
+    def __init__(self, indexers: Mapping[str, IndexFunc] | None = None) -> None:
+        """Make an empty store; it always has the index "namespace"."""
+        self._lock = threading.Lock()
+        self._items: dict[str, KubeObject] = {}
+        functions = {NAMESPACE_INDEX: meta_namespace_index, **(indexers or {})}
+        self._indices = {name: Index(name, func) for name, func in functions.items()}
+        self._sorted: builtins.list[str] | None = []
+        self._listeners: tuple[ChangeListener, ...] = ()
+        self.generation = 0
+        self.resource_version = ""
+        self.index_errors = 0
+        self.last_error: BaseException | None = None
+
+    # Reading -----------------------------------------------------------------------------
+
+    def get_by_key(self, key: str) -> KubeObject | None:
+        """Return the object of a key, None if there is none."""
+        return self._items.get(key)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    def list(self) -> list[KubeObject]:
+        """Return every object, sorted by key."""
+        with self._lock:
+            items, known = self._items.copy(), self._sorted
+            generation = self.generation
+        keys = known if known is not None else self._sort(items, generation)
+        return [items[key] for key in keys]
+
+    def list_keys(self) -> builtins.list[str]:
+        """Return every key, sorted."""
+        with self._lock:
+            items, known = self._items, self._sorted
+            if known is not None:
+                return known.copy()
+            items, generation = items.copy(), self.generation
+        return self._sort(items, generation).copy()
+
+    def _sort(self, items: Mapping[str, KubeObject], generation: int) -> builtins.list[str]:
+        """Sort keys outside the lock; keep the result if nothing moved meanwhile."""
+        keys = sorted(items)
+        with self._lock:
+            if self.generation == generation:
+                self._sorted = keys
+        return keys
+
+    def by_index(self, name: str, value: str) -> Sequence[KubeObject]:
+        """Return the objects with an indexed value, sorted by key.
+
+        Raises:
+            UnknownIndex: no index of that name was added.
+        """
+        with self._lock:
+            keys = self._index_locked(name).keys.get(value, ())
+            found = [(key, self._items[key]) for key in keys]
+        return [obj for _, obj in sorted(found, key=lambda pair: pair[0])]
+
+    def index_keys(self, name: str, value: str) -> Sequence[str]:
+        """Return the keys with an indexed value, sorted.
+
+        Raises:
+            UnknownIndex: no index of that name was added.
+        """
+        with self._lock:
+            keys = tuple(self._index_locked(name).keys.get(value, ()))
+        return sorted(keys)
+
+    def index(self, name: str, obj: KubeObject) -> Sequence[KubeObject]:
+        """Return the objects that share at least one value of `obj` in an index.
+
+        Raises:
+            UnknownIndex: no index of that name was added.
+        """
+        with self._lock:
+            func = self._index_locked(name).func
+        values = values_of(func, obj)
+        found: dict[str, KubeObject] = {}
+        with self._lock:
+            keys_of = self._index_locked(name).keys
+            for value in values:
+                found.update((key, self._items[key]) for key in keys_of.get(value, ()))
+        return [found[key] for key in sorted(found)]
+
+    def index_values(self, name: str) -> Sequence[str]:
+        """Return the values an index knows, sorted.
+
+        Raises:
+            UnknownIndex: no index of that name was added.
+        """
+        with self._lock:
+            return sorted(self._index_locked(name).keys)
+
+    def indexers(self) -> dict[str, IndexFunc]:
+        """Return the index functions by name."""
+        with self._lock:
+            return {name: index.func for name, index in self._indices.items()}
+
+    def read(self, keys: Iterable[str] | None = None) -> Snapshot:
+        """Return `keys` (None: everything, in no order) at one moment."""
+        with self._lock:
+            rows: dict[str, KubeObject | None]
+            if keys is None:
+                rows = dict(self._items)
+            else:
+                rows = {key: self._items.get(key) for key in keys}
+            return Snapshot(rows, self.resource_version, self.generation)
+
+    def _index_locked(self, name: str) -> Index:
+        index = self._indices.get(name)
+        if index is None:
+            known = sorted(self._indices)
+            near = nearest(name, known) or known
+            raise UnknownIndex(f"no index {name!r}; there are: {', '.join(near)}", name=name)
+        return index
+
+    # Extending ---------------------------------------------------------------------------
+
+    def add_indexers(self, indexers: Mapping[str, IndexFunc]) -> None:
+        """Add indices; what is stored is indexed before this returns.
+
+        Raises:
+            IndexerConflict: an index of that name exists.
+            Exception: an index function raised on a stored object; nothing was added.
+        """
+        made = {name: Index(name, func) for name, func in indexers.items()}
+        done: dict[str, KubeObject] = {}
+        while True:
+            with self._lock:
+                self._refuse_known_locked(made)
+                items = self._items
+                if all(done.get(key) is obj for key, obj in items.items()):
+                    for key in done.keys() - items.keys():
+                        _drop(made.values(), key)
+                    self._indices = {**self._indices, **made}
+                    return
+                items = items.copy()
+            for key, obj in items.items():
+                if done.get(key) is not obj:
+                    for index in made.values():
+                        index.put(key, values_of(index.func, obj))
+                    done[key] = obj
+
+    def _refuse_known_locked(self, made: Mapping[str, Index]) -> None:
+        clash = sorted(made.keys() & self._indices.keys())
+        if clash:
+            raise IndexerConflict(f"an index named {', '.join(clash)} exists already")
+
+    def add_change_listener(self, listener: ChangeListener) -> Callable[[], None]:
+        """Call `listener` with the keys of each change (None: everything); return the undo.
+
+        Thread: the writer's, after the lock is released; it must be quick.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def remove() -> None:
+            with self._lock:
+                self._listeners = tuple(x for x in self._listeners if x is not listener)
+
+        return remove
+
+    # Writing -----------------------------------------------------------------------------
+
+    def apply(self, changes: Sequence[Change], resource_version: str = "") -> None:
+        """Put (or, for None, delete) objects in one step. Writer only."""
+        while True:
+            indices = self._indices
+            values = [self._values(indices.values(), obj) for _, obj in changes]
+            with self._lock:
+                if indices is not self._indices:
+                    continue  # add_indexers came between: work the values out again
+                self._apply_locked(changes, values, resource_version)
+            break
+        if changes:
+            self._tell([key for key, _ in changes])
+
+    def _apply_locked(
+        self,
+        changes: Sequence[Change],
+        values: Sequence[Sequence[tuple[str, ...]]],
+        resource_version: str,
+    ) -> None:
+        items, indices = self._items, tuple(self._indices.values())
+        for (key, obj), found in zip(changes, values, strict=True):
+            if obj is None:
+                items.pop(key, None)
+                self._sorted = None
+            else:
+                if key not in items:
+                    self._sorted = None
+                items[key] = obj
+            for index, value in zip(indices, found, strict=True):
+                index.put(key, value)
+        self.generation += len(changes)
+        self.resource_version = resource_version or self.resource_version
+
+    def replace(
+        self, items: dict[str, KubeObject], resource_version: str, changed: Sequence[str]
+    ) -> None:
+        """Make `items` the whole content in one step. Writer only.
+
+        Args:
+            changed: the keys that differ from before.
+        """
+        while True:
+            before = self._indices
+            made = {name: Index(name, index.func) for name, index in before.items()}
+            for key, obj in items.items():
+                for index, value in zip(
+                    made.values(), self._values(made.values(), obj), strict=True
+                ):
+                    index.put(key, value)
+            with self._lock:
+                if before is not self._indices:
+                    continue
+                self._items, self._indices = items, made
+                self._sorted = None
+                self.generation += len(changed)
+                self.resource_version = resource_version or self.resource_version
+            break
+        self._tell(None)
+
+    def advance(self, resource_version: str) -> None:
+        """Note that nothing changed up to `resource_version`. Writer only."""
+        with self._lock:
+            self.resource_version = resource_version
+
+    def _values(
+        self, indices: Iterable[Index], obj: KubeObject | None
+    ) -> Sequence[tuple[str, ...]]:
+        found: list[tuple[str, ...]] = []
+        for index in indices:
+            value: tuple[str, ...] = ()
+            if obj is not None:
+                try:
+                    value = values_of(index.func, obj)
+                except Exception as error:  # noqa: BLE001 - a user's function; counted
+                    self.index_errors += 1
+                    self.last_error = error
+            found.append(value)
+        return found
+
+    def _tell(self, keys: Sequence[str] | None) -> None:
+        for listener in self._listeners:
+            try:
+                listener(keys)
+            except Exception as error:  # noqa: BLE001 - a listener never ends the writer
+                self.last_error = error
+
+
+def _drop(indices: Iterable[Index], key: str) -> None:
+    for index in indices:
+        index.put(key, ())

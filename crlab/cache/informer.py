@@ -1,0 +1,447 @@
+"""SharedInformer: reflector → queue → processor → indexer → handlers, as one thing.
+
+From: a `ListerWatcher`. To: whoever reads `indexer` or registers a handler.
+
+Guarantees (reliability C1-C11):
+  1. After faults clear, the cache becomes what the server holds.
+  2. Every change of the cache is offered to every handler, per key in order, after the
+     cache changed; a deletion that was only inferred comes as a tombstone.
+  3. `status` is present tense; `has_synced` is not.
+  4. `stop` returns at once whatever handlers or sockets do; `join` and `close` keep their
+     limit and name the threads they had to abandon.
+  5. It starts once. A forked child cannot use it (`LifecycleError`), nor hang on it.
+
+Thread: any, for every method. Threads it owns: ``crlab-reflector-<res>``,
+``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler. `_lock` guards the
+handles and the life-cycle fields; `_cond` is notified when sync or state may have changed.
+Source: kubernetes/client-go:tools/cache/shared_informer.go.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from crlab.cache import fork
+from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.handler import HandlerRegistration
+from crlab.cache.index import IndexFunc
+from crlab.cache.indexer import Indexer
+from crlab.cache.listener import Handler, Listener
+from crlab.cache.processor import Processor
+from crlab.cache.queue import Queue
+from crlab.cache.real_fifo import RealFIFO
+from crlab.cache.reflector import Reflector, Timing
+from crlab.cache.reflector_state import Health, Phase, Policy
+from crlab.cache.resync import ResyncPlan
+from crlab.cache.status import InformerState, InformerStatus
+from crlab.client.list_watch import ListerWatcher
+from crlab.errors import AlreadyStarted, AlreadyStopped, SyncTimeout
+from crlab.model.object import KubeObject
+from crlab.runtime.backoff import BackoffReset
+from crlab.runtime.clock import Clock
+from crlab.runtime.deadline import Deadline
+from crlab.runtime.driver import Driver, Stage, StageHandle
+from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
+
+ListMode = Literal["auto", "watchlist", "list"]
+
+
+class SharedInformer:
+    """One cached, watched collection, shared by everybody who asks for it."""
+
+    def __init__(
+        self,
+        lister_watcher: ListerWatcher,
+        *,
+        driver: Driver,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+        indexers: Mapping[str, IndexFunc] | None = None,
+        resync_seconds: float = 0.0,
+        queue: Literal["real", "delta"] = "real",
+        list_mode: ListMode = "auto",
+        transform: Callable[[KubeObject], Any] | None = None,
+        redact: Callable[[KubeObject], KubeObject] | None = None,
+        backoff_reset: BackoffReset | str = BackoffReset.IDLE,
+        idle_timeout_seconds: float = 75.0,
+        page_size: int | None = None,
+        has_bookmarks: bool = True,
+        internal_retry_seconds: float = 0.0,
+        max_backlog: int = 10_000,
+        watch_error_handler: Callable[[BaseException | str], None] | None = None,
+        timing: Timing | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Make it; nothing runs before `start`.
+
+        Args:
+            resync_seconds: how often handlers are shown everything again; 0 never.
+            queue: "real" (in order, atomic replace) or "delta" (the classic DeltaFIFO).
+            list_mode: "auto" and "watchlist" stream the first list where the server can,
+                with pages as the fall-back; "list" always asks for pages.
+            transform: what to keep of an object, before it is queued; must be idempotent.
+            redact: applied before `transform`, for secrets.
+            page_size: 500 unless set; setting it forces paging.
+            max_backlog: notifications per handler before those of one key are merged.
+            timing: every limit of the reflector; `idle_timeout_seconds` and
+                `backoff_reset` are its most used two.
+        """
+        self.resource = lister_watcher.resource
+        self.namespace = lister_watcher.namespace
+        self.lister_watcher = lister_watcher
+        self.driver = driver
+        self.clock = clock
+        self.trace = trace
+        self.name = name or _name_of(lister_watcher)
+        self._group_resource = self.resource.gvr.group_resource
+        self._max_backlog = max_backlog
+        self._watch_error_handler = watch_error_handler
+        self._transform = transform
+        self._redact = redact
+        self._lock = threading.Lock()
+        self._cond = threading.Condition()
+        self._is_started = False
+        self._is_stopped = False
+        self._handles: list[StageHandle] = []
+        self._registered = 0
+        self._failure: BaseException | None = None
+        self._born = fork.generation()
+        self.abandoned: tuple[str, ...] = ()
+        self._resync = ResyncPlan(clock, resync_seconds)
+        self.indexer = Indexer(indexers)
+        self.queue: Queue = RealFIFO(clock) if queue == "real" else DeltaFIFO(clock, self.indexer)
+        self._processor = Processor(
+            f"processor-{self.name}",
+            self.queue,
+            self.indexer,
+            resource=self._group_resource,
+            clock=clock,
+            trace=trace,
+            on_processed=self._changed,
+        )
+        timing = timing or Timing(
+            idle_seconds=idle_timeout_seconds, backoff_reset=BackoffReset(backoff_reset)
+        )
+        self._reflector = Reflector(
+            f"reflector-{self.name}",
+            lister_watcher,
+            self.queue,
+            clock=clock,
+            ids=ids.fork(f"reflector-{self.name}"),
+            trace=trace,
+            policy=Policy(
+                is_streaming=list_mode != "list"
+                and getattr(lister_watcher, "supports_watch_list", True),
+                page_size=page_size or 500,
+                is_page_size_forced=page_size is not None,
+                has_bookmarks=has_bookmarks,
+                internal_retry_seconds=internal_retry_seconds,
+            ),
+            timing=timing,
+            transform=self._ingest if transform or redact else None,
+            should_resync=self._should_resync,
+            on_error=self._watch_failed,
+            on_state=self._changed,
+            is_scheduling=driver.is_manual,
+        )
+
+    # Life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to list and watch.
+
+        Raises:
+            AlreadyStarted: it runs.
+            AlreadyStopped: it was stopped; make a new one.
+        """
+        fork.check(self._born, f"informer {self.name}")
+        with self._lock:
+            if self._is_stopped:
+                raise AlreadyStopped(f"informer {self.name} was stopped; make a new one")
+            if self._is_started:
+                raise AlreadyStarted(f"informer {self.name} runs already")
+            self._is_started = True
+            self._reflector.resync_seconds = self._resync.check_seconds
+            stages: list[Stage] = [self._reflector, self._processor, *self._processor.listeners()]
+            for stage in stages:
+                self._handles.append(self.driver.add(stage, on_error=self._stage_failed))
+
+    def stop(self) -> None:
+        """Ask everything to end. Idempotent, never waits; any thread, handlers included."""
+        with self._lock:
+            if self._is_stopped:
+                return
+            self._is_stopped = True
+            handles = list(self._handles)
+        if fork.generation() != self._born:
+            return  # the parent's threads and sockets are not ours to end
+        self._reflector.stop()
+        self.queue.close()
+        for listener in self._processor.listeners():
+            listener.close(is_discarding=True)
+        for handle in handles:
+            handle.stop()
+        self._changed()
+
+    def join(self, timeout_seconds: float | None = None) -> bool:
+        """Wait for the threads to end after `stop`.
+
+        Returns:
+            True once all ended; False when the limit was over (`abandoned` names those
+            still alive) or when called from one of them (it is not waited for).
+        """
+        with self._lock:
+            handles = list(self._handles)
+        deadline = Deadline(self.clock, timeout_seconds)
+        for handle in handles:
+            handle.join(deadline.remaining_seconds())
+        self.abandoned = tuple(h.thread_name for h in handles if h.is_alive)
+        return not self.abandoned
+
+    def close(self, timeout_seconds: float = 1.0) -> tuple[str, ...]:
+        """`stop`, then `join`; return the names of threads it had to abandon, () if none.
+
+        Idempotent; any thread, handlers included.
+        """
+        self.stop()
+        self.join(timeout_seconds)
+        return self.abandoned
+
+    def __enter__(self) -> SharedInformer:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # Sync and status ---------------------------------------------------------------------
+
+    @property
+    def is_started(self) -> bool:
+        return self._is_started
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._is_stopped
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether the first whole list was put into the cache. Never turns back."""
+        return self.queue.has_synced
+
+    @property
+    def condition(self) -> threading.Condition:
+        """Notified whenever `has_synced`, `status.state` or the cache may have changed."""
+        return self._cond
+
+    def wait_for_sync(self, timeout_seconds: float | None = 30.0) -> None:
+        """Return once the cache and the handlers registered by now have synced.
+
+        Raises:
+            SyncTimeout: the limit was over, or it was stopped; says what was missing.
+        """
+        fork.check(self._born, f"informer {self.name}")
+        listeners = self._processor.listeners()
+
+        def is_over() -> bool:
+            if self._is_stopped:
+                return True
+            return self.has_synced and all(
+                x.is_closed or (x.has_joined and x.initial_left == 0) for x in listeners
+            )
+
+        self.driver.wait_until(self._cond, is_over, timeout_seconds)
+        missing = self.unsynced(listeners)
+        if missing:
+            raise SyncTimeout(missing, timeout_seconds=timeout_seconds or 0.0)
+
+    def unsynced(self, listeners: Sequence[Listener] | None = None) -> list[str]:
+        """Return what has not synced yet, one sentence each."""
+        if not self.has_synced:
+            return [f"{self.name}: {self.status}"]
+        return [
+            f"{self.name}: handler {x.handler_name} has {x.initial_left} objects to see"
+            for x in (self._processor.listeners() if listeners is None else listeners)
+            if not x.is_closed and not (x.has_joined and x.initial_left == 0)
+        ]
+
+    @property
+    def last_sync_resource_version(self) -> str:
+        """The version of the last list, event or bookmark that was handed on."""
+        return self._reflector.state.last_version
+
+    @property
+    def status(self) -> InformerStatus:
+        """What it can say of itself now."""
+        state = self._reflector.state
+        contact = self._reflector.contact_at
+        age = None if contact is None else max(0.0, self.clock.monotonic() - contact)
+        word, cause = self._word(state.health, state.phase, state.cause, age)
+        return InformerStatus(
+            state=word,
+            age_seconds=age,
+            cause=cause,
+            phase=state.phase.value,
+            retry_in_seconds=self._reflector.retry_in_seconds,
+            resource=self._group_resource,
+            namespace=self.namespace,
+            resource_version=self.indexer.resource_version,
+            objects=len(self.indexer),
+            queued=len(self.queue),
+            requests=self._reflector.requests,
+            violations=self._reflector.violations,
+            ignored_older=self._processor.ignored_older,
+            ignored_repeated=self._processor.ignored_repeated,
+        )
+
+    def _word(
+        self, health: Health, phase: Phase, cause: str, age: float | None
+    ) -> tuple[InformerState, str]:
+        if self._failure is not None:
+            return InformerState.FAILED, f"{type(self._failure).__name__}: {self._failure}"
+        if self._is_stopped:
+            return InformerState.STOPPED, "stopped"
+        word = InformerState(health.value)
+        idle = self._reflector.idle_seconds
+        if word is InformerState.LIVE and not self.has_synced:
+            return InformerState.STARTING, "the first list is being applied"
+        if word is InformerState.LIVE and age is not None and age > idle:
+            return InformerState.STALE, f"nothing from the server for {age:.0f} s"
+        if word is InformerState.STARTING and not self._is_started:
+            return word, "not started"
+        return word, cause or ("" if word is InformerState.LIVE else phase.value)
+
+    @property
+    def error(self) -> BaseException | str | None:
+        """What last went wrong with list or watch, or what ended a stage; None if nothing."""
+        return self._failure or self._reflector.error
+
+    # Handlers ----------------------------------------------------------------------------
+
+    def add_event_handler(
+        self,
+        *,
+        on_add: Callable[..., Any] | None = None,
+        on_update: Callable[[KubeObject, KubeObject], Any] | None = None,
+        on_delete: Callable[[Any], Any] | None = None,
+        resync_seconds: float | None = None,
+        name: str | None = None,
+    ) -> HandlerRegistration:
+        """Call functions for each change of the cache, on a thread of their own.
+
+        A handler added late is first shown what is cached, as adds of the initial list.
+
+        Args:
+            on_add: called with (obj, is_in_initial_list).
+            on_update: called with (old, new).
+            on_delete: called with the last state, or a `DeletedFinalStateUnknown`.
+            resync_seconds: how often to show everything again; None is the informer's.
+
+        Raises:
+            AlreadyStopped: the informer was stopped.
+        """
+        fork.check(self._born, f"informer {self.name}")
+        with self._lock:
+            if self._is_stopped:
+                raise AlreadyStopped(f"informer {self.name} was stopped; it tells nobody more")
+            self._registered += 1
+            number = self._registered
+            listener = Listener(
+                f"listener-{self.name}-{number}",
+                name or f"{self.name}-{number}",
+                Handler(on_add, on_update, on_delete),
+                resource=self._group_resource,
+                clock=self.clock,
+                trace=self.trace,
+                max_backlog=self._max_backlog,
+                on_progress=self._changed,
+            )
+            self._resync.add(listener, resync_seconds, is_started=self._is_started)
+            self._processor.add_listener(listener)
+            if self._is_started:
+                self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
+        return HandlerRegistration(listener, lambda: self.has_synced, self._detach)
+
+    def _detach(self, listener: Listener, is_discarding: bool) -> None:
+        self._processor.remove_listener(listener)
+        self._resync.remove(listener)
+        listener.close(is_discarding=is_discarding)
+        with self._lock:
+            handle = next((h for h in self._handles if h.stage is listener), None)
+            self._handles = [h for h in self._handles if h.is_alive or not h.is_stopping]
+        if handle is not None:
+            listener.when_drained(handle.stop)
+
+    def add_indexers(self, indexers: Mapping[str, IndexFunc]) -> None:
+        """Add indices, before or after the start.
+
+        Raises:
+            AlreadyStopped: the informer was stopped.
+            IndexerConflict: an index of that name exists.
+        """
+        if self._is_stopped:
+            raise AlreadyStopped(f"informer {self.name} was stopped; its indices are final")
+        self.indexer.add_indexers(indexers)
+
+    def set_transform(self, transform: Callable[[KubeObject], Any] | None) -> None:
+        """Choose what to keep of an object.
+
+        Raises:
+            AlreadyStarted: objects may have been cached untransformed.
+        """
+        with self._lock:
+            if self._is_started:
+                raise AlreadyStarted(f"informer {self.name} runs; set the transform before")
+            self._transform = transform
+            self._reflector.transform = self._ingest if transform or self._redact else None
+
+    def set_watch_error_handler(self, handler: Callable[[BaseException | str], None]) -> None:
+        """Choose who is told of list and watch failures.
+
+        Raises:
+            AlreadyStarted: it runs.
+        """
+        with self._lock:
+            if self._is_started:
+                raise AlreadyStarted(f"informer {self.name} runs; set the handler before")
+            self._watch_error_handler = handler
+
+    # Inside ------------------------------------------------------------------------------
+
+    def _ingest(self, obj: KubeObject) -> KubeObject:
+        """Redact, then transform."""
+        if self._redact is not None:
+            obj = self._redact(obj)
+        if self._transform is not None:
+            obj = KubeObject.of(self._transform(obj))
+        return obj
+
+    def _should_resync(self) -> bool:
+        return self._resync.should_resync()
+
+    def _watch_failed(self, error: BaseException | str) -> None:
+        if self._watch_error_handler is not None:
+            try:
+                self._watch_error_handler(error)
+            except Exception:  # noqa: BLE001 - a user's function never ends the reader
+                pass
+
+    def _stage_failed(self, error: BaseException) -> None:
+        self._failure = error
+        self._changed()
+
+    def _changed(self) -> None:
+        with self._cond:
+            self._cond.notify_all()
+
+    def __repr__(self) -> str:
+        return f"<informer {self.name}: {len(self.indexer)} objects, {self.status}>"
+
+
+def _name_of(lister_watcher: ListerWatcher) -> str:
+    plural = lister_watcher.resource.gvr.resource
+    return f"{plural}/{lister_watcher.namespace}" if lister_watcher.namespace else plural

@@ -1,0 +1,357 @@
+"""Applies deltas to the store and tells the handlers' backlogs.
+
+From: the queue. To: the indexer (it is the only writer) and the listeners.
+
+Guarantees:
+  1. The store and its indices change before anybody is told.
+  2. Add, update or delete is decided by what the store holds, not by the watch event.
+  3. A relist is diffed here and swapped in one step: no reader sees half of it. All
+     deletions (always tombstones) are told first, then adds and updates in list order.
+  4. A version older than the stored one, a repeated one, and what comes after its own
+     deletion are ignored and counted, unless a relist or a new epoch says so.
+  5. A late handler is replayed the store between two deltas, so it misses and repeats
+     nothing.
+
+Thread: ``crlab-processor-<resource>``; `_lock` guards the lists of listeners.
+Source: kubernetes/client-go:tools/cache/controller.go (processDeltas,
+processReplacedAllInfo), shared_informer.go (sharedProcessor); rules 36-40, 47-49, 53.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from crlab.cache import revision
+from crlab.cache.indexer import Indexer
+from crlab.cache.listener import Listener, Notification, NotificationType
+from crlab.cache.queue import Delta, DeltaType, Popped, Queue
+from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.model.object import KubeObject
+from crlab.runtime.clock import Clock
+from crlab.trace.record import Trace, TraceStage
+
+MAX_GRAVES = 10_000
+_FROM_LIST = (DeltaType.REPLACED, DeltaType.SYNC)
+_OPERATION = {
+    NotificationType.ADD: "add",
+    NotificationType.UPDATE: "update",
+    NotificationType.DELETE: "delete",
+}
+
+
+class Processor:
+    """A `Stage`: pops, stores, tells."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: Queue,
+        indexer: Indexer,
+        *,
+        resource: str,
+        clock: Clock,
+        trace: Trace,
+        on_processed: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._queue = queue
+        self._indexer = indexer
+        self._resource = resource
+        self._clock = clock
+        self._trace = trace
+        self._on_processed = on_processed
+        self._lock = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
+        self._joining: tuple[Listener, ...] = ()
+        self._graves: OrderedDict[str, str] = OrderedDict()
+        self.ignored_older = 0
+        self.ignored_repeated = 0
+        self.processed = 0
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    # Listeners ---------------------------------------------------------------------------
+
+    def add_listener(self, listener: Listener) -> None:
+        """Let a listener join before the next delta. Never waits."""
+        with self._lock:
+            self._joining = (*self._joining, listener)
+        self._queue.wake()
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Tell a listener nothing more. Never waits."""
+        with self._lock:
+            self._listeners = tuple(x for x in self._listeners if x is not listener)
+            self._joining = tuple(x for x in self._joining if x is not listener)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return those that joined or are about to."""
+        with self._lock:
+            return (*self._listeners, *self._joining)
+
+    def _join_one(self) -> bool:
+        with self._lock:
+            if not self._joining:
+                return False
+            listener = self._joining[0]
+        at = self._clock.monotonic()
+        listener.push(
+            [
+                Notification(NotificationType.ADD, obj.key, obj, is_in_initial_list=True, at=at)
+                for obj in self._indexer.list()
+            ]
+        )
+        with self._lock:
+            if listener in self._joining:  # else it was removed meanwhile
+                self._joining = tuple(x for x in self._joining if x is not listener)
+                self._listeners = (*self._listeners, listener)
+        listener.joined()
+        self._on_processed()
+        return True
+
+    # Stage -------------------------------------------------------------------------------
+
+    def step(self, limit: int) -> int:
+        if self._join_one():
+            return 1
+        popped = self._queue.pop(limit)
+        if popped is None:
+            return 0
+        self._process(popped)
+        self._queue.done(popped)
+        self.processed += popped.size
+        self._on_processed()
+        return popped.size
+
+    def wait(self) -> None:
+        self._queue.wait()
+
+    def wake(self) -> None:
+        self._queue.wake()
+
+    def _process(self, popped: Popped) -> None:
+        first = popped.deltas[0]
+        match first.type:
+            case DeltaType.REPLACED_ALL:
+                self._replace_all(first, popped.is_in_initial_list)
+            case DeltaType.SYNC_ALL:
+                self._sync_all(first)
+            case DeltaType.BOOKMARK:
+                self._indexer.advance(first.resource_version)
+            case _:
+                if len({delta.key for delta in popped.deltas}) == len(popped.deltas):
+                    self._apply(popped.deltas, popped.is_in_initial_list)
+                else:  # the classic queue: several deltas of one key, oldest first
+                    for delta in popped.deltas:
+                        self._apply((delta,), popped.is_in_initial_list)
+
+    # Single objects ----------------------------------------------------------------------
+
+    def _apply(self, deltas: Sequence[Delta], is_initial: bool) -> None:
+        notes: list[Notification] = []
+        changes: list[tuple[str, KubeObject | None]] = []
+        version = ""
+        for delta in deltas:
+            version = delta.resource_version or version
+            note = self._note(delta, is_initial)
+            if note is not None:
+                notes.append(note)
+                if note.type is not NotificationType.DELETE:
+                    assert isinstance(note.obj, KubeObject)
+                    changes.append((note.key, note.obj))
+                elif note.key in self._indexer:
+                    changes.append((note.key, None))
+        self._indexer.apply(changes, version)
+        for note in notes:
+            note.cause = self._stored(note)
+        self._tell(notes)
+
+    def _note(self, delta: Delta, is_initial: bool) -> Notification | None:
+        """Return what a delta means for the store, None if it is old news."""
+        old = self._indexer.get_by_key(delta.key)
+        obj = delta.object
+        if delta.type is DeltaType.DELETED:
+            return self._deletion(delta, old)
+        assert isinstance(obj, KubeObject)
+        if delta.type not in _FROM_LIST and self._is_old_news(obj, old):
+            return None
+        self._graves.pop(delta.key, None)
+        if old is None:
+            return Notification(
+                NotificationType.ADD,
+                delta.key,
+                obj,
+                is_in_initial_list=is_initial,
+                cause=delta.cause,
+                at=self._clock.monotonic(),
+            )
+        return Notification(
+            NotificationType.UPDATE,
+            delta.key,
+            obj,
+            old=old,
+            is_sync=_is_same(old, obj),
+            cause=delta.cause,
+            at=self._clock.monotonic(),
+        )
+
+    def _is_old_news(self, obj: KubeObject, old: KubeObject | None) -> bool:
+        if old is not None:
+            held, is_same = old.resource_version, _is_same(old, obj)
+        else:
+            held = self._graves.get(obj.key, "")
+            is_same = bool(held) and held == obj.resource_version
+        if is_same:
+            self.ignored_repeated += 1
+            return True
+        if revision.is_older(obj.resource_version, held):
+            self.ignored_older += 1
+            return True
+        return False
+
+    def _deletion(self, delta: Delta, old: KubeObject | None) -> Notification | None:
+        obj = delta.object
+        if isinstance(obj, KubeObject):
+            version = obj.resource_version
+            if old is not None and revision.is_older(version, old.resource_version):
+                self.ignored_older += 1
+                return None
+        else:
+            version = delta.resource_version or (old.resource_version if old else "")
+        grave = self._graves.get(delta.key)
+        if old is None and grave is not None and not revision.is_older(grave, version):
+            self.ignored_repeated += 1
+            return None
+        self._bury(delta.key, version)
+        return Notification(
+            NotificationType.DELETE,
+            delta.key,
+            obj if obj is not None else DeletedFinalStateUnknown(delta.key, old),
+            old=old,
+            cause=delta.cause,
+            at=self._clock.monotonic(),
+        )
+
+    def _bury(self, key: str, version: str) -> None:
+        """Remember a deletion, so that an event from before it cannot raise the dead."""
+        self._graves[key] = version
+        self._graves.move_to_end(key)
+        if len(self._graves) > MAX_GRAVES:
+            self._graves.popitem(last=False)
+
+    # The whole store ---------------------------------------------------------------------
+
+    def _replace_all(self, delta: Delta, is_initial: bool) -> None:
+        before = self._indexer.read().rows
+        if delta.is_new_epoch:
+            self._graves.clear()
+        items: dict[str, KubeObject] = {}
+        notes: list[Notification] = []
+        changed: list[str] = []
+        at, kinds = self._clock.monotonic(), [0, 0, 0]
+        for obj in delta.items:
+            key = obj.key
+            old = before.get(key)
+            if old is None:
+                note = Notification(
+                    NotificationType.ADD, key, obj, is_in_initial_list=is_initial, at=at
+                )
+                kinds[0] += 1
+                changed.append(key)
+            else:
+                is_same = not delta.is_new_epoch and _is_same(old, obj)
+                if is_same:
+                    obj = old  # the same version: readers may go on comparing by identity
+                else:
+                    kinds[1] += 1
+                    changed.append(key)
+                note = Notification(
+                    NotificationType.UPDATE, key, obj, old=old, is_sync=is_same, at=at
+                )
+            items[key] = obj
+            notes.append(note)
+        gone = [key for key in before if key not in items]
+        kinds[2] = len(gone)
+        deletions = []
+        for key in sorted(gone):
+            self._bury(key, delta.resource_version)
+            tombstone = DeletedFinalStateUnknown(key, before[key])
+            deletions.append(
+                Notification(NotificationType.DELETE, key, tombstone, old=before[key], at=at)
+            )
+        self._swap(items, delta.resource_version, changed, gone)
+        self._replaced([*deletions, *notes], delta, kinds)
+
+    def _swap(
+        self, items: dict[str, KubeObject], version: str, changed: list[str], gone: list[str]
+    ) -> None:
+        """Bring the store to `items` in one step, by the cheaper of two ways."""
+        if len(changed) + len(gone) > len(items) // 8:
+            self._indexer.replace(items, version, [*changed, *gone])
+            return
+        changes: list[tuple[str, KubeObject | None]] = [(key, None) for key in gone]
+        changes.extend((key, items[key]) for key in changed)
+        self._indexer.apply(changes, version)
+
+    def _replaced(self, notes: list[Notification], delta: Delta, kinds: Sequence[int]) -> None:
+        seq = self._trace.append(
+            TraceStage.INDEXER,
+            "replaced",
+            resource=self._resource,
+            resource_version=delta.resource_version,
+            causes=(delta.cause,) if delta.cause else (),
+            data={"added": kinds[0], "updated": kinds[1], "deleted": kinds[2]},
+        )
+        for note in notes:
+            note.cause = seq
+        self._tell(notes)
+
+    def _sync_all(self, delta: Delta) -> None:
+        at = self._clock.monotonic()
+        self._tell(
+            [
+                Notification(
+                    NotificationType.UPDATE,
+                    obj.key,
+                    obj,
+                    old=obj,
+                    is_sync=True,
+                    cause=delta.cause,
+                    at=at,
+                )
+                for obj in self._indexer.list()
+            ]
+        )
+
+    # Telling -----------------------------------------------------------------------------
+
+    def _stored(self, note: Notification) -> int:
+        obj = note.obj
+        old = note.old
+        return self._trace.append(
+            TraceStage.INDEXER,
+            "stored",
+            resource=self._resource,
+            key=note.key,
+            resource_version=obj.resource_version if isinstance(obj, KubeObject) else "",
+            causes=(note.cause,) if note.cause else (),
+            data={"operation": _OPERATION[note.type], "object": obj, "old": old},
+            payload_bytes=len(old.raw) if old is not None else 0,
+        )
+
+    def _tell(self, notes: Sequence[Notification]) -> None:
+        if notes:
+            for listener in self._listeners:
+                listener.push(notes)
+
+
+def _is_same(old: KubeObject, new: KubeObject) -> bool:
+    return (
+        old.resource_version == new.resource_version
+        and bool(new.resource_version)
+        and old.uid == new.uid
+    )

@@ -1,0 +1,131 @@
+"""What travels from the reflector to the processor, and the queue it travels in.
+
+From: `reflector.py`, the only producer. To: `processor.py`, the only consumer. Two
+queues implement the protocol: `RealFIFO` (what client-go runs since 1.33; the default)
+and `DeltaFIFO` (what the books draw).
+
+Guarantees:
+  1. Nobody's code runs under the queue's lock, and `pop` never waits.
+  2. What was popped counts as processed at `done`, not before.
+
+Thread: one producer, one consumer; every method locks for itself.
+Source: kubernetes/client-go:tools/cache/fifo.go (Queue), the_real_fifo.go, delta_fifo.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.model.object import KubeObject
+
+
+class DeltaType(StrEnum):
+    """Why a delta was queued."""
+
+    ADDED = "Added"
+    UPDATED = "Updated"
+    DELETED = "Deleted"
+    REPLACED = "Replaced"
+    SYNC = "Sync"
+    REPLACED_ALL = "ReplacedAll"
+    SYNC_ALL = "SyncAll"
+    BOOKMARK = "Bookmark"
+
+
+#: Deltas that concern the whole store and are popped alone.
+WHOLE = frozenset({DeltaType.REPLACED_ALL, DeltaType.SYNC_ALL, DeltaType.BOOKMARK})
+
+
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """One thing for the processor to do.
+
+    Attributes:
+        key: "" for the types that concern the whole store.
+        object: the new state; for DELETED the last state or a tombstone.
+        items: of a REPLACED_ALL, the whole list.
+        resource_version: what the store will be at; "" leaves it.
+        cause: seq of the trace record that led here, 0 if none.
+        is_new_epoch: the server's revision went back: older versions are the truth now.
+    """
+
+    type: DeltaType
+    key: str = ""
+    object: KubeObject | DeletedFinalStateUnknown | None = None
+    items: Sequence[KubeObject] = ()
+    resource_version: str = ""
+    cause: int = 0
+    is_new_epoch: bool = False
+
+
+class KnownObjects(Protocol):
+    """What a queue must know of the store to infer deletions."""
+
+    def list_keys(self) -> Sequence[str]:
+        """Return every key."""
+
+    def get_by_key(self, key: str) -> KubeObject | None:
+        """Return the object of a key, None if there is none."""
+
+
+class Popped(msgspec.Struct, frozen=True, gc=False):
+    """Deltas taken out together.
+
+    Attributes:
+        deltas: in the order to apply them.
+        is_in_initial_list: whether the first population was still being popped.
+        size: entries of the queue these were, for `done`.
+    """
+
+    deltas: Sequence[Delta]
+    is_in_initial_list: bool
+    size: int
+
+
+class Queue(Protocol):
+    """Deltas on their way to the store."""
+
+    def add(self, deltas: Sequence[Delta]) -> None:
+        """Queue watch events, in order."""
+
+    def replace(self, replaced: Delta) -> None:
+        """Queue that `replaced.items` is everything there is."""
+
+    def resync(self, cause: int = 0) -> None:
+        """Queue that everything known is to be shown again."""
+
+    def bookmark(self, resource_version: str, cause: int = 0) -> None:
+        """Queue that the store is at `resource_version` once all before is applied."""
+
+    def pop(self, limit: int) -> Popped | None:
+        """Take up to `limit` entries; None if there are none. Never waits."""
+
+    def done(self, popped: Popped) -> None:
+        """Say that what was popped has been processed."""
+
+    def wait(self) -> None:
+        """Block until there is an entry or `wake` was called."""
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+
+    def close(self) -> None:
+        """Take nothing more; what is queued can still be popped. Idempotent."""
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether everything of the first population was processed."""
+
+    def snapshot(self) -> list[Delta]:
+        """Return what is queued, oldest first."""
+
+    def __len__(self) -> int: ...
+
+
+def types_of(deltas: Iterable[Delta]) -> list[str]:
+    """Return the deltas' types as plain strings."""
+    return [str(delta.type) for delta in deltas]

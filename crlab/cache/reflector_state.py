@@ -1,0 +1,592 @@
+"""What the reflector does next: a pure state machine, one input in, next state and actions out.
+
+From: `reflector.py`, which performs the actions. To: nothing; no I/O, clock or thread here.
+
+Guarantees:
+  1. Every decision to retry, resume, list again or give up is made in this file.
+  2. The resourceVersion moves only by a list that was replaced, an event that was handed
+     on, or a bookmark that was believed (distrust; see `judge`).
+  3. A list is replaced whole or not at all.
+
+Differs from client-go, on purpose: an event that cannot be applied (undecodable, unknown
+type, wrong kind, no object) is not skipped but ends the stream, which is resumed once and
+then listed again (rules 15, 17); a silent stream ends at the idle limit, and after two
+silent ones the server's revision is asked for; a list older than what is held is refused
+once, then taken as a new epoch; 401 gets one immediate retry; a refused watch (403) is
+retried without listing again; 404 empties the cache and retries slowly; the idle reset of
+the back-off is the default.
+
+Thread: pure functions on frozen values.
+Source: kubernetes/client-go:tools/cache/reflector.go (rules 1-24),
+kube-rs/kube:kube-runtime/src/watcher.rs (named states).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from crlab.cache import revision
+from crlab.cache.watch_error import Fault, classify, retry_after_seconds
+from crlab.client.list_watch import ListOptions
+
+ANY_VERSION = "0"
+LATEST = ""
+VERY_SHORT_SECONDS = 1.0
+GONE_RETRY_SECONDS = 60.0
+MISSING_RETRY_SECONDS = 10.0
+UNAVAILABLE = (Fault.EXPIRED, Fault.TOO_LARGE)
+SAME_VERSION = (Fault.REFUSED, Fault.THROTTLED)
+
+
+class Phase(StrEnum):
+    """Where the reflector is."""
+
+    IDLE = "idle"
+    LISTING = "listing"
+    STREAMING_LIST = "streaming_list"
+    OPENING = "opening"
+    WATCHING = "watching"
+    PROBING = "probing"
+    BACKING_OFF = "backing_off"
+    STOPPED = "stopped"
+
+
+class Health(StrEnum):
+    """What the last answers of the server say about the cache."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    STALE = "stale"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user chose.
+
+    Attributes:
+        is_streaming: whether to ask for WatchList first (list_mode "auto", "watchlist").
+        page_size: 500 unless set; one the user set forces paging.
+        internal_retry_seconds: how long a 500 in the stream is answered by watching on.
+    """
+
+    is_streaming: bool = True
+    page_size: int = 500
+    is_page_size_forced: bool = False
+    has_bookmarks: bool = True
+    internal_retry_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the decisions depend on.
+
+    Attributes:
+        after: where BACKING_OFF leads.
+        asked: the list or watch request under way or due.
+        first_page: the request of page one, while later pages are read.
+        list_version: the revision of the pages read so far.
+        distrusted: resumptions since the last good event.
+        is_unordered: the watch began at no version, so its first ADDEDs are in no order.
+        silent: streams in a row that ended at the idle limit.
+        has_retried_auth: whether the one immediate retry after a 401 was spent.
+        internal_since: when the first 500 of the present window came.
+        cause: why `health` is not live, for people.
+    """
+
+    phase: Phase = Phase.IDLE
+    after: Phase = Phase.LISTING
+    asked: ListOptions | None = None
+    first_page: ListOptions | None = None
+    list_version: str = ""
+    last_version: str = ""
+    is_version_unavailable: bool = False
+    is_unordered: bool = False
+    is_paginated: bool = False
+    has_listed: bool = False
+    is_emptied: bool = False
+    distrusted: int = 0
+    silent: int = 0
+    has_retried_auth: bool = False
+    internal_since: float | None = None
+    health: Health = Health.STARTING
+    cause: str = ""
+
+
+# Inputs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Start, or go on after a delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page came."""
+
+    resource_version: str
+    continue_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A watch was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitialEnd:
+    """The bookmark that ends the initial events came."""
+
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request failed, or the stream brought an ERROR event."""
+
+    error: BaseException
+    is_in_stream: bool = False
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stream closed, cleanly or cut."""
+
+    events: int
+    lasted_seconds: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Distrusted:
+    """The stream brought something that cannot be applied."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No whole event came within the idle limit (or the deadline of the initial events)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End for good."""
+
+
+Input = Begin | PageRead | Opened | InitialEnd | Failed | Ended | Distrusted | Silent | Stop
+
+# Actions ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """Ask for a page."""
+
+    options: ListOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Open a stream."""
+
+    options: ListOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait one back-off delay, and at least `at_least_seconds`; or exactly `exactly_seconds`."""
+
+    reason: str
+    at_least_seconds: float = 0.0
+    exactly_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Hand the collected objects on as the whole truth."""
+
+    resource_version: str
+    is_new_epoch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Hand on that nothing exists any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Keep the page with those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Drop what was collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Throw the cached credentials away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell the watch-error handler."""
+
+    error: BaseException | str
+
+
+Action = List | Watch | Wait | Replace | Empty | Collect | Discard | Close | Renew | Report
+Step = tuple[State, tuple[Action, ...]]
+
+
+# Transitions -----------------------------------------------------------------------------
+
+
+def advance(state: State, happened: Input, policy: Policy) -> Step:
+    """Return the next state and what to do, in order."""
+    match happened:
+        case Stop():
+            return replace(state, phase=Phase.STOPPED), (Close(), Discard())
+        case Begin():
+            return _begin(state, policy)
+        case PageRead():
+            return _page_read(state, happened, policy)
+        case Opened():
+            return _opened(state)
+        case InitialEnd():
+            return _initial_end(state, happened, policy)
+        case Failed():
+            return _failed(state, happened, policy)
+        case Ended():
+            return _ended(state, happened, policy)
+        case Distrusted():
+            return _distrusted(state, happened.reason, policy)
+        case Silent():
+            return _silent(state, happened.reason, policy)
+
+
+def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
+    """Return the state after events or bookmarks, (type, version), were handed on.
+
+    Synthetic ADDEDs of a watch that began at no version do not move it (rule 18).
+    """
+    version, is_unordered = state.last_version, state.is_unordered
+    for kind, resource_version in seen:
+        if is_unordered and kind == "ADDED":
+            continue
+        is_unordered = False
+        version = revision.newest(version, resource_version)
+    was_silent = state.silent > 0
+    return replace(
+        state,
+        last_version=version,
+        is_unordered=is_unordered,
+        distrusted=0,
+        silent=0,
+        health=Health.LIVE if was_silent else state.health,
+        cause="" if was_silent else state.cause,
+    )
+
+
+def _begin(state: State, policy: Policy) -> Step:
+    if state.phase is Phase.BACKING_OFF:
+        if state.after is Phase.OPENING:
+            return _watch(state)
+        if state.after is Phase.LISTING:
+            return _list(state, policy)
+    return _round(state, policy)
+
+
+def _round(state: State, policy: Policy) -> Step:
+    """Start a new list-and-watch: streamed where wanted, else by pages."""
+    return _stream(state) if policy.is_streaming else _list(state, policy)
+
+
+def _stream(state: State) -> Step:
+    version = LATEST if state.is_version_unavailable else state.last_version
+    options = ListOptions(
+        resource_version=version or None,
+        resource_version_match="NotOlderThan",
+        send_initial_events=True,
+        allow_watch_bookmarks=True,
+    )
+    return replace(state, phase=Phase.STREAMING_LIST, asked=options), (Watch(options),)
+
+
+def _list(state: State, policy: Policy, *, is_full: bool = False) -> Step:
+    """Ask for page one (rules 5-7); `is_full` asks for everything in one answer."""
+    if is_full and state.first_page is not None:
+        version = state.first_page.resource_version or LATEST
+    elif state.is_version_unavailable:
+        version = LATEST
+    else:
+        version = state.last_version or ANY_VERSION
+    is_paged = policy.is_page_size_forced or state.is_paginated or version in (LATEST, ANY_VERSION)
+    options = ListOptions(
+        resource_version=version or None,
+        limit=policy.page_size if is_paged and not is_full else None,
+    )
+    new = replace(state, phase=Phase.LISTING, asked=options, first_page=options, list_version="")
+    return new, (Discard(), List(options))
+
+
+def _watch(state: State, *before: Action) -> Step:
+    version = state.last_version
+    options = ListOptions(resource_version=version or None, allow_watch_bookmarks=True)
+    new = replace(
+        state,
+        phase=Phase.OPENING,
+        asked=options,
+        is_unordered=version in (LATEST, ANY_VERSION),
+    )
+    return new, (*before, Watch(options))
+
+
+def _page_read(state: State, page: PageRead, policy: Policy) -> Step:
+    if state.phase is Phase.PROBING:
+        return _probed(state, page.resource_version, policy)
+    asked, first = state.asked, state.first_page
+    assert asked is not None
+    assert first is not None
+    if not page.resource_version:
+        return _back_off(state, Phase.LISTING, "the list carries no resourceVersion")
+    if state.list_version and page.resource_version != state.list_version:
+        new, actions = _list(state, policy, is_full=True)
+        return new, (Report("two pages of one list are of different revisions"), *actions)
+    if page.continue_token and page.continue_token == asked.continue_token:
+        return _back_off(state, Phase.LISTING, "the list repeats its continue token")
+    if page.continue_token:
+        after = ListOptions(limit=asked.limit, continue_token=page.continue_token)
+        new = replace(
+            state,
+            asked=after,
+            list_version=page.resource_version,
+            is_paginated=state.is_paginated or first.resource_version == ANY_VERSION,
+        )
+        return new, (Collect(), List(after))
+    return _complete(state, page.resource_version, first.resource_version or "", policy)
+
+
+def _complete(state: State, version: str, asked_version: str, policy: Policy) -> Step:
+    """Take a finished list: refuse it, or replace with it and watch from there."""
+    is_back = revision.is_older(version, state.last_version)
+    if is_back and asked_version:
+        new, actions = _list(replace(state, is_version_unavailable=True), policy)
+        return new, (Report(_older(version, state.last_version)), *actions)
+    taken = _taken(state, version)
+    return _watch(taken, Collect(), Replace(version, is_new_epoch=is_back))
+
+
+def _taken(state: State, version: str) -> State:
+    return replace(
+        state,
+        last_version=version,
+        is_version_unavailable=False,
+        is_unordered=False,
+        has_listed=True,
+        is_emptied=False,
+        has_retried_auth=False,
+        distrusted=0,
+        silent=0,
+        first_page=None,
+        list_version="",
+    )
+
+
+def _older(version: str, held: str) -> str:
+    return f"the list is of revision {version}, older than {held} which is held already"
+
+
+def _opened(state: State) -> Step:
+    if state.phase is Phase.STREAMING_LIST:
+        return state, ()
+    return (
+        replace(
+            state,
+            phase=Phase.WATCHING,
+            health=Health.STALE if state.silent else Health.LIVE,
+            cause=state.cause if state.silent else "",
+            has_retried_auth=False,
+        ),
+        (),
+    )
+
+
+def _initial_end(state: State, end: InitialEnd, policy: Policy) -> Step:
+    asked = state.asked.resource_version if state.asked else ""
+    is_back = revision.is_older(end.resource_version, state.last_version)
+    if is_back and asked:
+        flagged = replace(state, is_version_unavailable=True)
+        new, actions = _round(flagged, policy)
+        older = Report(_older(end.resource_version, state.last_version))
+        return new, (older, Close(), Discard(), *actions)
+    new = replace(
+        _taken(state, end.resource_version), phase=Phase.WATCHING, health=Health.LIVE, cause=""
+    )
+    return new, (Replace(end.resource_version, is_new_epoch=is_back),)
+
+
+def _failed(state: State, failed: Failed, policy: Policy) -> Step:
+    fault = classify(failed.error)
+    if fault is Fault.NOT_FOUND:
+        return _gone(state, failed.error)
+    if fault is Fault.UNAUTHORIZED and not state.has_retried_auth:
+        return _retry_auth(state, policy)
+    if state.phase is Phase.STREAMING_LIST:
+        return _stream_failed(state, failed.error, fault, policy)
+    if state.phase in (Phase.LISTING, Phase.PROBING):
+        return _list_failed(state, failed.error, fault, policy)
+    return _watch_failed(state, failed, fault, policy)
+
+
+def _retry_auth(state: State, policy: Policy) -> Step:
+    new = replace(state, has_retried_auth=True)
+    if state.phase is Phase.STREAMING_LIST:
+        new, actions = _stream(new)
+    elif state.phase in (Phase.LISTING, Phase.PROBING):
+        new, actions = _list(new, policy)
+    else:
+        new, actions = _watch(new)
+    return new, (Close(), Discard(), Renew(), *actions)
+
+
+def _stream_failed(state: State, error: BaseException, fault: Fault, policy: Policy) -> Step:
+    """Rule 23: wait and retry, retry from the latest, or list by pages this round."""
+    if fault in SAME_VERSION:
+        return _back_off_for(state, Phase.STREAMING_LIST, error)
+    if fault in UNAVAILABLE:
+        if state.is_version_unavailable or not state.last_version:
+            return _back_off_for(state, Phase.STREAMING_LIST, error)
+        new, actions = _stream(replace(state, is_version_unavailable=True))
+        return new, (Close(), Discard(), *actions)
+    new, actions = _list(state, policy)
+    return new, (Report(error), Close(), *actions)
+
+
+def _list_failed(state: State, error: BaseException, fault: Fault, policy: Policy) -> Step:
+    asked = state.asked
+    if fault is Fault.EXPIRED and asked is not None and asked.continue_token:
+        return _list(state, policy, is_full=True)
+    if fault in UNAVAILABLE and not state.is_version_unavailable and state.last_version:
+        return _list(replace(state, is_version_unavailable=True), policy)
+    if fault is Fault.EXPIRED:
+        state = replace(state, is_version_unavailable=True)
+    return _back_off_for(state, Phase.IDLE, error)
+
+
+def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) -> Step:
+    """Rules 11 and 14."""
+    if fault in SAME_VERSION or fault is Fault.FORBIDDEN:
+        return _back_off_for(state, Phase.OPENING, failed.error)
+    if fault is Fault.INTERNAL and failed.is_in_stream and policy.internal_retry_seconds:
+        since = state.internal_since
+        if since is None or failed.at - since > 60.0 + policy.internal_retry_seconds:
+            since = failed.at
+        if failed.at - since <= policy.internal_retry_seconds:
+            return _watch(replace(state, internal_since=since), Close())
+    return _back_off_for(state, Phase.IDLE, failed.error)
+
+
+def _ended(state: State, ended: Ended, policy: Policy) -> Step:
+    is_short = ended.events == 0 and ended.lasted_seconds < VERY_SHORT_SECONDS
+    if state.phase is Phase.STREAMING_LIST:
+        if is_short:
+            new, actions = _list(state, policy)
+            return new, (Report("the initial events ended before they began"), Close(), *actions)
+        new, actions = _stream(state)
+        return new, (Close(), Discard(), *actions)
+    if is_short:
+        why = "very short watch: the stream closed within a second without an event"
+        return _back_off(state, Phase.IDLE, why)
+    return _watch(state, Close())
+
+
+def _distrusted(state: State, reason: str, policy: Policy) -> Step:
+    report = Report(reason)
+    if state.phase is Phase.STREAMING_LIST:
+        new, actions = _list(state, policy)
+        return new, (report, Close(), *actions)
+    if state.distrusted == 0:
+        return _watch(replace(state, distrusted=1), report, Close())
+    return _back_off(state, Phase.LISTING, reason)
+
+
+def _silent(state: State, reason: str, policy: Policy) -> Step:
+    if state.phase is Phase.STREAMING_LIST:
+        new, actions = _list(state, policy)
+        return new, (Report(reason), Close(), *actions)
+    stale = replace(state, silent=state.silent + 1, health=Health.STALE, cause=reason)
+    if stale.silent < 2:
+        return _watch(stale, Close())
+    options = ListOptions(limit=1)
+    return replace(stale, phase=Phase.PROBING, asked=options), (Close(), List(options))
+
+
+def _probed(state: State, version: str, policy: Policy) -> Step:
+    if revision.is_older(version, state.last_version):
+        new, actions = _list(replace(state, is_version_unavailable=True), policy)
+        return new, (Report(f"the server's revision went back to {version}"), *actions)
+    return _watch(replace(state, silent=0), Discard())
+
+
+def _back_off_for(state: State, after: Phase, error: BaseException) -> Step:
+    """Back off because of an error, with the health and the delay that fit it."""
+    fault = classify(error)
+    at_least = retry_after_seconds(error)
+    health = Health.DEGRADED if state.has_listed else Health.STARTING
+    if fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN):
+        health = Health.FAILED
+    cause = _cause(state, fault, error)
+    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=cause)
+    return new, (Report(error), Close(), Discard(), Wait(cause, at_least_seconds=at_least))
+
+
+def _back_off(state: State, after: Phase, reason: str) -> Step:
+    health = Health.DEGRADED if state.has_listed else Health.STARTING
+    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=reason)
+    return new, (Report(reason), Close(), Discard(), Wait(reason))
+
+
+def _gone(state: State, error: BaseException) -> Step:
+    """404: what was there is deleted, once; look again slowly."""
+    seconds = GONE_RETRY_SECONDS if state.has_listed else MISSING_RETRY_SECONDS
+    empty: tuple[Action, ...] = (Empty(),) if state.has_listed and not state.is_emptied else ()
+    cause = f"the server no longer serves this resource: {error}"
+    if not state.has_listed:
+        cause = f"the server does not serve this resource: {error}"
+    new = replace(
+        state,
+        phase=Phase.BACKING_OFF,
+        after=Phase.IDLE,
+        health=Health.GONE,
+        cause=cause,
+        is_emptied=state.has_listed,
+        is_version_unavailable=True,
+    )
+    wait = Wait(cause, exactly_seconds=seconds)
+    return new, (Report(error), Close(), Discard(), *empty, wait)
+
+
+def _cause(state: State, fault: Fault, error: BaseException) -> str:
+    if fault is Fault.UNAUTHORIZED:
+        return f"auth: {error}"
+    if fault is Fault.FORBIDDEN:
+        is_list = state.phase in (Phase.LISTING, Phase.PROBING)
+        verb = "list" if is_list else "watch"
+        return f'missing permission: verb "{verb}": {error}'
+    return str(error) or type(error).__name__

@@ -1,0 +1,40 @@
+"""Comparing resourceVersions, where they can be compared at all.
+
+The API calls them opaque; every real server sends decimal integers of one counter. Two
+that parse are compared as numbers, however long; one that does not parse is only ever
+compared for equality, so that no odd server can make crlab drop or loop on an object.
+
+Thread: pure functions.
+Source: KEP-5504 (comparable resourceVersions), reliability of RetryWatcher.
+"""
+
+from __future__ import annotations
+
+_MAX_DIGITS = 100  # a longer one is not a revision, and int() of it would cost
+
+
+def number(resource_version: str) -> int | None:
+    """Return a resourceVersion as an integer, None if it is not one."""
+    if (
+        resource_version.isascii()
+        and resource_version.isdigit()
+        and len(resource_version) <= _MAX_DIGITS
+    ):
+        return int(resource_version)
+    return None
+
+
+def is_older(left: str, right: str) -> bool:
+    """Whether `left` is certainly before `right`; False when they cannot be compared."""
+    one, two = number(left), number(right)
+    return one is not None and two is not None and one < two
+
+
+def newest(left: str, right: str) -> str:
+    """Return the later of two; `right` when they cannot be compared."""
+    return left if is_older(right, left) else right
+
+
+def is_comparable(left: str, right: str) -> bool:
+    """Whether both are numbers, or neither is."""
+    return (number(left) is None) == (number(right) is None)

@@ -1,0 +1,76 @@
+"""What kind of failure an error is, as far as the reflector decides by it.
+
+From: the errors of the client. To: `reflector_state.py`, which has one row per kind.
+
+Thread: pure functions.
+Source: kubernetes/client-go:tools/cache/reflector.go (isExpiredError,
+isTooLargeResourceVersionError, isWatchErrorRetriable), apimachinery/pkg/api/errors.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from crlab.errors import (
+    ApiError,
+    CredentialError,
+    DecodeError,
+    Forbidden,
+    NotFound,
+    ResourceExpired,
+    ServerTimeout,
+    TooManyRequests,
+    TransportError,
+    Unauthorized,
+)
+
+MAX_RETRY_AFTER_SECONDS = 60.0
+
+
+class Fault(StrEnum):
+    """Kinds of failure that are answered differently."""
+
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+    EXPIRED = "expired"
+    TOO_LARGE = "too_large"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    INTERNAL = "internal"
+    UNDECODABLE = "undecodable"
+    OTHER = "other"
+
+
+_BY_TYPE: tuple[tuple[type[BaseException], Fault], ...] = (
+    (TooManyRequests, Fault.THROTTLED),
+    (ResourceExpired, Fault.EXPIRED),
+    (Unauthorized, Fault.UNAUTHORIZED),
+    (CredentialError, Fault.UNAUTHORIZED),
+    (Forbidden, Fault.FORBIDDEN),
+    (NotFound, Fault.NOT_FOUND),
+    (DecodeError, Fault.UNDECODABLE),
+)
+
+
+def classify(error: BaseException) -> Fault:
+    """Return the kind of an error."""
+    for kind, fault in _BY_TYPE:
+        if isinstance(error, kind):
+            return fault
+    if isinstance(error, TransportError):
+        return Fault.REFUSED if error.is_refused else Fault.OTHER
+    if isinstance(error, ServerTimeout) and error.is_too_large_resource_version:
+        return Fault.TOO_LARGE
+    if isinstance(error, ApiError) and error.code == 500:
+        return Fault.INTERNAL
+    return Fault.OTHER
+
+
+def retry_after_seconds(error: BaseException) -> float:
+    """Return how long the server asked to be left alone: 0 to 60 s, 0 if it did not."""
+    asked = getattr(error, "retry_after_seconds", None)
+    if not isinstance(asked, int | float) or math.isnan(asked):
+        return 0.0
+    return min(MAX_RETRY_AFTER_SECONDS, max(0.0, float(asked)))
