@@ -6,6 +6,7 @@ watches are read raw (`list_decoder.py`, `watch_decoder.py`); everything else go
 kubernetes package or opens a socket at import.
 """
 
+from crlab.client.http import HttpTransport
 from crlab.client.list_watch import (
     EndOfStream,
     ListerWatcher,
@@ -20,6 +21,7 @@ from crlab.client.transport import ByteStream, Response, Transport
 __all__ = [
     "ByteStream",
     "EndOfStream",
+    "HttpTransport",
     "ListOptions",
     "ListPage",
     "ListerWatcher",

@@ -1,0 +1,242 @@
+"""Credential plugins: a program of the kubeconfig's that prints an ExecCredential.
+
+From: `config`. To: `credential.Renewed`.
+
+Guarantees (S11, S12):
+  1. Run as an argument list, never by a shell; in a process group of its own, which is
+     killed after 30 s; its output is read up to 1 MiB.
+  2. Whatever goes wrong is a `CredentialError`. Its text holds neither the plugin's
+     output nor its arguments.
+  3. A stanza from a file that others can write is refused; so is a program that the
+     caller's policy does not name.
+
+Thread: the caller's, under the lock of `credential.Renewed`.
+Source: kubernetes/client-go:plugin/pkg/client/auth/exec/exec.go.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from crlab.client.credential import Credential, bearer
+from crlab.client.endpoint import ClientCertificate
+from crlab.client.wire import is_readable
+from crlab.errors import CredentialError
+from crlab.runtime.clock import Clock
+from crlab.runtime.deadline import Deadline
+
+TIMEOUT_SECONDS = 30.0
+MAX_OUTPUT_BYTES = 1 << 20
+VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+
+_log = logging.getLogger("crlab.client")
+
+
+class ExecPlugin:
+    """One plugin of a kubeconfig's user."""
+
+    def __init__(
+        self,
+        stanza: Mapping[str, Any],
+        *,
+        source: str,
+        cluster: Mapping[str, Any],
+        clock: Clock,
+        allowed: Collection[str] | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        """Check the stanza; nothing runs yet.
+
+        Args:
+            source: path of the kubeconfig that holds it.
+            cluster: ``spec.cluster`` of the ExecCredential, if the stanza asks for it.
+            allowed: commands that may run (as written, or full paths); None allows all.
+
+        Raises:
+            CredentialError: the stanza cannot be honoured.
+        """
+        self._source = source
+        self._clock = clock
+        self._timeout_seconds = timeout_seconds
+        self._version = str(stanza.get("apiVersion") or "")
+        if self._version not in VERSIONS:
+            raise self._failed(f"apiVersion {self._version!r} is not one of {', '.join(VERSIONS)}")
+        if stanza.get("interactiveMode") == "Always":
+            raise self._failed(
+                "it needs a terminal (interactiveMode: Always), which a kernel lacks"
+            )
+        command = stanza.get("command")
+        if not isinstance(command, str) or not command:
+            raise self._failed("it names no command")
+        arguments = stanza.get("args") or []
+        if not isinstance(arguments, list) or not all(isinstance(a, str) for a in arguments):
+            raise self._failed("args is not a list of texts")
+        _require_trusted(source)
+        self.path = self._find(command, str(stanza.get("installHint") or ""))
+        if allowed is not None and command not in allowed and self.path not in allowed:
+            raise self._failed(f"{self.path} is not among the allowed plugins")
+        self._argv = [self.path, *arguments]
+        self._env = self._environment(stanza.get("env") or [])
+        self._spec: dict[str, Any] = {"interactive": False}
+        if stanza.get("provideClusterInfo"):
+            self._spec["cluster"] = dict(cluster)
+        self._has_run = False
+
+    def run(self) -> Credential:
+        """Run it and return what it printed.
+
+        Raises:
+            CredentialError: it did not print credentials.
+        """
+        if not self._has_run:
+            self._has_run = True
+            _log.info("running the credential plugin %s named by %s", self.path, self._source)
+        info = {"apiVersion": self._version, "kind": "ExecCredential", "spec": self._spec}
+        env = {**os.environ, **self._env, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+        output, code = self._output(env)
+        if code != 0:
+            raise self._failed(
+                f"it ended with {code}; run the command in a terminal to see its own message"
+            )
+        return self._credential(output)
+
+    def _output(self, env: Mapping[str, str]) -> tuple[bytes, int]:
+        try:
+            process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # may hold secrets; the user can run it by hand
+                env=env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise self._failed(f"it cannot be started: {error.strerror}") from None
+        deadline = Deadline(self._clock, self._timeout_seconds)
+        assert process.stdout is not None
+        try:
+            with process.stdout as pipe:
+                output = self._read(pipe.fileno(), deadline)
+            code = process.wait(max(0.1, deadline.remaining_seconds() or 0.0))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise self._failed(
+                f"it did not end within {self._timeout_seconds:g} s and was killed"
+            ) from None
+        finally:
+            _kill_group(process)
+        return output, code
+
+    def _read(self, fd: int, deadline: Deadline) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while is_readable(fd, deadline.remaining_seconds()):
+            data = os.read(fd, 65536)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+            size += len(data)
+            if size > MAX_OUTPUT_BYTES:
+                raise self._failed("it printed more than 1 MiB")
+        raise TimeoutError
+
+    def _credential(self, output: bytes) -> Credential:
+        try:
+            answer = json.loads(output)
+        except (ValueError, RecursionError):
+            raise self._failed("its output is not JSON") from None
+        if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
+            raise self._failed("its output is not an ExecCredential")
+        if answer.get("apiVersion") != self._version:
+            raise self._failed(f"its output is not of apiVersion {self._version}")
+        status = answer.get("status")
+        if not isinstance(status, dict):
+            raise self._failed("its output has no status")
+        token = status.get("token")
+        pem = status.get("clientCertificateData")
+        key = status.get("clientKeyData")
+        if bool(pem) != bool(key):
+            raise self._failed("its output has a certificate or a key, but not both")
+        if not token and not pem:
+            raise self._failed("its output has neither a token nor a certificate")
+        if not all(isinstance(value, str | None) for value in (token, pem, key)):
+            raise self._failed("its output has values that are not texts")
+        certificate = ClientCertificate(pem.encode(), key.encode()) if pem and key else None
+        authorization = bearer(token, "the credential plugin") if token else ""
+        return Credential(authorization, certificate, self._expiry(status))
+
+    def _expiry(self, status: Mapping[str, Any]) -> float | None:
+        text = status.get("expirationTimestamp")
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise self._failed("its expirationTimestamp is not an RFC 3339 time") from None
+        return moment.timestamp()
+
+    def _find(self, command: str, hint: str) -> str:
+        if os.path.dirname(command):
+            path = os.path.join(os.path.dirname(os.path.abspath(self._source)), command)
+        else:
+            path = shutil.which(command) or ""
+        if not path or not os.path.isfile(path):
+            advice = f"; {hint[:300]}" if hint else "; install it or put it on PATH"
+            raise self._failed(f"{command} was not found{advice}")
+        return os.path.abspath(path)
+
+    def _environment(self, entries: Any) -> dict[str, str]:
+        try:
+            return {str(entry["name"]): str(entry["value"]) for entry in entries}
+        except (KeyError, TypeError):
+            raise self._failed("env is not a list of names and values") from None
+
+    def _failed(self, text: str) -> CredentialError:
+        return CredentialError(
+            f"the credential plugin of {self._source} failed: {text}; nothing was sent"
+        )
+
+    def __repr__(self) -> str:
+        return f"ExecPlugin({self.path})"
+
+
+def _require_trusted(source: str) -> None:
+    """Refuse to run what a file names that somebody else can change."""
+    if os.name != "posix":
+        return
+    try:
+        facts = os.stat(source)
+        folder = os.stat(os.path.dirname(os.path.abspath(source)))
+    except OSError as error:
+        raise CredentialError(f"{source} cannot be read: {error.strerror}") from None
+    uid = os.getuid()
+    is_foreign = uid != 0 and facts.st_uid not in (0, uid)
+    is_open = bool(facts.st_mode & stat.S_IWOTH)
+    is_open_folder = bool(folder.st_mode & stat.S_IWOTH) and not folder.st_mode & stat.S_ISVTX
+    if is_foreign or is_open or is_open_folder:
+        raise CredentialError(
+            f"{source} names a program to run, but others can change that file; "
+            "nothing was run (chmod go-w it, or copy it to a folder of your own)"
+        )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the plugin and whatever it started."""
+    try:
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended already
+    process.wait()

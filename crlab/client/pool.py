@@ -1,0 +1,79 @@
+"""Idle connections, the TLS context and the credentials of one server.
+
+From: `http.HttpTransport` and its sessions.
+
+Guarantees:
+  1. A connection is given out to one caller at a time, and only if it was made with the
+     same client certificate, is younger than a minute of idling, and was not closed by
+     the server meanwhile.
+  2. A rotated authority file is picked up by the next connection.
+
+Thread: any; `_lock` guards the idle list.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+
+from crlab.client.connection import Connection
+from crlab.client.credential import Credentials
+from crlab.client.endpoint import ClientCertificate, Endpoint
+from crlab.runtime.clock import Clock
+
+MAX_IDLE = 8
+IDLE_SECONDS = 60.0
+
+
+class Pool:
+    """What a transport and its sessions share: endpoint, credentials, idle connections."""
+
+    def __init__(self, endpoint: Endpoint, credentials: Credentials, clock: Clock) -> None:
+        self.endpoint = endpoint
+        self.credentials = credentials
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[tuple[Connection, ClientCertificate | None, float]] = []
+        self._contexts: dict[object, ssl.SSLContext] = {}
+        self._is_closed = False
+        self.opened = 0
+
+    def take(self, certificate: ClientCertificate | None) -> Connection | None:
+        """Return an idle connection that is still good, None if there is none."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection, used, since = self._idle.pop()
+            is_young = self.clock.monotonic() - since < IDLE_SECONDS
+            if used == certificate and is_young and not connection.wire.is_stale:
+                return connection
+            connection.wire.close()
+
+    def give(self, connection: Connection, certificate: ClientCertificate | None) -> None:
+        """Take a connection back after a whole answer."""
+        with self._lock:
+            if not self._is_closed and len(self._idle) < MAX_IDLE:
+                self._idle.append((connection, certificate, self.clock.monotonic()))
+                return
+        connection.wire.close()
+
+    def context(self, certificate: ClientCertificate | None) -> ssl.SSLContext | None:
+        """Return the TLS context; made anew when the authority's file has changed."""
+        endpoint = self.endpoint
+        if not endpoint.is_tls:
+            return None
+        key = (certificate, endpoint.tls.signature())
+        context = self._contexts.get(key)
+        if context is None:
+            context = endpoint.tls.context(certificate)
+            self._contexts = {key: context}
+        return context
+
+    def close(self) -> None:
+        """Close what is idle, and what comes back later."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for connection, _, _ in idle:
+            connection.wire.close()
