@@ -1,1 +1,41 @@
+"""Floor 4: from a queue of keys to a reconcile, running or taken by hand.
 
+Triggers turn notifications into keys, workers (or `step`) turn keys into runs of the
+user's function, and every run leaves a record of what it read, wrote and led to.
+"""
+
+from crlab.controller.breakpoint import Breakpoint, Breakpoints
+from crlab.controller.call import Call, CallHook
+from crlab.controller.context import Context
+from crlab.controller.controller import Controller
+from crlab.controller.draft import Draft
+from crlab.controller.explain import Explanation, explain
+from crlab.controller.recorder import EventRecorder
+from crlab.controller.request import Request, Result
+from crlab.controller.schema_help import SchemaNode, crd_schema
+from crlab.controller.step import EventBack, StepRecord
+from crlab.controller.trigger import Event, Mapper, Predicate
+from crlab.errors import TerminalError
+
+__all__ = [
+    "Breakpoint",
+    "Breakpoints",
+    "Call",
+    "CallHook",
+    "Context",
+    "Controller",
+    "Draft",
+    "Event",
+    "EventBack",
+    "EventRecorder",
+    "Explanation",
+    "Mapper",
+    "Predicate",
+    "Request",
+    "Result",
+    "SchemaNode",
+    "StepRecord",
+    "TerminalError",
+    "crd_schema",
+    "explain",
+]

@@ -102,7 +102,6 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K, Delayed]] = []
         self._pushes = 0
         self._waiters = 0
-        self._wakes = 0
         self._is_draining = False
         self._is_shutting_down = False
         self._ledger: TriggerLedger[K] = TriggerLedger(keep_triggers)
@@ -258,21 +257,28 @@ class WorkQueue(Generic[K]):
             self._begin_locked(item)
             return True
 
-    def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Block until a key is ready, `wake`, a shut-down or the time-out; True if ready."""
+    def wait(
+        self,
+        timeout_seconds: float | None = None,
+        *,
+        until: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Block until a key is ready, a shut-down or the time-out; True if one is ready.
+
+        Args:
+            until: read under the queue's lock at every `wake`; ends the wait when true.
+        """
         with self._lock:
-            wakes = self._wakes
             if self._heap:
                 self._promote_locked()
             deadline = Deadline(self._clock, timeout_seconds)
-            while not self._queue and self._wakes == wakes and self._wait_locked(deadline):
+            while not self._queue and not until() and self._wait_locked(deadline):
                 pass
             return bool(self._queue)
 
     def wake(self) -> None:
-        """Make every `wait` return; `get` goes on waiting."""
+        """Make every `wait` look at its `until`; `get` goes on waiting."""
         with self._lock:
-            self._wakes += 1
             self._ready.notify_all()
 
     def _wait_locked(self, deadline: Deadline) -> bool:

@@ -1,0 +1,485 @@
+"""What a reconcile works with: reads, writes, events, a log.
+
+From: a worker or the stepper, one `Context` per run. To: the caches and the API server.
+
+Guarantees:
+  1. Reads are fresh copies; whatever a reconcile does to them reaches no cache.
+  2. Reads see this controller's own writes (`overlay.py`), and never an older state.
+  3. Every read and write is recorded as a `Call`, and every request carries the run as its
+     cause and "controller/<name>" as its actor.
+  4. In a dry run every write is sent as a server-side dry run.
+  5. Once the run is over (returned, timed out, stopped) the context refuses further calls:
+     a run that was given up cannot write behind its successor's back.
+
+Thread: the thread of its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from crlab.controller.call import Call
+from crlab.controller.draft import Draft
+from crlab.controller.owner import add_owner
+from crlab.controller.request import Request
+from crlab.controller.writer import Writer
+from crlab.errors import ConfigError, Conflict, NotFound, ReconcileFailed
+from crlab.model.key import join_key
+from crlab.model.object import KubeObject
+from crlab.model.resource import ApiResource
+from crlab.model.selector import parse_label_selector
+from crlab.workqueue.trigger import Trigger
+
+if TYPE_CHECKING:
+    from crlab.controller.environment import Environment
+
+T = TypeVar("T")
+Drafts = list[Draft]
+
+CONFLICT_TRIES = 5
+CONFLICT_DELAY_SECONDS = 0.01
+CONFLICT_JITTER = 0.1
+
+
+class Context:
+    """One run's view of the cluster.
+
+    Attributes:
+        request: which object to reconcile.
+        attempt: 1 for the first try since the key last succeeded.
+        triggers: every event that was collapsed into this run, oldest first.
+        reconcile_id: a uid of this run.
+        is_dry_run: writes are checked by the server and change nothing.
+        calls: the reads and writes so far.
+        logged: what `log` was given.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        request: Request,
+        *,
+        attempt: int = 1,
+        triggers: tuple[Trigger, ...] = (),
+        seq: int = 0,
+        is_dry_run: bool = False,
+        deadline_seconds: float | None = None,
+    ) -> None:
+        self._env = environment
+        self._reader = environment.reader
+        self.request = request
+        self.attempt = attempt
+        self.triggers = triggers
+        self.reconcile_id = environment.ids.uid()
+        self.is_dry_run = is_dry_run
+        self.calls: list[Call] = []
+        self.logged: list[str] = []
+        self._seq = seq
+        self._ended = ""
+        self._until = (
+            None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
+        )
+        self._writer = Writer(self, environment)
+
+    # -- about this run ----------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the object to reconcile."""
+        return self.request.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, "" if cluster-scoped."""
+        return self.request.namespace
+
+    @property
+    def resource(self) -> ApiResource:
+        """The controller's own resource."""
+        return self._env.resource
+
+    @property
+    def object(self) -> Draft | None:
+        """A fresh copy of the object to reconcile as cached, None if it is gone."""
+        return self.get(self.resource, self.request.name, namespace=self.request.namespace)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run should come to its end: stopped or over its time."""
+        return bool(self._ended) or self._env.is_stopping() or self._is_late()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether cached reads may be behind the server; `staleness` says why."""
+        return bool(self._reader.staleness())
+
+    @property
+    def staleness(self) -> str:
+        """Why cached reads may be behind, "" if nothing suggests it."""
+        return self._reader.staleness()
+
+    def end(self, why: str) -> None:
+        """Refuse further calls; `why` is told to whoever makes one."""
+        self._ended = self._ended or why
+
+    def check(self) -> None:
+        """Raise `ReconcileFailed` if this run is over."""
+        why = self._ended or ("its time is over" if self._is_late() else "")
+        if why:
+            raise ReconcileFailed(
+                f"{self.request.key}: this run may make no more calls: {why}",
+                request=self.request,
+                attempt=self.attempt,
+            )
+
+    def _is_late(self) -> bool:
+        return self._until is not None and self._env.clock.monotonic() >= self._until
+
+    def log(self, message: Any, *details: Any) -> None:
+        """Note something about this run, for the stepper and the trace."""
+        text = " ".join(str(part) for part in (message, *details))
+        self.logged.append(text)
+        self._env.note(self.request.key, "log", self._seq, {"message": text})
+
+    # -- reading -------------------------------------------------------------------------
+
+    def get(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        live: bool = False,
+    ) -> Draft | None:
+        """Read one object, from the cache where this controller has one.
+
+        Args:
+            namespace: None is the request's.
+            live: ask the API server even if there is a cache.
+
+        Returns:
+            A fresh copy, None if there is no such object.
+        """
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.get(found, place, _checked_name(name), live=live)
+
+    def list(
+        self,
+        resource: str | ApiResource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        live: bool = False,
+    ) -> Drafts:
+        """Read objects, sorted by key.
+
+        Args:
+            namespace: None is the request's; "" is all namespaces.
+            label_selector: as kubectl's ``-l``.
+            live: ask the API server even if there is a cache.
+        """
+        self.check()
+        matches = parse_label_selector(label_selector).matches if label_selector else None
+        found, place = self._place(resource, namespace)
+        return self._writer.list(found, place, label_selector, matches, live=live)
+
+    def by_index(self, resource: str | ApiResource, index: str, value: str) -> Drafts:
+        """Read the cached objects under `value` of an index, sorted by key."""
+        self.check()
+        found = self._env.resolve(resource)
+        objects = self._reader.by_index(found, index, value)
+        self._writer.read(
+            "list", found, "", "", response=[obj.key for obj in objects], subresource=""
+        )
+        return [self._reader.draft(found, obj) for obj in objects]
+
+    def owned(self, resource: str | ApiResource) -> Drafts:
+        """Read the objects whose controller is the object being reconciled."""
+        owner = self.object
+        uid = owner["metadata"].get("uid") if owner is not None else None
+        return [
+            obj
+            for obj in self.list(resource)
+            if any(
+                reference.get("uid") == uid and reference.get("controller")
+                for reference in obj["metadata"].get("ownerReferences") or ()
+            )
+        ]
+
+    def new(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        **fields: Any,
+    ) -> Draft:
+        """Start an object: apiVersion, kind, name and namespace filled in; nothing is sent."""
+        found, place = self._place(resource, namespace)
+        metadata = {"name": name, **({"namespace": place} if place else {})}
+        metadata |= fields.pop("metadata", None) or {}
+        head = {"apiVersion": found.gvr.api_version, "kind": found.kind, "metadata": metadata}
+        return Draft(head | fields, self._reader.schema(found))
+
+    def wait_for_rv(
+        self,
+        resource_version: str,
+        resource: str | ApiResource | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+    ) -> bool:
+        """Wait until the cache of `resource` (None: the controller's own) has got that far.
+
+        Returns:
+            False if `timeout_seconds` passed first, or with the manual driver if nothing
+            moves any more.
+        """
+        self.check()
+        found = self.resource if resource is None else self._env.resolve(resource)
+        return self._env.wait_for_version(found, resource_version, timeout_seconds)
+
+    # -- writing -------------------------------------------------------------------------
+
+    def create(self, obj: Mapping[str, Any]) -> Draft:
+        """Create an object; the namespace defaults to the request's."""
+        self.check()
+        return self._writer.create(self._complete(obj))
+
+    def update(self, obj: Mapping[str, Any]) -> Draft:
+        """Replace an object; its resourceVersion must still be the server's (else 409)."""
+        self.check()
+        return self._writer.update(self._complete(obj))
+
+    def update_status(self, obj: Mapping[str, Any]) -> Draft:
+        """Replace the status of an object."""
+        self.check()
+        return self._writer.update(self._complete(obj), subresource="status")
+
+    def patch(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        patch: Mapping[str, Any] | Sequence[Any],
+        *,
+        namespace: str | None = None,
+        patch_type: str = "merge",
+    ) -> Draft:
+        """Patch an object: "merge", "json" or "strategic"."""
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.patch(found, place, _checked_name(name), patch, patch_type)
+
+    def patch_status(
+        self,
+        patch: Mapping[str, Any],
+        resource: str | ApiResource | None = None,
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        patch_type: str = "merge",
+    ) -> Draft:
+        """Patch a status; of the object being reconciled unless named otherwise.
+
+        A merge patch without a "status" key is taken for the status itself.
+        """
+        self.check()
+        found, place = self._place(self.resource if resource is None else resource, namespace)
+        body = patch if patch_type != "merge" or "status" in patch else {"status": dict(patch)}
+        return self._writer.patch(
+            found, place, name or self.request.name, body, patch_type, subresource="status"
+        )
+
+    def apply(self, obj: Mapping[str, Any], *, force: bool = True) -> Draft:
+        """Apply an object server-side, as field manager "<controller>"."""
+        self.check()
+        return self._writer.apply(self._complete(obj), force=force)
+
+    def delete(
+        self,
+        resource: str | ApiResource | Mapping[str, Any],
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        propagation_policy: str | None = None,
+        missing_ok: bool = True,
+    ) -> bool:
+        """Delete an object, named or given; an object given is deleted by its uid.
+
+        Returns:
+            False if it was gone already (an error if `missing_ok` is False).
+        """
+        self.check()
+        uid = None
+        if isinstance(resource, Mapping):
+            found, obj = self._complete(resource)
+            metadata = obj["metadata"]
+            place, name, uid = metadata.get("namespace", ""), metadata["name"], metadata.get("uid")
+        else:
+            found, place = self._place(resource, namespace)
+        try:
+            self._writer.delete(found, place, _checked_name(name), uid, propagation_policy)
+        except NotFound:
+            if not missing_ok:
+                raise
+            return False
+        return True
+
+    def scale(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        replicas: int,
+        *,
+        namespace: str | None = None,
+    ) -> Draft:
+        """Set the replicas of an object through its scale subresource."""
+        self.check()
+        found, place = self._place(resource, namespace)
+        patch = {"spec": {"replicas": replicas}}
+        return self._writer.patch(
+            found, place, _checked_name(name), patch, "merge", subresource="scale"
+        )
+
+    def modify(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        change: Callable[[Draft], Any],
+        *,
+        namespace: str | None = None,
+    ) -> Draft:
+        """Read live, let `change` alter it, update; again from the read on a conflict."""
+
+        def attempt() -> Draft:
+            obj = self.get(resource, name, namespace=namespace, live=True)
+            if obj is None:
+                raise ConfigError(f"cannot modify {resource} {name}: it does not exist")
+            change(obj)
+            return self.update(obj)
+
+        return self.retry_on_conflict(attempt)
+
+    def retry_on_conflict(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt` until it meets no Conflict: 5 tries, 10 ms (+10 %) apart (rule 67).
+
+        `attempt` must read what it changes anew, live, or it conflicts again.
+        """
+        for number in range(CONFLICT_TRIES):
+            try:
+                return attempt()
+            except Conflict:
+                if number == CONFLICT_TRIES - 1:
+                    raise
+            jitter = self._env.ids.uniform(0.0, CONFLICT_JITTER)
+            self._env.pause(CONFLICT_DELAY_SECONDS * (1.0 + jitter))
+        raise AssertionError("unreachable")
+
+    # -- owners, finalizers, events --------------------------------------------------------
+
+    def own(self, child: T, owner: Mapping[str, Any] | None = None) -> T:
+        """Make the object being reconciled (or `owner`) the controller of `child`.
+
+        Returns:
+            `child` itself, with the ownerReference set. Nothing is sent.
+
+        Raises:
+            ConfigError: another controller owns it, or it lives in another namespace.
+        """
+        parent = self.object if owner is None else owner
+        if parent is None:
+            raise ConfigError(f"{self.request.key} is gone: it cannot own anything")
+        if not isinstance(child, dict):
+            raise ConfigError(f"ctx.own takes a dict or a Draft, not {type(child).__name__}")
+        if self.resource.is_namespaced:
+            child.setdefault("metadata", {}).setdefault("namespace", self.request.namespace)
+        add_owner(child, parent, self.resource)
+        return child
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether the object to reconcile has a deletionTimestamp."""
+        obj = self.object
+        return obj is not None and bool(obj["metadata"].get("deletionTimestamp"))
+
+    def has_finalizer(self, finalizer: str) -> bool:
+        """Whether the object to reconcile carries a finalizer."""
+        obj = self.object
+        return obj is not None and finalizer in (obj["metadata"].get("finalizers") or ())
+
+    def add_finalizer(self, finalizer: str) -> bool:
+        """Put a finalizer on the object to reconcile; False if it is there or too late."""
+        obj = self.object
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return False
+        return self._set_finalizers(obj, finalizer, is_wanted=True)
+
+    def remove_finalizer(self, finalizer: str) -> bool:
+        """Take a finalizer off the object to reconcile; False if it is not there."""
+        obj = self.object
+        return obj is not None and self._set_finalizers(obj, finalizer, is_wanted=False)
+
+    def _set_finalizers(self, obj: Draft, finalizer: str, *, is_wanted: bool) -> bool:
+        if "/" not in finalizer:
+            raise ConfigError(f'a finalizer is named "domain/name", not {finalizer!r}')
+        metadata = obj["metadata"]
+        present = [*(metadata.get("finalizers") or ())]
+        if (finalizer in present) == is_wanted:
+            return False
+        wanted = [*present, finalizer] if is_wanted else [f for f in present if f != finalizer]
+        # The resourceVersion makes it a 409 if somebody else changed the list meanwhile.
+        patch = {"metadata": {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}}
+        self.patch(self.resource, self.request.name, patch, namespace=self.request.namespace)
+        return True
+
+    def event(
+        self,
+        reason: str,
+        message: str,
+        *,
+        type: str = "Normal",
+        regarding: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a Kubernetes Event about the object being reconciled (or `regarding`).
+
+        It is sent in the background, aggregated and rate limited as client-go does; a
+        failure to send is noted in the trace and never fails the reconcile.
+        """
+        self.check()
+        about = regarding if regarding is not None else self.object
+        if about is None:
+            return
+        self._env.recorder.event(
+            about, type, reason, message, is_dry_run=self.is_dry_run, causes=(self._seq,)
+        )
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _place(self, resource: str | ApiResource, namespace: str | None) -> tuple[ApiResource, str]:
+        found = self._env.resolve(resource)
+        if not found.is_namespaced:
+            return found, ""
+        return found, self.request.namespace if namespace is None else namespace
+
+    def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
+        """Return an object's resource and a plain copy with its namespace filled in."""
+        found = self._env.resource_of(obj)
+        tree = obj.to_dict() if isinstance(obj, Draft | KubeObject) else _plain_dict(obj)
+        metadata = tree.setdefault("metadata", {})
+        if found.is_namespaced and not metadata.get("namespace"):
+            metadata["namespace"] = self.request.namespace
+        return found, tree
+
+    def __repr__(self) -> str:
+        return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"an object's name is a text, not {name!r}")
+    return name
+
+
+def _plain_dict(obj: Mapping[str, Any]) -> dict[str, Any]:
+    return Draft(obj).to_dict()

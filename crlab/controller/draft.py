@@ -1,0 +1,133 @@
+"""An object to be changed: a dict that also reads and writes as attributes.
+
+`ctx.get` answers with a `Draft`: a fresh copy that is the reconcile's own. It is an
+ordinary dict (``d["spec"]["replicas"] = 2``) and an attribute tree
+(``d.spec.replicas = 2``). With the schema of its CRD it completes field names, explains a
+field on ``?``, refuses a misspelt one, and lets a section that is not there yet be filled
+in (``d.status.phase = "Ready"``).
+
+Names that dict itself uses (``items``, ``keys``, ``values``, ``get``, ``update``, ``copy``,
+``pop``) are reached as items: ``d["items"]``.
+
+Thread: one owner, as any dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crlab.controller.schema_help import NO_SCHEMA, SchemaNode
+from crlab.errors import nearest
+from crlab.model.object import FrozenList
+
+
+class Draft(dict[str, Any]):
+    """A JSON object that is the caller's own."""
+
+    __slots__ = ("_parent", "_schema")
+
+    _parent: tuple[Draft, str] | None
+    _schema: SchemaNode
+
+    def __init__(self, tree: Mapping[str, Any] | None = None, schema: SchemaNode = NO_SCHEMA):
+        """Copy a tree (deeply)."""
+        super().__init__()
+        put = object.__setattr__
+        put(self, "_schema", schema)
+        put(self, "_parent", None)
+        for name, value in (tree or {}).items():
+            dict.__setitem__(self, name, _drafted(value, schema.field(name)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self:
+            return self[name]
+        field = self._schema.field(name)
+        if not self._schema.has(name):
+            raise AttributeError(self._unknown(name))
+        if field.type != "object":
+            return None
+        section = Draft(schema=field)  # joins this object when something is put into it
+        object.__setattr__(section, "_parent", (self, name))
+        return section
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in Draft.__slots__:
+            object.__setattr__(self, name, value)
+            return
+        if self._schema.is_closed and not self._schema.has(name):
+            raise AttributeError(self._unknown(name))
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self:
+            raise AttributeError(self._unknown(name))
+        del self[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        dict.__setitem__(self, name, _drafted(value, self._schema.field(name)))
+        if self._parent is not None:
+            (parent, field), self._parent = self._parent, None
+            dict.__setitem__(parent, field, self)
+            if parent._parent is not None:
+                parent[field] = self
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, value in dict(*args, **kwargs).items():
+            self[name] = value
+
+    def _unknown(self, name: str) -> str:
+        known = sorted({*self, *self._schema.properties})
+        close = nearest(name, known)
+        hint = f"; nearest: {', '.join(close)}" if close else ""
+        return f"no field {name!r}{hint}; fields: {', '.join(known) or 'none'}"
+
+    def __dir__(self) -> list[str]:
+        fields = {*self, *self._schema.properties}
+        return [*super().__dir__(), *sorted(name for name in fields if name.isidentifier())]
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """What the CRD's schema says of this object, for ``?``."""
+        return self._schema.documentation() or Draft.__init__.__doc__ or ""
+
+    def describe(self, path: str = "") -> str:
+        """Return the documentation of a field, e.g. ``describe("spec.replicas")``."""
+        return self._schema.at(path).documentation() or f"no documentation of {path or 'this'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return an ordinary dict, deeply copied."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Draft:
+        return Draft(self, self._schema)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Draft, (self.to_dict(),)
+
+
+def _drafted(value: Any, schema: SchemaNode) -> Any:
+    if type(value) is Draft and value._schema is schema:
+        return value
+    if isinstance(value, Mapping):
+        return Draft(value, schema)
+    if isinstance(value, list | tuple | FrozenList):
+        return [_drafted(item, schema.items) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,141 @@
+"""What every run of one controller shares.
+
+Thread: immutable but for `hooks`, which is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crlab.cache.revision import is_older
+from crlab.controller.call import CallHook
+from crlab.controller.overlay import MutationOverlay
+from crlab.controller.reader import Reader
+from crlab.controller.recorder import EventRecorder
+from crlab.errors import ConfigError
+from crlab.model.resource import ApiResource, GroupVersionKind
+from crlab.runtime.clock import Clock
+from crlab.runtime.driver import Driver
+from crlab.runtime.ids import Ids
+from crlab.trace.cause import current_causes
+from crlab.trace.record import Trace, TraceStage
+
+POLL_SECONDS = 0.02
+
+
+class Environment:
+    """Clients, caches, time and chance of one controller."""
+
+    def __init__(
+        self,
+        name: str,
+        resource: ApiResource,
+        *,
+        client: Any,
+        reader: Reader,
+        recorder: EventRecorder,
+        driver: Driver,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self.name = name
+        self.field_manager = name
+        self.resource = resource
+        self.client = client
+        self.reader = reader
+        self.recorder = recorder
+        self.driver = driver
+        self.clock = clock
+        self.ids = ids
+        self.trace = trace
+        self.is_stopping = is_stopping
+        self.hooks: tuple[CallHook, ...] = ()
+        self._pause = threading.Condition()
+
+    @property
+    def overlay(self) -> MutationOverlay:
+        """The controller's own writes, ahead of its caches."""
+        return self.reader.overlay
+
+    def resolve(self, name: str | ApiResource) -> ApiResource:
+        """Return the resource of a name: the controller's informers first, then discovery."""
+        if isinstance(name, ApiResource):
+            return name
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f'a resource is named like "deployments" or "apps", not {name!r}')
+        found: ApiResource = self.client.resolve(name)
+        return found
+
+    def resource_of(self, obj: Mapping[str, Any]) -> ApiResource:
+        """Return the resource that serves an object's kind.
+
+        Raises:
+            ConfigError: it has no apiVersion or kind.
+            UnknownResource: nothing serves it.
+        """
+        api_version, kind = obj.get("apiVersion"), obj.get("kind")
+        if not isinstance(api_version, str) or not isinstance(kind, str):
+            raise ConfigError(
+                f"an object needs apiVersion and kind, not {api_version!r} and {kind!r}; "
+                "ctx.new(resource, name) fills them in"
+            )
+        wanted = GroupVersionKind.from_api_version(api_version, kind)
+        known = self.reader.resource_of(wanted)
+        if known is not None and known.gvr.version == wanted.version:
+            return known
+        found: ApiResource = self.client.resolve_kind(wanted)
+        return found
+
+    def write_seq(self, resource: str, resource_version: str) -> int:
+        """Return the trace record of the request that made a revision, 0 if unknown."""
+        return self.trace.write_seq(resource, resource_version) or 0
+
+    def note(self, key: str, kind: str, seq: int, data: Mapping[str, Any]) -> int:
+        """Write a record about a run."""
+        causes = (seq,) if seq else current_causes()
+        return self.trace.append(
+            TraceStage.RECONCILE,
+            kind,
+            resource=self.resource.gvr.group_resource,
+            key=key,
+            causes=causes,
+            data={"controller": self.name, **data},
+        )
+
+    def pause(self, seconds: float) -> None:
+        """Wait; with the manual driver not at all, since nothing else moves meanwhile."""
+        if not self.driver.is_manual:
+            with self._pause:
+                self.clock.wait(self._pause, seconds)
+
+    def wait_for_version(
+        self, resource: ApiResource, resource_version: str, timeout_seconds: float
+    ) -> bool:
+        """Wait until the informer of `resource` has reached a revision."""
+        informer = self.reader.informer(resource)
+        if informer is None:
+            raise ConfigError(
+                f"no informer of {self.name} holds {resource.gvr.group_resource}: there is no "
+                "cache to wait for"
+            )
+
+        def has_reached() -> bool:
+            reached: str = informer.last_sync_resource_version
+            return reached != "" and not is_older(reached, resource_version)
+
+        return self.wait_until(has_reached, timeout_seconds)
+
+    def wait_until(self, predicate: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Wait for a condition that announces nothing; the manual driver steps meanwhile."""
+        if self.driver.is_manual:
+            return self.driver.wait_until(threading.Condition(), predicate, timeout_seconds)
+        until = self.clock.monotonic() + timeout_seconds
+        while not predicate():
+            if self.clock.monotonic() >= until:
+                return False
+            self.pause(POLL_SECONDS)
+        return True

@@ -1,0 +1,204 @@
+"""One run of one key: call the reconcile, judge its answer, give the key back.
+
+From: a worker or the stepper, with a key taken from the queue. To: the queue and the trace.
+
+Result order (rule 63): an error wins; `TerminalError` is not retried; a delay forgets the
+failures and adds after it; `requeue` is rate limited; else the failures are forgotten.
+
+Thread: the caller's; runs of different keys may overlap. `_lock` guards the history.
+Source: kubernetes-sigs/controller-runtime:pkg/internal/controller/controller.go.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+from crlab.controller.context import Context
+from crlab.controller.environment import Environment
+from crlab.controller.request import Request, Result, checked_result
+from crlab.controller.step import StepRecord, describe_error
+from crlab.errors import TerminalError
+from crlab.trace.cause import caused_by
+from crlab.trace.record import TraceStage
+from crlab.workqueue import QueueMetrics, QueueSnapshot, RateLimitingQueue, Trigger
+
+HISTORY = 200
+MAX_GIVEN_UP = 10_000
+
+_NO_SNAPSHOT = QueueSnapshot("", (), (), (), False, QueueMetrics())
+
+
+class Runner:
+    """Runs a controller's reconcile.
+
+    Attributes:
+        history: the newest runs, oldest first.
+        given_up: keys that failed too often, with what they failed of last.
+        runs, errors: how many there were.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        queue: RateLimitingQueue[str],
+        reconcile: Callable[[Request, Context], Any],
+        *,
+        max_retries: int | None,
+        timeout_seconds: float | None,
+    ) -> None:
+        self._env = environment
+        self._queue = queue
+        self._reconcile = reconcile
+        self._max_retries = max_retries
+        self._timeout_seconds = timeout_seconds
+        self._actor = f"controller/{environment.name}"
+        self._lock = threading.Lock()
+        self.history: deque[StepRecord] = deque(maxlen=HISTORY)
+        self.given_up: OrderedDict[str, str] = OrderedDict()
+        self.runs = 0
+        self.errors = 0
+
+    def run(
+        self, key: str, *, is_dry_run: bool = False, before: QueueSnapshot = _NO_SNAPSHOT
+    ) -> StepRecord:
+        """Reconcile a key that was taken from the queue, and give it back.
+
+        Raises:
+            KeyboardInterrupt: the user interrupted it; the key is queued again.
+        """
+        env, queue = self._env, self._queue
+        request = Request.of(key)
+        triggers = queue.running_triggers(key)
+        attempt = queue.num_requeues(key) + 1
+        seq = env.trace.append(
+            TraceStage.RECONCILE,
+            "started",
+            resource=env.resource.gvr.group_resource,
+            key=key,
+            causes=tuple(trigger.seq for trigger in triggers if trigger.seq),
+            data={"controller": env.name, "attempt": attempt, "collapsed": len(triggers)},
+        )
+        context = Context(
+            env,
+            request,
+            attempt=attempt,
+            triggers=triggers,
+            seq=seq,
+            is_dry_run=is_dry_run,
+            deadline_seconds=self._timeout_seconds,
+        )
+        obj = env.reader.cached(env.resource, key)
+        staleness = env.reader.staleness()
+        started = env.clock.monotonic()
+        result: Result | None = None
+        error: BaseException | None = None
+        outcome = "interrupted"
+        with caused_by((seq,), self._actor):
+            try:
+                try:
+                    result = checked_result(self._reconcile(request, context))
+                except BaseException as raised:  # noqa: BLE001 - no user code ends a worker
+                    error = raised
+                context.end("it has returned")
+                duration = env.clock.monotonic() - started
+                outcome = self._settle(key, result, error, attempt)
+                finished = env.note(
+                    key,
+                    "finished",
+                    seq,
+                    {
+                        "result": str(result) if result is not None else "",
+                        "error": describe_error(error),
+                        "duration_seconds": duration,
+                        "attempt": attempt,
+                        "outcome": outcome,
+                        "dry_run": is_dry_run,
+                    },
+                )
+            finally:
+                queue.done(key)
+        with self._lock:
+            self.runs += 1
+            self.errors += error is not None
+            record = StepRecord(
+                controller=env.name,
+                number=self.runs,
+                request=request,
+                attempt=attempt,
+                triggers=triggers,
+                object=obj,
+                calls=tuple(context.calls),
+                result=result,
+                error=error,
+                outcome=outcome,
+                log=tuple(context.logged),
+                events_back=(),
+                before=before,
+                after=_NO_SNAPSHOT,
+                is_dry_run=is_dry_run,
+                reconcile_id=context.reconcile_id,
+                duration_seconds=duration,
+                started_seq=seq,
+                finished_seq=finished,
+                staleness=staleness,
+            )
+            self.history.append(record)
+        if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+            raise error
+        return record
+
+    def amend(self, old: StepRecord, new: StepRecord) -> None:
+        """Put a completed record in place of the one of the same run."""
+        with self._lock:
+            for index in range(len(self.history) - 1, -1, -1):
+                if self.history[index] is old:
+                    self.history[index] = new
+                    return
+
+    def _settle(
+        self, key: str, result: Result | None, error: BaseException | None, attempt: int
+    ) -> str:
+        queue = self._queue
+        if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+            queue.add(key, trigger=Trigger("interrupted"))
+            return "interrupted, queued again"
+        if isinstance(error, TerminalError):
+            queue.forget(key)
+            self._give_up(key, error)
+            return "not retried (terminal error)"
+        if error is not None:
+            return self._retry(key, error, attempt)
+        self.given_up.pop(key, None)
+        assert result is not None
+        if result.requeue_after_seconds:
+            queue.forget(key)
+            queue.add_after(key, result.requeue_after_seconds, trigger=Trigger("requeue"))
+            return f"done, again in {result.requeue_after_seconds:g} s"
+        if result.requeue:
+            delay = queue.add_rate_limited(key, trigger=Trigger("requeue"))
+            return f"done, again in {delay:g} s"
+        queue.forget(key)
+        return "done"
+
+    def _retry(self, key: str, error: BaseException, attempt: int) -> str:
+        queue = self._queue
+        if self._max_retries is None or queue.num_requeues(key) < self._max_retries:
+            delay = queue.add_rate_limited(key, trigger=Trigger("retry"))
+            return f"retry in {delay:g} s (attempt {attempt + 1})"
+        queue.forget(key)
+        self._give_up(key, error)
+        return f"given up after {attempt} attempts"
+
+    def _give_up(self, key: str, error: BaseException) -> None:
+        with self._lock:
+            self.given_up[key] = describe_error(error)
+            if len(self.given_up) > MAX_GIVEN_UP:
+                self.given_up.popitem(last=False)
+        self._env.note(key, "given_up", 0, {"error": describe_error(error)})
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,161 @@
+"""What one run of a reconcile did, for the stepper, `explain` and people.
+
+Thread: immutable once handed out.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from crlab.controller.call import Call
+from crlab.controller.request import Request, Result
+from crlab.model.object import KubeObject
+from crlab.workqueue.snapshot import QueueSnapshot
+from crlab.workqueue.trigger import Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class EventBack:
+    """A watch event that one of the run's writes brought back."""
+
+    type: str
+    resource: str
+    key: str
+    resource_version: str
+    seq: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.resource} {self.key} rv={self.resource_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One run of one key.
+
+    Attributes:
+        number: how many runs the controller had made, this one included.
+        attempt: 1 for the first try since the key last succeeded.
+        triggers: every add that was collapsed into this run, oldest first.
+        object: the object as it was cached at the start, None if it was gone.
+        calls: every read and write, in order.
+        result: what the reconcile answered, None if it failed.
+        error: what it raised, None if it did not.
+        outcome: what happened to the key: "done", "requeue after 30 s", "retry in 0.005 s
+            (attempt 2)", "given up after 6 attempts", "not retried (terminal)".
+        events_back: watch events that its writes brought back (empty for a dry run).
+        before, after: the queue, before the key was taken and after it was given back.
+        started_seq, finished_seq: trace records, 0 without a trace.
+    """
+
+    controller: str
+    number: int
+    request: Request
+    attempt: int
+    triggers: tuple[Trigger, ...]
+    object: KubeObject | None
+    calls: tuple[Call, ...]
+    result: Result | None
+    error: BaseException | None
+    outcome: str
+    log: tuple[str, ...]
+    events_back: tuple[EventBack, ...]
+    before: QueueSnapshot
+    after: QueueSnapshot
+    is_dry_run: bool = False
+    reconcile_id: str = ""
+    duration_seconds: float = 0.0
+    started_seq: int = 0
+    finished_seq: int = 0
+    staleness: str = ""
+    seqs: tuple[int, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """The key that was reconciled."""
+        return self.request.key
+
+    @property
+    def reads(self) -> list[Call]:
+        """The calls that changed nothing."""
+        return [call for call in self.calls if not call.is_write]
+
+    @property
+    def writes(self) -> list[Call]:
+        """The calls that changed something, or would have."""
+        return [call for call in self.calls if call.is_write]
+
+    @property
+    def traceback(self) -> str:
+        """The error's traceback without crlab's own frames, "" if there was no error."""
+        return "" if self.error is None else trimmed_traceback(self.error)
+
+    @property
+    def rule(self) -> str:
+        """The rule behind the outcome."""
+        if self.error is not None:
+            return "63: an error wins over the result and is retried with back-off"
+        if self.result is not None and self.result.requeue_after_seconds:
+            return "63: RequeueAfter forgets the failures, then adds after the delay"
+        return "63: without an error the failures are forgotten"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in one sentence."""
+        count = len(self.triggers)
+        why = f"{count} event{'' if count == 1 else 's'} became 1 reconcile" if count else "run"
+        writes = [str(call) for call in self.writes]
+        did = f"wrote {', '.join(writes)}" if writes else "wrote nothing"
+        if self.is_dry_run and writes:
+            did = f"would have written {', '.join(writes)}"
+        failed = f", failed: {describe_error(self.error)}" if self.error is not None else ""
+        return f"{self.key}: {why}; {len(self.reads)} reads, {did}{failed}; {self.outcome}."
+
+    def __str__(self) -> str:
+        mode = " (dry run)" if self.is_dry_run else ""
+        lines = [f"step {self.number} of {self.controller}: {self.key}, try {self.attempt}{mode}"]
+        lines += [f"  because   {trigger}" for trigger in self.triggers]
+        lines.append(f"  cached    {self.object!r}" if self.object else "  cached    nothing")
+        if self.staleness:
+            lines.append(f"  stale     {self.staleness}")
+        for call in self.calls:
+            lines.append(f"  {'wrote' if call.is_write else 'read':<9} {call}")
+            if call.verb != "create":
+                lines += [f"            {_short(change)}" for change in call.changes]
+        lines += [f"  log       {text}" for text in self.log]
+        if self.error is not None:
+            lines.append(f"  error     {describe_error(self.error)}")
+        lines.append(f"  outcome   {self.outcome}")
+        lines += [f"  came back {event}" for event in self.events_back]
+        lines += [f"  before    {self.before}", f"  after     {self.after}"]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<StepRecord {self.number} {self.key}: {self.outcome}>"
+
+
+def describe_error(error: BaseException | None) -> str:
+    """Return an error as "Type: text"."""
+    if error is None:
+        return ""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def trimmed_traceback(error: BaseException) -> str:
+    """Return a traceback that begins where the user's code does."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/crlab/" not in frame.filename.replace("\\", "/")]
+    if not own:
+        return describe_error(error)
+    start = frames.index(own[0])
+    lines = ["Traceback (most recent call last):\n"]
+    lines += traceback.format_list(frames[start:])
+    lines += traceback.format_exception_only(error)
+    return "".join(lines)
+
+
+def _short(change: Any) -> str:
+    text = str(change)
+    return text if len(text) <= 160 else text[:157] + "..."

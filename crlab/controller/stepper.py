@@ -1,0 +1,166 @@
+"""Take one key by hand and see everything its reconcile did.
+
+From: the caller (a cell, a button). To: the runner.
+
+`step` lets the informers deliver what is under way, takes one key, runs the reconcile,
+lets the writes' own events come back, and returns the whole of it.
+
+Thread: one stepping thread at a time (`_turn`); the controller's workers must not run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import TYPE_CHECKING, Any
+
+from crlab.controller.breakpoint import Breakpoint, Breakpoints
+from crlab.controller.call import Call
+from crlab.controller.request import Request
+from crlab.controller.step import EventBack, StepRecord
+from crlab.errors import LifecycleError, SyncTimeout
+
+if TYPE_CHECKING:
+    from crlab.controller.controller import Controller
+
+COME_BACK_SECONDS = 2.0
+
+
+class Stepper:
+    """Steps one controller.
+
+    Attributes:
+        is_dry_run: writes are sent as server-side dry runs.
+        breakpoints: where `run` stops.
+        stopped_at: the breakpoint that ended the last `run`, None if the queue was empty.
+    """
+
+    def __init__(self, controller: Controller, *, is_dry_run: bool) -> None:
+        self._controller = controller
+        self._turn = threading.Lock()
+        self.is_dry_run = is_dry_run
+        self.breakpoints = Breakpoints()
+        self.stopped_at: Breakpoint | None = None
+
+    def step(
+        self,
+        what: Any = None,
+        *,
+        dry_run: bool | None = None,
+        timeout_seconds: float = 5.0,
+    ) -> StepRecord | None:
+        """Take one key through its reconcile.
+
+        Args:
+            what: this key (queued for the purpose if it is not); None is the next one.
+            dry_run: None is the stepper's own mode.
+            timeout_seconds: how long to wait for the caches to sync and for a key to come
+                (threads; the manual driver delivers all there is and waits for nothing).
+
+        Returns:
+            What was done; None if no key was ready.
+
+        Raises:
+            LifecycleError: the workers run; pause or stop them first.
+            SyncTimeout: the caches did not sync in time.
+        """
+        controller = self._controller
+        controller.check_steppable()
+        request = None if what is None else Request.of(what, controller.resource)
+        with self._turn:
+            self._wait_for_sync(timeout_seconds)
+            key = self._take(request, timeout_seconds)
+            if key is None:
+                return None
+            before, key = key
+            is_dry_run = self.is_dry_run if dry_run is None else dry_run
+            record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
+            events = self._events_back(record)
+            done = dataclasses.replace(
+                record, events_back=events, after=controller.queue.snapshot()
+            )
+            controller.runner.amend(record, done)
+            return done
+
+    def run(self, max_steps: int = 1000) -> list[StepRecord]:
+        """Step until a breakpoint is met, the queue is empty or `max_steps` were made.
+
+        The key of a breakpoint met at the very start is taken: it was stopped at before.
+        """
+        records: list[StepRecord] = []
+        self.stopped_at = None
+        while len(records) < max_steps:
+            self._deliver()
+            hit = self.next_breakpoint() if records else None
+            if hit is not None:
+                self.stopped_at = hit
+                break
+            record = self.step(timeout_seconds=0.2)
+            if record is None:
+                break
+            records.append(record)
+        return records
+
+    def next_breakpoint(self) -> Breakpoint | None:
+        """Return the breakpoint that stops before the next key, None if none does."""
+        queue = self._controller.queue
+        key = queue.peek()
+        return None if key is None else self.breakpoints.met(key, queue.num_requeues(key) + 1)
+
+    def _wait_for_sync(self, timeout_seconds: float) -> None:
+        controller = self._controller
+        if not controller.env.wait_until(lambda: controller.has_synced, timeout_seconds):
+            raise SyncTimeout(controller.unsynced, timeout_seconds=timeout_seconds)
+
+    def _take(self, request: Request | None, timeout_seconds: float) -> Any:
+        controller = self._controller
+        queue = controller.queue
+        self._deliver()
+        if request is not None:
+            if not any(state.key == request.key for state in queue.snapshot().queued):
+                controller.enqueue(request)
+            before = queue.snapshot()
+            if not queue.take(request.key):
+                raise LifecycleError(f"{request.key} is being reconciled just now")
+            return before, request.key
+        if not controller.driver.is_manual:
+            queue.wait(timeout_seconds)
+        before = queue.snapshot()
+        key = queue.try_get()
+        return None if key is None else (before, key)
+
+    def _deliver(self) -> None:
+        """With the manual driver, let everything but workers reach its end."""
+        self._controller.deliver()
+
+    def _events_back(self, record: StepRecord) -> tuple[EventBack, ...]:
+        """Wait for the events of the run's writes and return them."""
+        env = self._controller.env
+        writes = [
+            call
+            for call in record.calls
+            if call.is_write and not call.is_dry_run and call.resource_version
+        ]
+        self._deliver()
+        for call in writes:
+            self._wait_for(call)
+        versions = {(call.resource, call.resource_version) for call in writes}
+        return tuple(
+            EventBack(
+                str(entry.get("type", "")),
+                entry.resource,
+                entry.key,
+                entry.resource_version,
+                entry.seq,
+            )
+            for entry in env.trace.records(after=record.started_seq)
+            if entry.stage == "reflector"
+            and entry.kind == "watch_event"
+            and (entry.resource, entry.resource_version) in versions
+        )
+
+    def _wait_for(self, call: Call) -> None:
+        env = self._controller.env
+        informer = env.reader.informer_named(call.resource)
+        if informer is not None and not env.driver.is_manual:
+            env.wait_for_version(informer.resource, call.resource_version, COME_BACK_SECONDS)

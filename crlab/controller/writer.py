@@ -1,0 +1,370 @@
+"""The calls of one run: sent, recorded, laid over the cache.
+
+From: `Context`. To: the client; the run's list of `Call`; the overlay.
+
+Guarantees:
+  1. A call is recorded whether it succeeds or not, with secrets masked.
+  2. What a write answers is laid over the cache, except in a dry run.
+
+Thread: the thread of its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlab.controller.call import Call
+from crlab.controller.draft import Draft
+from crlab.controller.reader import key_of
+from crlab.errors import ApiError, CrlabError, DecodeError, KeyFuncError, NotFound
+from crlab.model.diff import Change, diff
+from crlab.model.object import KubeObject
+from crlab.model.redaction import redact_body, redact_object
+from crlab.model.resource import ApiResource
+
+if TYPE_CHECKING:
+    from crlab.controller.context import Context
+    from crlab.controller.environment import Environment
+
+WRITES = frozenset({"create", "update", "patch", "apply", "delete"})
+
+
+class Writer:
+    """Makes the calls of one `Context`."""
+
+    def __init__(self, context: Context, environment: Environment) -> None:
+        self._context = context
+        self._env = environment
+        self._reader = environment.reader
+        self._client = environment.client
+        self._seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    # -- reads ---------------------------------------------------------------------------
+
+    def get(self, resource: ApiResource, namespace: str, name: str, *, live: bool) -> Draft | None:
+        key = key_of(resource, namespace, name)
+        if not live and self._reader.informer(resource) is not None:
+            self._before("get", resource, key)
+            obj = self._reader.cached(resource, key)
+            self.read("get", resource, namespace, name, response=obj)
+            return None if obj is None else self._reader.draft(resource, obj)
+        try:
+            answer = self._send(
+                Call("get", resource.gvr.group_resource, namespace, name),
+                resource,
+                lambda: self._client.get(resource, name, namespace=namespace or None),
+            )
+        except NotFound:
+            return None
+        return self._reader.draft(resource, answer)
+
+    def list(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        label_selector: str,
+        matches: Callable[[Mapping[str, str]], bool] | None,
+        *,
+        live: bool,
+    ) -> list[Draft]:
+        if not live and self._reader.informer(resource) is not None:
+            self._before("list", resource, namespace)
+            found = [
+                obj
+                for obj in self._reader.cached_list(resource, namespace)
+                if matches is None or matches(_labels(obj))
+            ]
+            self.read("list", resource, namespace, "", response=[obj.key for obj in found])
+            return [self._reader.draft(resource, obj) for obj in found]
+        answer = self._send(
+            Call("list", resource.gvr.group_resource, namespace),
+            resource,
+            lambda: self._client.list(
+                resource, namespace=namespace or None, label_selector=label_selector
+            ),
+        )
+        items = answer.get("items") or () if isinstance(answer, Mapping) else answer
+        return [self._reader.draft(resource, _headed(item, resource)) for item in items]
+
+    def read(
+        self,
+        verb: str,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        *,
+        response: Any,
+        subresource: str = "",
+    ) -> None:
+        """Record a read that the cache answered."""
+        if isinstance(response, KubeObject):
+            self._seen[resource.gvr.group_resource, response.key] = response
+            response = redact_object(response, kind=resource.kind)
+        self._context.calls.append(
+            Call(
+                verb,
+                resource.gvr.group_resource,
+                namespace,
+                name,
+                subresource,
+                is_cached=True,
+                response=response,
+            )
+        )
+
+    # -- writes --------------------------------------------------------------------------
+
+    def create(self, target: tuple[ApiResource, dict[str, Any]]) -> Draft:
+        resource, obj = target
+        return self._write_object("create", resource, obj, "", self._client.create)
+
+    def update(self, target: tuple[ApiResource, dict[str, Any]], subresource: str = "") -> Draft:
+        resource, obj = target
+        send = self._client.update_status if subresource else self._client.update
+        return self._write_object("update", resource, obj, subresource, send)
+
+    def apply(self, target: tuple[ApiResource, dict[str, Any]], *, force: bool) -> Draft:
+        resource, obj = target
+
+        def send(resource: ApiResource, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
+            answer: dict[str, Any] = self._client.apply(resource, obj, force=force, **options)
+            return answer
+
+        return self._write_object("apply", resource, obj, "", send)
+
+    def _write_object(
+        self,
+        verb: str,
+        resource: ApiResource,
+        obj: dict[str, Any],
+        subresource: str,
+        send: Callable[..., dict[str, Any]],
+    ) -> Draft:
+        metadata = obj.get("metadata") or {}
+        namespace = metadata.get("namespace") or ""
+        call = self._draft_call(
+            verb, resource, namespace, metadata.get("name") or "", subresource, obj
+        )
+        answer = self._send(
+            call,
+            resource,
+            lambda: send(resource, obj, namespace=namespace or None, **self._options()),
+        )
+        return self._reader.draft(resource, answer)
+
+    def patch(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any] | Sequence[Any],
+        patch_type: str,
+        subresource: str = "",
+    ) -> Draft:
+        body = Draft(patch).to_dict() if isinstance(patch, Mapping) else list(patch)
+        call = self._draft_call("patch", resource, namespace, name, subresource, body)
+        options = self._options()
+        if subresource:
+            options["subresource"] = subresource
+        answer = self._send(
+            call,
+            resource,
+            lambda: self._client.patch(
+                resource,
+                name,
+                body,
+                namespace=namespace or None,
+                patch_type=patch_type,
+                **options,
+            ),
+        )
+        return self._reader.draft(resource, answer)
+
+    def delete(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        uid: str | None,
+        propagation_policy: str | None,
+    ) -> None:
+        call = self._draft_call("delete", resource, namespace, name, "", None)
+        options: dict[str, Any] = {"dry_run": self._context.is_dry_run}
+        if uid is not None:
+            options["uid"] = uid
+        if propagation_policy is not None:
+            options["propagation_policy"] = propagation_policy
+        self._send(
+            call,
+            resource,
+            lambda: self._client.delete(resource, name, namespace=namespace or None, **options),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "dry_run": self._context.is_dry_run,
+            "field_manager": self._env.field_manager,
+        }
+
+    # -- one call ------------------------------------------------------------------------
+
+    def _draft_call(
+        self,
+        verb: str,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        subresource: str,
+        body: Any,
+    ) -> Call:
+        return Call(
+            verb,
+            resource.gvr.group_resource,
+            namespace,
+            name,
+            subresource,
+            is_write=True,
+            is_dry_run=self._context.is_dry_run,
+            request=redact_body(body, kind=resource.kind),
+        )
+
+    def _before(self, verb: str, resource: ApiResource, key: str) -> None:
+        for hook in self._env.hooks:
+            hook.before(verb, resource.gvr.group_resource, key, verb in WRITES)
+
+    def _send(self, call: Call, resource: ApiResource, send: Callable[[], Any]) -> Any:
+        key = key_of(resource, call.namespace, call.name) if call.name else call.namespace
+        known = self._known(resource, key) if call.is_write and call.name else None
+        clock = self._env.clock
+        started = clock.monotonic()
+        answer: Any = None
+        code, text = None, ""
+        try:
+            self._before(call.verb, resource, key)
+            answer = send()
+        except CrlabError as error:
+            code = error.code if isinstance(error, ApiError) else None
+            text = _refusal(error)
+            raise
+        finally:
+            done = self._finished(call, resource, answer, known, code, text)
+            done = _with(done, duration_seconds=clock.monotonic() - started)
+            self._context.calls.append(done)
+        for hook in self._env.hooks:
+            hook.after(done)
+        if call.is_write:
+            self._remember(resource, key, call, answer)
+        elif call.verb == "get":
+            self._seen[resource.gvr.group_resource, key] = answer
+        return answer
+
+    def _finished(
+        self,
+        call: Call,
+        resource: ApiResource,
+        answer: Any,
+        known: Mapping[str, Any] | None,
+        code: int | None,
+        text: str,
+    ) -> Call:
+        version, seq = "", 0
+        changes: tuple[Change, ...] = ()
+        shown = None
+        if isinstance(answer, Mapping):
+            version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
+            shown = redact_body(answer, kind=resource.kind)
+            if call.verb == "list":
+                shown = _names(answer.get("items") or ())
+            elif call.is_write and call.subresource != "scale":
+                seq = self._env.write_seq(resource.gvr.group_resource, version)
+                changes = self._changes(call, resource, shown, known)
+        elif isinstance(answer, Sequence):
+            shown = _names(answer)
+        return _with(
+            call,
+            name=call.name or _name(answer),
+            response=shown,
+            changes=changes,
+            code=code,
+            error=text,
+            resource_version=version if call.is_write else "",
+            seq=seq,
+        )
+
+    def _changes(
+        self,
+        call: Call,
+        resource: ApiResource,
+        shown: Mapping[str, Any],
+        known: Mapping[str, Any] | None,
+    ) -> tuple[Change, ...]:
+        if call.verb == "delete" and shown.get("kind") == "Status":
+            return (Change("remove", ".", None, None),)
+        if known is None:
+            return (Change("add", ".", None, shown),) if call.verb in ("create", "apply") else ()
+        return tuple(diff(redact_object(known, kind=resource.kind), shown))
+
+    def _known(self, resource: ApiResource, key: str) -> Mapping[str, Any] | None:
+        if self._reader.informer(resource) is not None:
+            cached = self._reader.cached(resource, key)
+            if cached is not None:
+                return cached
+        return self._seen.get((resource.gvr.group_resource, key))
+
+    def _remember(self, resource: ApiResource, key: str, call: Call, answer: Any) -> None:
+        if call.is_dry_run or call.subresource == "scale" or not isinstance(answer, Mapping):
+            return
+        plural = resource.gvr.group_resource
+        if call.verb == "delete" and answer.get("kind") == "Status":
+            self._seen.pop((plural, key), None)
+            return
+        try:
+            obj = KubeObject.of(answer)
+        except (DecodeError, KeyFuncError):  # an answer that is no object: nothing to lay over
+            return
+        self._seen[plural, obj.key] = obj
+        if self._reader.informer(resource) is None:
+            return
+        metadata = answer.get("metadata") or {}
+        if call.verb == "delete" and not metadata.get("deletionTimestamp"):
+            self._reader.overlay.deleted(plural, obj.key, obj.resource_version)
+        else:
+            self._reader.overlay.written(plural, obj)
+
+
+def _with(call: Call, **fields: Any) -> Call:
+    values = {name: getattr(call, name) for name in call.__struct_fields__}
+    return Call(**(values | fields))
+
+
+def _refusal(error: CrlabError) -> str:
+    if isinstance(error, ApiError):
+        return f"{error.code} {error.reason}".strip()
+    return type(error).__name__
+
+
+def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    metadata = obj.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return labels if isinstance(labels, Mapping) else {}
+
+
+def _name(answer: Any) -> str:
+    metadata = answer.get("metadata") if isinstance(answer, Mapping) else None
+    return str(metadata.get("name") or "") if isinstance(metadata, Mapping) else ""
+
+
+def _names(items: Any) -> list[str]:
+    found = []
+    for item in items:
+        metadata = item.get("metadata") or {}
+        namespace = metadata.get("namespace")
+        name = str(metadata.get("name"))
+        found.append(f"{namespace}/{name}" if namespace else name)
+    return found
+
+
+def _headed(item: Mapping[str, Any], resource: ApiResource) -> dict[str, Any]:
+    head = {"apiVersion": resource.gvr.api_version, "kind": resource.kind}
+    return head | dict(item)
