@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crlab.model.escape import H, Markup, joined, plain
+from crlab.model.escape import H, Markup, esc, joined, plain
 from crlab.views.format import text_table
 from crlab.views.grid import grid
 from crlab.views.state import DescribeState, Section
@@ -160,5 +160,5 @@ def describe_html(state: DescribeState) -> Markup:
             rows = [H.tr([H.td(_short(c, 200)) for c in row]) for row in section.rows[:MAX_PAIRS]]
             parts.append(grid(title, section.columns, rows))
         if section.text:
-            parts.append(H.pre(plain(section.text, limit=6000, is_multiline=True), tabindex=0))
+            parts.append(H.pre(esc(section.text, limit=6000, is_multiline=True), tabindex=0))
     return joined(parts)

@@ -180,7 +180,7 @@ def detail_html(detail: EventDetail) -> Markup:
         )
         for reach in detail.reached[:MAX_ROWS]
     ]
-    heads = ("stage", "name", "what", "lag")
+    heads = ("stage", "name", "what", H.th("lag", scope="col", cls="num"))
     return H.section(
         H.h3(f"Event #{detail.row.seq}"),
         H.div(detail.sentence[:600], cls="said") if detail.sentence else None,

@@ -1,4 +1,4 @@
-"""The fault panel and the time slider's caption.
+"""The fault panel: what can be broken, what was.
 
 Thread: pure functions.
 """
@@ -6,9 +6,9 @@ Thread: pure functions.
 from __future__ import annotations
 
 from crlab.model.escape import H, Markup, joined, plain
-from crlab.views.format import clock_time, count, date_time, text_table
+from crlab.views.format import clock_time, text_table
 from crlab.views.grid import grid
-from crlab.views.state import Fault, FaultState, TimeState
+from crlab.views.state import Fault, FaultState
 
 MAX_FAULTS = 50
 
@@ -53,34 +53,5 @@ def fault_html(state: FaultState) -> Markup:
             grid("Faults", ("fault", "state", "kind", "what it does"), rows),
             H.h4("Injected, newest first") if recent else None,
             H.ul(recent, cls="plain") if recent else None,
-        ]
-    )
-
-
-def time_text(state: TimeState) -> str:
-    """Return where the slider stands, as one line."""
-    return _caption(state) + "\n"
-
-
-def _caption(state: TimeState) -> str:
-    span = f"of {count(state.first_seq)}-{count(state.last_seq)}"
-    if state.last_seq < state.first_seq:
-        return "nothing has happened yet"
-    if state.seq is None:
-        return f"live, at record {count(state.last_seq)} {span}"
-    text = f"record {count(state.seq)} {span}"
-    if state.at is not None:
-        text += f", {date_time(state.at)}"
-    return f"{text}: {plain(state.sentence, limit=300)}" if state.sentence else text
-
-
-def time_html(state: TimeState) -> Markup:
-    """Return where the slider stands, and marks worth going to."""
-    marks = [H.li(f"{seq}: ", plain(text, limit=120)) for seq, text in state.marks[-8:]]
-    return joined(
-        [
-            H.div(_caption(state), cls="said"),
-            H.h4("Worth a look") if marks else None,
-            H.ul(marks, cls="plain") if marks else None,
         ]
     )

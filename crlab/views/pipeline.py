@@ -92,12 +92,16 @@ def _items_note(stage: StageState) -> str:
 
 def pipeline_html(state: PipelineState) -> Markup:
     """Return boxes and arrows, the sentence, and the opened box's content."""
-    boxes = H.ol(
+    return joined([pipeline_boxes_html(state), pipeline_detail_html(state)])
+
+
+def pipeline_boxes_html(state: PipelineState) -> Markup:
+    """Return boxes and arrows."""
+    return H.ol(
         [_box(stage, state) for stage in stages_of(state)],
         cls="boxes",
         aria_label="Stages, in the order of the flow",
     )
-    return joined([boxes, pipeline_detail_html(state)])
 
 
 def pipeline_detail_html(state: PipelineState) -> Markup:
@@ -145,7 +149,7 @@ def _box(stage: StageState, state: PipelineState) -> Markup:
         facts = H.div("not here", cls="dim")
     return H.li(
         H.div(
-            H.div(H.span(title_of(stage)), badge, cls="t"),
+            H.div(H.span("▶ " if is_active else "", title_of(stage)), badge, cls="t"),
             number,
             facts if stage.is_absent or stage.facts else None,
             cls="in",

@@ -440,7 +440,12 @@ class FaultState:
 
 @dataclass(frozen=True, slots=True)
 class TimeState:
-    """Where the time slider may go and where it is (`seq` None: live)."""
+    """Where the time slider may go and where it is (`seq` None: live).
+
+    Attributes:
+        activity: records per equal piece of the range, for the band (about 96 pieces).
+        marks: (seq, sentence) of moments worth going to: faults, errors, conflicts.
+    """
 
     first_seq: int
     last_seq: int
@@ -449,6 +454,7 @@ class TimeState:
     sentence: str = ""
     status: StatusState = StatusState()
     marks: tuple[tuple[int, str], ...] = ()
+    activity: tuple[int, ...] = ()
 
 
 # --- objects ----------------------------------------------------------------------------

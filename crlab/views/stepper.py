@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
-from crlab.model.escape import H, Markup, joined, plain
+from crlab.model.escape import H, Markup, esc, joined, plain
 from crlab.views.events import diff_html, diff_text
 from crlab.views.format import count, lag
 from crlab.views.grid import grid
@@ -145,7 +145,7 @@ def stepper_html(state: StepperState) -> Markup:
             H.div(plain(said, limit=300), role="status", aria_live="polite", cls="said"),
             _step_html(step) if step else None,
             H.h4("Queue now") if not step else None,
-            _queue_html("Queue now", state.queue) if not step else None,
+            _queue_html("now", state.queue) if not step else None,
             _history(state),
         ]
     )
@@ -158,16 +158,15 @@ def _step_html(step: StepState) -> Markup:
         told = H.div(plain(step.sentence, limit=600), rule)
     error = None
     if step.error:
-        text = plain(step.error, limit=MAX_TEXT, is_multiline=True)
+        text = esc(step.error, limit=MAX_TEXT, is_multiline=True)
         error = joined([H.h4("✖ Your reconcile raised"), H.pre(text, tabindex=0)])
     left = H.div(
         H.h4(f"Why {plain(step.key, limit=80)} (attempt {step.attempt})"),
         _lines(step.triggers, "nothing recorded", "Triggers"),
-        H.h4("Queue before → after"),
-        _queue_html("Queue before", step.before),
-        _queue_html("Queue after", step.after),
+        H.h4("The queue"),
+        H.div(_queue_html("before", step.before), _queue_html("after", step.after), cls="two slim"),
     )
-    cached = plain(step.object_text, limit=MAX_TEXT, is_multiline=True)
+    cached = esc(step.object_text, limit=MAX_TEXT, is_multiline=True)
     right = H.div(
         H.h4("As cached"),
         H.pre(cached, tabindex=0) if cached else H.div("not in the cache (deleted)", cls="dim"),
@@ -207,7 +206,7 @@ def _queue_html(label: str, queue: QueueState) -> Markup:
     if tries:
         pairs.append(("failures", ", ".join(tries)))
     facts = H.dl([joined([H.dt(k), H.dd(v)]) for k, v in pairs], cls="kv")
-    return H.div(H.span(label, cls="dim"), facts, role="group", aria_label=label)
+    return H.div(H.b(label), facts, role="group", aria_label=f"Queue {label}")
 
 
 def _calls(calls: tuple[Call, ...]) -> Markup:
@@ -251,8 +250,8 @@ def _history(state: StepperState) -> Markup | None:
     if len(state.history) < 2:
         return None
     rows = [
-        H.tr(H.td(number, cls="num"), H.td(plain(key, limit=80)), H.td(plain(result, limit=120)))
+        H.tr(H.td(number, cls="mark"), H.td(plain(key, limit=80)), H.td(plain(result, limit=120)))
         for number, key, result in state.history[-10:]
     ]
-    heads = (H.th("step", scope="col", cls="num"), "key", "result")
+    heads = (H.th("step", scope="col", cls="mark"), "key", "result")
     return joined([H.h4("Steps so far"), grid("Steps so far", heads, rows)])

@@ -91,11 +91,12 @@ overflow-wrap:anywhere}
 .crlab h3,.crlab h4{font-size:12px;font-weight:600;margin:9px 0 3px;color:var(--c-fg);
 letter-spacing:0;line-height:1.45}
 .crlab .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:4px 18px}
+.crlab .two.slim{grid-template-columns:repeat(auto-fit,minmax(170px,1fr))}
 .crlab .kv{display:grid;grid-template-columns:max-content 1fr;gap:1px 12px;margin:2px 0}
 .crlab .kv dt{color:var(--c-dim);font-weight:400}.crlab .kv dd{margin:0;overflow-wrap:anywhere;
 unicode-bidi:isolate}
 .crlab ul.plain,.crlab ol.plain{margin:2px 0;padding-left:18px}
-.crlab .tree,.crlab .tree ul{list-style:none;margin:0;padding:0}
+.crlab .tree,.crlab .tree ul,.crlab .tree li{list-style:none;margin:0;padding:0}
 .crlab .tree ul{padding-left:16px;border-left:1px solid var(--c-line);margin-left:6px}
 .crlab .tree li{padding:1px 0;overflow-wrap:anywhere}
 """
@@ -120,7 +121,6 @@ font-variant-numeric:tabular-nums}
 .crlab .box.absent .t{color:var(--c-dim);font-weight:400}
 .crlab .box.sel{border-color:var(--c-violet);box-shadow:0 0 0 1px var(--c-violet)}
 .crlab .box.act{border-color:var(--c-blue);box-shadow:0 0 0 2px var(--c-blue)}
-.crlab .box.act .t::before{content:"\\25B6";color:var(--c-blue);font-size:9px}
 .crlab .box.b-server{grid-area:1/1}.crlab .box.b-reflector{grid-area:1/2}
 .crlab .box.b-queue{grid-area:1/3}.crlab .box.b-indexer{grid-area:1/4}
 .crlab .box.b-handlers{grid-area:2/4}.crlab .box.b-workqueue{grid-area:2/3}
@@ -150,6 +150,7 @@ gap:10px}.crlab .boxes .box{grid-area:auto}.crlab .boxes .arrow{display:none}}
 .crlab .s3{fill:var(--c-violet);fill-opacity:.65;stroke:var(--c-violet)}
 .crlab .s4{fill:var(--c-amber);fill-opacity:.35;stroke:var(--c-amber);stroke-dasharray:4 1}
 .crlab .s5{fill:var(--c-dim);fill-opacity:.25;stroke:var(--c-dim)}
+.crlab svg .cursor{stroke:var(--c-blue);stroke-width:2}
 .crlab .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12px;list-style:none;margin:0;
 padding:2px 0}
 .crlab .legend li{list-style:none;white-space:nowrap}

@@ -1,0 +1,78 @@
+"""Where output goes: live widget, static HTML or text; shown by display id.
+
+The ladder, from the environment alone: no IPython, or a terminal: text. A kernel: live
+widgets. `CRLAB_DISPLAY` = widget | html | text decides otherwise (nbval and `make
+notebooks` set html, so that outputs compare byte for byte).
+
+Guarantees:
+  1. A live view is replaced by its last state as static HTML when it is closed, so a
+     saved notebook opens again with content.
+  2. Without IPython nothing is shown and nothing fails; `to_text` and `to_html` remain.
+
+Thread: `show` and `replace` on the thread of the caller (a cell); never the render thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from crlab.errors import ConfigError
+
+Mode = Literal["widget", "html", "text"]
+VARIABLE = "CRLAB_DISPLAY"
+
+
+def display_mode() -> Mode:
+    """Return how views are shown here.
+
+    Raises:
+        ConfigError: `CRLAB_DISPLAY` is none of auto, widget, html, text.
+    """
+    wanted = os.environ.get(VARIABLE, "auto").strip().lower() or "auto"
+    modes: dict[str, Mode] = {"widget": "widget", "html": "html", "text": "text"}
+    if wanted in modes:
+        return modes[wanted]
+    if wanted != "auto":
+        raise ConfigError(f"{VARIABLE}={wanted!r}: use auto, widget, html or text")
+    shell = ipython()
+    return "widget" if getattr(shell, "kernel", None) is not None else "text"
+
+
+def ipython() -> Any:
+    """Return the running IPython shell, None outside of one; imports nothing."""
+    module = sys.modules.get("IPython")
+    get = getattr(module, "get_ipython", None)
+    return get() if get is not None else None
+
+
+def show(bundle: Mapping[str, Any], display_id: str) -> None:
+    """Show a mime bundle under `display_id`; nothing without IPython."""
+    if ipython() is None:
+        return
+    from IPython.display import display
+
+    display(dict(bundle), raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
+
+
+def replace(bundle: Mapping[str, Any], display_id: str) -> None:
+    """Replace what is shown under `display_id`."""
+    if ipython() is None:
+        return
+    from IPython.display import update_display
+
+    update_display(dict(bundle), raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
+
+
+def running_cell() -> tuple[str, int] | None:
+    """Return (id, execution count) of the cell that runs; None if the front end tells none."""
+    shell = ipython()
+    get_parent = getattr(shell, "get_parent", None)
+    if get_parent is None:
+        return None
+    parent = get_parent()
+    metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
+    cell = metadata.get("cellId") if isinstance(metadata, Mapping) else None
+    return (cell, int(shell.execution_count)) if isinstance(cell, str) else None

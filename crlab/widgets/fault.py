@@ -1,0 +1,119 @@
+"""The fault panel of a sandbox.
+
+Nothing destructive happens by accident: a fault is chosen, then injected by a second
+press, in the kernel. Opening a saved notebook sends nothing.
+
+Thread: as `view.py` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crlab.errors import ConfigError, nearest
+from crlab.model.escape import Markup, plain
+from crlab.views.fault import fault_html, fault_text
+from crlab.views.state import FaultState
+from crlab.widgets.source import FaultSource
+from crlab.widgets.view import View
+
+
+class FaultView(View):
+    """What can be broken in a sandbox; made by ``lab.faults.panel()``.
+
+    `fault`, `target`, `inject_button` and `clear_button` are its ipywidgets.
+    """
+
+    kind = "Faults"
+    _source: FaultSource
+
+    def __init__(self, source: FaultSource, *, title: str, owner: object = None) -> None:
+        super().__init__(source, title=title, owner=owner)
+        self._boxes: dict[str, Any] = {}
+
+    def _read(self) -> FaultState:
+        return self._source.fault_state()
+
+    def _text(self, state: FaultState) -> str:
+        return fault_text(state)
+
+    def _html(self, state: FaultState) -> Markup:
+        return fault_html(state)
+
+    def inject(self, name: str, target: str = "") -> None:
+        """Inject a fault and wait for it.
+
+        Raises:
+            ConfigError: there is no fault of that name.
+        """
+        names = [fault.name for fault in self.state().faults]
+        if name not in names:
+            near = ", ".join(nearest(name, names)) or ", ".join(names)
+            raise ConfigError(f"no fault {name!r}; there are: {near}")
+        self._perform("inject", lambda: self._source.inject(name, target))
+
+    def clear(self, name: str = "") -> None:
+        """End an active fault, or all, and wait for it."""
+        self._perform("clear", lambda: self._source.clear(name))
+
+    @property
+    def fault(self) -> Any:
+        """The drop-down of faults."""
+        return self._box("fault")
+
+    @property
+    def target(self) -> Any:
+        """The drop-down of resources."""
+        return self._box("target")
+
+    @property
+    def inject_button(self) -> Any:
+        """The Inject button."""
+        return self._box("inject")
+
+    @property
+    def clear_button(self) -> Any:
+        """The Clear button."""
+        return self._box("clear")
+
+    def _box(self, name: str) -> Any:
+        self._build()
+        return self._boxes[name]
+
+    def _controls(self) -> list[Any]:
+        from crlab.widgets.control import button, choice
+
+        state = self._current()
+        boxes = self._boxes
+        boxes["fault"] = choice("Fault", _faults(state), lambda _: None, width="320px")
+        boxes["target"] = choice("on", _targets(state), lambda _: None, width="240px")
+        boxes["inject"] = button(
+            "Inject", self._inject, says="Break it now, in this sandbox", style="danger"
+        )
+        boxes["clear"] = button("Clear all", self._clear, says="End every active fault")
+        return list(boxes.values())
+
+    def _inject(self) -> None:
+        name, target = self._boxes["fault"].value, self._boxes["target"].value or ""
+        if name:
+            self._command("inject", lambda: self._source.inject(name, target))
+
+    def _clear(self) -> None:
+        self._command("clear", lambda: self._source.clear(""))
+
+    def _sync(self, state: FaultState) -> None:
+        from crlab.widgets.control import set_options
+
+        set_options(self._boxes["fault"], _faults(state))
+        set_options(self._boxes["target"], _targets(state))
+        is_off = state.status.is_closed
+        self._boxes["inject"].disabled = is_off or not state.faults
+        self._boxes["clear"].disabled = is_off or not any(f.is_active for f in state.faults)
+
+
+def _faults(state: FaultState) -> list[tuple[str, str]]:
+    return [(plain(f.title or f.name, limit=60), f.name) for f in state.faults]
+
+
+def _targets(state: FaultState) -> list[tuple[str, str]]:
+    return [("everything", ""), *((plain(t, limit=60), t) for t in state.targets)]

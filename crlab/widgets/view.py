@@ -1,0 +1,389 @@
+"""What all views are: a source, a state, three forms of output, a life.
+
+A view is text anywhere, static HTML where there is a notebook, and live widgets where
+there is a kernel with a front end. Which one is decided when it is shown (display.py).
+
+Guarantees:
+  1. ``repr(view)`` is one line that depends on nothing but what the view is of.
+  2. `state`, `to_text` and `to_html` see the effect of every command given before.
+  3. After `close` no message is sent; the output stays as static HTML. A closed view
+     keeps its last state. Closing twice is fine, from any thread.
+  4. Running a cell again closes the views that its previous run opened.
+  5. An error of the source or of a command is shown in the view; the last good picture
+     stays.
+
+Thread: `render` on ``crlab-render``; callbacks of controls on whatever thread the kernel
+chose: they set a value or enqueue a command, no more. `_lock` guards reading and panes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ClassVar
+
+from crlab.errors import CrlabError
+from crlab.model.escape import H, Markup, esc, joined, plain
+from crlab.views.header import static_page, static_text, status_html
+from crlab.views.state import StatusState
+from crlab.views.stepper import user_traceback
+from crlab.views.style import style_sheet
+from crlab.widgets import display
+from crlab.widgets.loop import COMMANDS, HEARTBEAT_SECONDS, RENDER, Sent, Ticket
+from crlab.widgets.source import Source
+
+MAX_BYTES = 64 * 1024
+MAX_LIVE = 12
+COMMAND_WAIT_SECONDS = 30.0
+
+_numbers = itertools.count(1)
+_registry_lock = threading.Lock()
+_open: list[View] = []
+
+
+class View:
+    """Base of the views; subclasses read their source and draw its state."""
+
+    kind: ClassVar[str] = "View"
+
+    def __init__(self, source: Source, *, title: str, owner: object = None) -> None:
+        """Prepare; nothing is shown, subscribed or started yet.
+
+        Args:
+            title: what the view is of, e.g. a resource's name.
+            owner: the lab; `close_all(owner)` closes its views.
+        """
+        self.title = title
+        self.owner = owner
+        self._source = source
+        self._lock = threading.RLock()
+        self._is_closed = False
+        self._is_live = False
+        self._last: Any = None
+        self._message = ""
+        self._tickets: list[Ticket] = []
+        self._display_id = f"crlab-{self.kind.lower()}-{next(_numbers)}"
+        self._cell: tuple[str, int] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._panes: dict[str, Any] = {}
+        self._sent: dict[str, str] = {}
+        self._cost = Sent()
+        self._beat = 0
+        self._beat_at = 0.0
+        self._root: Any = None
+        self._disposables: list[Any] = []
+
+    # --- what a subclass says -------------------------------------------------------------
+
+    def _read(self) -> Any:
+        """Return the source's state for the present query."""
+        raise NotImplementedError
+
+    def _text(self, state: Any) -> str:
+        """Return the body as text."""
+        raise NotImplementedError
+
+    def _html(self, state: Any) -> Markup:
+        """Return the body as HTML."""
+        raise NotImplementedError
+
+    def _controls(self) -> list[Any]:
+        """Make the controls; called once, before the first live picture."""
+        return []
+
+    def _arrange(self, controls: list[Any], body: Any) -> list[Any]:
+        """Return the widgets under the header, in order."""
+        from crlab.widgets.control import row
+
+        return [row([*controls, self._panes["note"]]), body]
+
+    def _sync(self, state: Any) -> None:
+        """Bring the controls in line with `state`; on the render thread."""
+
+    def _note(self, state: Any) -> str:
+        """Return what to say beside the controls, "" for nothing."""
+        del state
+        return ""
+
+    # --- what users call ------------------------------------------------------------------
+
+    def state(self) -> Any:
+        """Return the frozen state that is on show, after every command given so far."""
+        self.wait()
+        return self._current()
+
+    def to_text(self) -> str:
+        """Return the whole view as text."""
+        state = self.state()
+        body = self._text(state)
+        for note in (self._message, self._note(state)):
+            if note and note not in body:
+                body = body.rstrip("\n") + f"\n! {note}\n"
+        return static_text(self._status(state), body, title=self._heading())
+
+    def to_html(self) -> str:
+        """Return the whole view as static HTML, style included."""
+        return str(self._static_html(self.state()))
+
+    def wait(self, timeout_seconds: float | None = COMMAND_WAIT_SECONDS) -> bool:
+        """Wait for the commands given so far; False if the time ran out first."""
+        if COMMANDS.is_current:
+            return False
+        tickets, self._tickets = self._tickets, []
+        waited = [ticket.wait(timeout_seconds) for ticket in tickets]
+        return all(waited)
+
+    @property
+    def widget(self) -> Any:
+        """The ipywidgets box of this view, to put into another layout; starts it live."""
+        self._go_live()
+        return self._root
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it follows its source now."""
+        return self._is_live and not self._is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._is_closed
+
+    def show(self) -> None:
+        """Show the view here, as `CRLAB_DISPLAY` or the environment asks for."""
+        mode = display.display_mode()
+        if self._is_closed or mode == "html":
+            display.show(self._static_bundle(), self._display_id)
+        elif mode == "text":
+            display.show({"text/plain": self.to_text()}, self._display_id)
+        else:
+            self._go_live()
+            display.show(self._live_bundle(), self._display_id)
+
+    def close(self) -> None:
+        """Stop following; leave the last state as static HTML. Idempotent."""
+        with _registry_lock:
+            if self in _open:
+                _open.remove(self)
+        if self._is_closed:
+            return
+        self.wait(1.0)
+        RENDER.remove(self)
+        with self._lock:
+            if self._is_closed:
+                return
+            self._current()
+            self._is_closed = True
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._is_live:
+            display.replace(self._static_bundle(), self._display_id)
+            self._dispose()
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self.kind}View({plain(self.title, limit=80)})"
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+    # --- reading --------------------------------------------------------------------------
+
+    def _current(self) -> Any:
+        with self._lock:
+            if self._is_closed:
+                return self._last
+            try:
+                self._last = self._read()
+            except Exception as error:
+                if self._last is None:
+                    raise
+                self._message = self._told(error)
+            return self._last
+
+    def _status(self, state: Any) -> StatusState:
+        status = getattr(state, "status", None)
+        return status if isinstance(status, StatusState) else StatusState()
+
+    def _heading(self) -> str:
+        return f"{self.kind} · {self.title}"
+
+    def _told(self, error: BaseException) -> str:
+        if isinstance(error, CrlabError):
+            return plain(f"{type(error).__name__}: {error}", limit=600)
+        return user_traceback(error)
+
+    # --- commands -------------------------------------------------------------------------
+
+    def _command(self, name: str, run: Callable[[], None]) -> Ticket:
+        """Enqueue a command of a control."""
+        ticket = COMMANDS.submit(name, run, self._finished)
+        self._tickets = [*(t for t in self._tickets if not t.is_done), ticket]
+        return ticket
+
+    def _perform(self, name: str, run: Callable[[], None]) -> None:
+        """Run a command now for a cell: through the same queue, raising what it raises."""
+        ticket = self._command(name, run)
+        ticket.wait()
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _finished(self, ticket: Ticket) -> None:
+        self._message = "" if ticket.error is None else self._told(ticket.error)
+        RENDER.hasten(self)
+
+    def _asked(self) -> None:
+        """Note that a control changed what is asked for."""
+        RENDER.hasten(self)
+
+    # --- drawing --------------------------------------------------------------------------
+
+    def render(self) -> Sent:
+        """Write what changed to the panes; return what was sent. Render thread only."""
+        with self._lock:
+            self._cost = Sent()
+            if self._is_closed or not self._panes:
+                return self._cost
+            try:
+                self._draw(self._current())
+            except Exception as error:  # noqa: BLE001 - one view must not stop the others
+                self._message = self._told(error)
+                self._put("note", self._note_html(self._message))
+            return self._cost
+
+    def _draw(self, state: Any) -> None:
+        status = self._status(state)
+        self._sync(state)
+        head = status_html(status, title=self._heading(), is_live=True)
+        now = RENDER.now()
+        is_due = now - self._beat_at >= HEARTBEAT_SECONDS - 0.5
+        if is_due or head != self._sent.get("bare head"):
+            self._beat, self._beat_at = self._beat + 1, now
+            self._sent["bare head"] = head
+            self._put("head", H.div(head, cls="crlab is-live", data_beat=self._beat))
+        self._put("note", self._note_html(self._message or self._note(state)))
+        self._put("body", self._fitted(state))
+
+    def _note_html(self, text: str) -> Markup:
+        if not text:
+            return Markup("")
+        shown = esc(text, limit=4000, is_multiline=True)
+        inner = H.pre(shown, tabindex=0) if "\n" in text else H.span("✖ ", shown)
+        return H.div(H.div(inner, cls="note bad", role="alert"), cls="crlab")
+
+    def _fitted(self, state: Any) -> Markup:
+        body = self._wrapped(self._html(state))
+        while len(body.encode("utf-8", "replace")) > MAX_BYTES:
+            state = halved(state)
+            if state is None:
+                text = "too large to show live; to_text() and the frame have it all"
+                return self._wrapped(H.div(text, cls="note warn"))
+            body = self._wrapped(self._html(state))
+        return body
+
+    def _wrapped(self, body: Markup) -> Markup:
+        return H.section(body, cls="crlab", aria_label=self._heading())
+
+    def _put(self, name: str, html: Markup) -> None:
+        if self._sent.get(name, "") == html:
+            return
+        self._sent[name] = html
+        self._panes[name].value = str(html)
+        self._cost.messages += 1
+        self._cost.size_bytes += len(html)
+
+    # --- live and static ------------------------------------------------------------------
+
+    def _build(self) -> None:
+        with self._lock:
+            if self._root is not None:
+                return
+            from crlab.widgets.control import column, pane
+
+            self._panes = {name: pane() for name in ("head", "note", "body")}
+            style = pane(str(style_sheet()))
+            controls = self._controls()
+            body = self._arrange(controls, self._panes["body"])
+            self._root = column([style, self._panes["head"], *body])
+            self._disposables += [style, *self._panes.values(), self._root]
+
+    def _go_live(self) -> None:
+        if self._is_closed or self._is_live:
+            return
+        self._build()
+        self._is_live = True
+        self._cell = display.running_cell()
+        _enter(self)
+        self.render()
+        self._unsubscribe = self._source.subscribe(lambda: RENDER.mark(self))
+        RENDER.add(self)
+
+    def _live_bundle(self) -> dict[str, Any]:
+        bundle = dict(self._root._repr_mimebundle_() or {})
+        bundle["text/plain"] = repr(self)
+        return bundle
+
+    def _static_html(self, state: Any) -> Markup:
+        note = self._note_html(self._message) if self._message else None
+        body = joined([note, self._html(state)])
+        return static_page(self._status(state), body, title=self._heading())
+
+    def _static_bundle(self) -> dict[str, Any]:
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+    def _dispose(self) -> None:
+        from crlab.widgets.control import dispose
+
+        dispose(self._disposables)
+
+
+def halved(state: Any) -> Any:
+    """Return `state` with its longest tuple cut in half; None if there is nothing to cut."""
+    if not is_dataclass(state) or isinstance(state, type):
+        return None
+    sizes = {
+        f.name: len(value)
+        for f in fields(state)
+        if isinstance(value := getattr(state, f.name), tuple) and len(value) > 1
+    }
+    if not sizes:
+        return None
+    name = max(sizes, key=lambda field: sizes[field])
+    return replace(state, **{name: getattr(state, name)[: sizes[name] // 2]})
+
+
+def _enter(view: View) -> None:
+    old: list[View] = []
+    with _registry_lock:
+        if view._cell is not None:
+            cell, run = view._cell
+            old = [v for v in _open if v._cell and v._cell[0] == cell and v._cell[1] != run]
+        _open.append(view)
+        if len(_open) - len(old) > MAX_LIVE:
+            old.append(next(v for v in _open if v not in old))
+    for one in old:
+        one.close()
+
+
+def open_views() -> list[View]:
+    """Return the live views, oldest first."""
+    with _registry_lock:
+        return list(_open)
+
+
+def close_all(owner: object = None) -> None:
+    """Close every live view, or those of one owner; their outputs become static."""
+    for view in open_views():
+        if owner is None or view.owner is owner:
+            view.close()
+
+
+atexit.register(close_all)
