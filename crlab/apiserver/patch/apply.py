@@ -154,7 +154,7 @@ def _settled_metadata(merged: Tree, live: Tree | None) -> Tree:
             metadata[key] = before[key]
         else:
             metadata.pop(key, None)
-    return metadata
+    return {key: value for key, value in metadata.items() if value or value == 0}
 
 
 def _skeleton(stated: Tree) -> Tree:

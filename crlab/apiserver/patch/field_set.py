@@ -228,7 +228,7 @@ def _canonical_element(element: str) -> str:
             return value_element(msgspec.json.decode(element[2:]))
         elif element[:2] == "i:":
             return f"i:{int(element[2:])}"
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(f"malformed path element {element!r}") from error
     raise ValueError(f"unknown path element {element!r}")
 

@@ -91,10 +91,10 @@ def _merge_key(
         merged.pop(key, None)
     elif isinstance(value, dict):
         result = _merge_map(before, value, child)
-        if result or not (before or DIRECTIVE in value):
+        if result or _is_struct(child) or not (before or DIRECTIVE in value):
             merged[key] = result
         else:
-            merged.pop(key, None)  # an emptied map is omitted
+            merged.pop(key, None)  # Go omits an emptied map, not an emptied struct
     elif isinstance(value, list):
         result_list = _merge_list(before, value, child, orders.get(key))
         if result_list or not value:
@@ -103,6 +103,10 @@ def _merge_key(
             merged.pop(key, None)
     else:
         merged[key] = value
+
+
+def _is_struct(node: TypeNode) -> bool:
+    return node.map is not None and bool(node.map.fields)
 
 
 def _list_type(node: TypeNode, key: str) -> ListType | None:

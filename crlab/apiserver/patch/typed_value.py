@@ -23,7 +23,7 @@ from crlab.apiserver.patch.compare import (
 )
 from crlab.apiserver.patch.field_set import Node, has_children, is_member, path_text
 from crlab.apiserver.patch.go_text import go_text, go_type
-from crlab.apiserver.patch.type_schema import DEDUCED, ListType, MapType, TypeNode
+from crlab.apiserver.patch.type_schema import ListType, MapType, TypeNode
 
 _MISSING: Any = object()
 
@@ -107,13 +107,10 @@ def _unique(elements: list[str], items: list[Any]) -> dict[str, Any]:
 
 
 def remove(node: TypeNode, value: Any, paths: Node) -> Any:
-    """Return the value without what the trie names; a container left empty becomes null."""
+    """Return the value without what the trie names; an emptied list becomes null."""
     mapped = granular_map(node, value)
     if mapped is not None:
-        if not value:
-            return value
-        kept = _remove_fields(mapped, value, paths)
-        return kept or None
+        return _remove_fields(mapped, value, paths)
     listed = granular_list(node, value)
     if listed is not None and value:
         return _remove_items(listed, value, paths) or None
@@ -127,10 +124,7 @@ def _remove_fields(kind: MapType, value: dict[str, Any], paths: Node) -> dict[st
         if below is _MISSING:
             kept[key] = child
         elif not is_member(below):
-            node = kind.child(key)
-            rest = remove(node, child, below)
-            if rest is not None or node is DEDUCED:  # a typed null is an absent field
-                kept[key] = rest
+            kept[key] = remove(kind.child(key), child, below)
     return kept
 
 
