@@ -33,7 +33,7 @@ from crlab.cache.processor import Processor
 from crlab.cache.queue import Queue
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.reflector import Reflector, Timing
-from crlab.cache.reflector_state import Health, Phase, Policy
+from crlab.cache.reflector_message import Health, Phase, Policy
 from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus
 from crlab.client.list_watch import ListerWatcher
@@ -397,7 +397,7 @@ class SharedInformer:
             if self._is_started:
                 raise AlreadyStarted(f"informer {self.name} runs; set the transform before")
             self._transform = transform
-            self._reflector.transform = self._ingest if transform or self._redact else None
+            self._reflector.set_transform(self._ingest if transform or self._redact else None)
 
     def set_watch_error_handler(self, handler: Callable[[BaseException | str], None]) -> None:
         """Choose who is told of list and watch failures.

@@ -4,13 +4,13 @@ From: a `ListerWatcher`. To: the queue, as its only producer.
 
 Guarantees:
   1. All decisions are `reflector_state.advance`'s; this file only does and reports.
-  2. One unit of `step` is one transition or one watch event; nothing in it waits except a
-     request that is under way. `wait` waits for the stream or the back-off.
+  2. One unit of `step` is one request, one transition or one watch event; nothing in it
+     waits except a request under way. `wait` waits for the stream or the back-off.
   3. The server is asked at most as `RequestBudget` allows, whatever the decisions are.
   4. `stop` returns at once, from any thread: it ends the request or stream under way.
 
 Thread: ``crlab-reflector-<resource>``; fields are its own, except what `stop` and the
-status read: `_state`, `contact_at` (replaced whole), `_is_stopping`.
+status read: `state`, `contact_at` (replaced whole), `_is_stopping`, `_reader`.
 Source: kubernetes/client-go:tools/cache/reflector.go.
 """
 
@@ -18,25 +18,30 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
+from crlab.cache.listing import Listing, Transform
 from crlab.cache.queue import Delta, DeltaType, Queue
-from crlab.cache.reflector_state import Input, Phase, Policy, State
+from crlab.cache.reflector_log import ReflectorLog
+from crlab.cache.reflector_message import Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
+from crlab.cache.stream_reader import StreamReader
+from crlab.cache.watch_error import status_error
 from crlab.cache.watch_verdict import QUEUED_AS, Verdict, judge
-from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent, WatchStream
-from crlab.errors import ApiError, CrlabError, DecodeError, api_error
+from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
+from crlab.errors import ApiError, CrlabError, DecodeError
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
 from crlab.runtime.ids import Ids
 from crlab.trace.cause import caused_by
-from crlab.trace.record import Trace, TraceStage
+from crlab.trace.record import Trace
 
-Transform = Callable[[KubeObject], KubeObject]
 _MAX_READ_SECONDS = 1.0
+_MIN_WATCH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ class Timing:
         idle_seconds: a stream without a whole event for so long is dead.
         min_watch_seconds: the server ends a watch after once to twice this (at least 300).
         stream_deadline_seconds: for the initial events of a streamed list.
+        stream_warning_seconds: how often their missing end is reported.
         max_requests_per_second, request_burst: what a failing server may see.
+        max_list_bytes: a longer list is refused.
     """
 
     idle_seconds: float = 75.0
@@ -95,36 +102,23 @@ class Reflector:
         self._queue = queue
         self._clock = clock
         self._ids = ids
-        self._trace = trace
         self.policy = policy
         self.timing = timing
-        self.transform = transform
         self.resync_seconds = resync_seconds
         self._should_resync = should_resync
         self._on_error = on_error
         self._on_state = on_state
         self._resource = lister_watcher.resource.gvr.group_resource
         self._actor = f"informer/{self._resource}"
+        self._log = ReflectorLog(trace, self._resource)
         self._cond = threading.Condition()
-        self._state = State()
-        self._due: deque[machine.Action] = deque()
-        self._stream: WatchStream | None = None
-        self._events: deque[WatchEvent] = deque()
-        self._stream_error: BaseException | None = None
-        self._items: list[KubeObject] = []
-        self._fresh: dict[str, KubeObject] = {}
-        self._page_items: list[KubeObject] = []
-        self._page_count = 0
-        self._list_bytes = 0
-        self._opened_at = 0.0
-        self._event_at = 0.0
-        self._warned_at = 0.0
-        self._stream_events = 0
-        self._has_given_back = False
+        self.state = State()
+        self._due: deque[message.Action] = deque()
+        self._reader: StreamReader | None = None
+        self._listing = Listing(self._resource, transform, timing.max_list_bytes)
+        self._watch_seconds = timing.min_watch_seconds
         self._ready_at: float | None = None
         self._resync_at: float | None = None
-        self._last_seq = 0
-        self._watch_seconds = 0.0
         self._is_scheduling = is_scheduling
         self._timer: Timer | None = None
         self._is_stopping = False
@@ -149,15 +143,19 @@ class Reflector:
         return self._name
 
     @property
-    def state(self) -> State:
-        """The present state; an immutable value."""
-        return self._state
-
-    @property
     def retry_in_seconds(self) -> float | None:
         """How long until the next try; None when not waiting."""
         ready = self._ready_at
         return None if ready is None else max(0.0, ready - self._clock.monotonic())
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long a stream may be silent; without bookmarks, until the server ends it."""
+        return self.timing.idle_seconds if self.policy.has_bookmarks else self._watch_seconds + 5
+
+    def set_transform(self, transform: Transform | None) -> None:
+        """Choose what to keep of an object; before the first step."""
+        self._listing.transform = transform
 
     # Stage -------------------------------------------------------------------------------
 
@@ -167,37 +165,36 @@ class Reflector:
             if self._resync_if_due():
                 done += 1
                 continue
-            moved = self._advance_once(limit - done)
-            if not moved:
-                break
+            moved = self._step_once(limit - done)
             done += moved
-            if self._state.phase is not Phase.WATCHING:
-                break  # let a driver look between two requests
+            if not moved or self.state.phase is not Phase.WATCHING:
+                break  # nothing to do, or between two requests: let the driver look
         return done
 
-    def _advance_once(self, limit: int) -> int:
+    def _step_once(self, limit: int) -> int:
         if self._due:
             return self._perform_due()
-        phase = self._state.phase
-        if phase is Phase.IDLE:
-            self._feed(machine.Begin())
-            return 1
-        if phase is Phase.BACKING_OFF:
-            if self._ready_at is None or self._clock.monotonic() < self._ready_at:
+        match self.state.phase:
+            case Phase.IDLE:
+                self._feed(message.Begin())
+                return 1
+            case Phase.BACKING_OFF:
+                if self._ready_at is None or self._clock.monotonic() < self._ready_at:
+                    return 0
+                self._ready_at = None
+                self._feed(message.Begin())
+                return 1
+            case Phase.WATCHING | Phase.STREAMING_LIST if self._reader is not None:
+                return self._read(self._reader, limit)
+            case _:
                 return 0
-            self._ready_at = None
-            self._feed(machine.Begin())
-            return 1
-        if phase in (Phase.WATCHING, Phase.STREAMING_LIST):
-            return self._read(limit)
-        return 0
 
     def wait(self) -> None:
         if self._is_stopping:
             return
-        stream = self._stream
-        if stream is not None and not self._due and not self._events:
-            self._fetch(min(_MAX_READ_SECONDS, self._seconds_to_timer()))
+        reader = self._reader
+        if reader is not None and not self._due and not reader.events:
+            reader.fetch(min(_MAX_READ_SECONDS, self._seconds_to_timer()))
             return
         with self._cond:
             if not self._is_stopping:
@@ -213,69 +210,51 @@ class Reflector:
             return
         self._is_stopping = True
         self._lister_watcher.abort()
-        stream, timer = self._stream, self._timer
-        if stream is not None:
-            stream.close()
+        reader, timer = self._reader, self._timer
+        if reader is not None:
+            reader.close()
         if timer is not None:
             timer.cancel()
-        before = self._state
-        self._trace_state(before, replace(before, phase=Phase.STOPPED), "stopped")
+        self._log.state(self.state, replace(self.state, phase=Phase.STOPPED), "stopped")
         self.wake()
 
     def _seconds_to_timer(self) -> float:
         """Return how long until something is due by the clock alone."""
-        now = self._clock.monotonic()
         due = [at for at in (self._ready_at, self._resync_at) if at is not None]
-        if self._stream is not None:
-            due.append(self._idle_limit_at())
-        return max(0.0, min(due) - now) if due else _MAX_READ_SECONDS
+        if self._reader is not None:
+            due.append(self._silence_at(self._reader))
+        return max(0.0, min(due) - self._clock.monotonic()) if due else _MAX_READ_SECONDS
 
     # Machine -----------------------------------------------------------------------------
 
-    def _feed(self, happened: Input) -> None:
-        before = self._state
-        self._state, actions = machine.advance(before, happened, self.policy)
+    def _feed(self, happened: message.Input) -> None:
+        """Show the machine what happened; take its next state and what is to be done."""
+        before = self.state
+        after, actions = machine.advance(before, happened, self.policy)
+        self.state = after
         self._due.extend(actions)
-        after = self._state
         if after.phase is before.phase and after.health is before.health:
             return
         if after.phase is not Phase.BACKING_OFF:  # a wait reports itself, with its delay
-            self._trace_state(before, after, after.cause)
+            self._log.state(before, after, after.cause)
         self._on_state()
 
-    def _trace_state(
-        self, before: State, after: State, reason: str, delay_seconds: float | None = None
-    ) -> None:
-        self._last_seq = self._trace.append(
-            TraceStage.REFLECTOR,
-            "state",
-            resource=self._resource,
-            resource_version=after.last_version,
-            data={
-                "state": after.phase.value,
-                "previous": before.phase.value,
-                "reason": reason,
-                "delay_seconds": delay_seconds,
-                "health": after.health.value,
-            },
-        )
-
     def _perform_due(self) -> int:
-        """Perform actions up to and including the next request; 0 if it must wait."""
+        """Perform actions up to and including the next request; 0 if that must wait."""
         while self._due:
             action = self._due[0]
-            is_request = isinstance(action, machine.List | machine.Watch)
+            is_request = isinstance(action, message.List | message.Watch)
             if is_request and not self._may_ask(action):
                 return 0
             self._due.popleft()
             self._perform(action)
             if is_request:
-                return 1
+                break
         return 1
 
-    def _may_ask(self, action: machine.Action) -> bool:
+    def _may_ask(self, action: message.Action) -> bool:
         """Whether the budget allows a request now; a following page is always allowed."""
-        if isinstance(action, machine.List) and action.options.continue_token:
+        if isinstance(action, message.List) and action.options.continue_token:
             return True
         delay = self._budget.delay_seconds()
         if delay > 0:
@@ -285,38 +264,37 @@ class Reflector:
         self._budget.take()
         return True
 
-    def _perform(self, action: machine.Action) -> None:
+    def _perform(self, action: message.Action) -> None:
         match action:
-            case machine.List():
+            case message.List():
                 self._list(action)
-            case machine.Watch():
+            case message.Watch():
                 self._watch(action)
-            case machine.Wait():
+            case message.Wait():
                 self._wait(action)
-            case machine.Collect():
-                self._collect()
-            case machine.Replace():
-                self._replace(action.resource_version, action.is_new_epoch)
-            case machine.Empty():
-                self._queue_replace((), self._state.last_version, is_new_epoch=True)
-            case machine.Discard():
-                self._discard()
-            case machine.Close():
-                self._close_stream()
-            case machine.Renew():
+            case message.Collect():
+                self._listing.collect()
+            case message.Replace():
+                self._replace(action)
+            case message.Empty():
+                self._queue_replace([], self.state.last_version, is_new_epoch=True)
+            case message.Discard():
+                self._listing.discard()
+            case message.Close():
+                self._close()
+            case message.Renew():
                 renew = getattr(self._lister_watcher, "invalidate_credentials", None)
                 if renew is not None:
                     renew()
-            case machine.Report():
+            case message.Report():
                 self._report(action.error)
 
-    def _wait(self, action: machine.Wait) -> None:
-        if action.exactly_seconds is not None:
-            delay = action.exactly_seconds
-        else:
+    def _wait(self, action: message.Wait) -> None:
+        delay = action.exactly_seconds
+        if delay is None:
             delay = max(self._backoff.next_seconds(), action.at_least_seconds)
         self._ready_in(delay)
-        self._trace_state(self._state, self._state, action.reason, delay)
+        self._log.state(self.state, self.state, action.reason, delay)
 
     def _ready_in(self, delay_seconds: float) -> None:
         self._ready_at = self._clock.monotonic() + delay_seconds
@@ -327,122 +305,76 @@ class Reflector:
 
     def _report(self, error: BaseException | str) -> None:
         self.error = error
-        if isinstance(error, str):
-            self.violations += 1
-        self._trace.append(
-            TraceStage.REFLECTOR,
-            "error",
-            resource=self._resource,
-            data={"error": str(error), "type": type(error).__name__},
-        )
+        self.violations += isinstance(error, str | DecodeError)
+        self._log.error(error)
         self._on_error(error)
 
     # Requests ----------------------------------------------------------------------------
 
-    def _list(self, action: machine.List) -> None:
+    def _list(self, action: message.List) -> None:
         self.requests += 1
         try:
-            with caused_by((self._last_seq,) if self._last_seq else (), self._actor):
+            with caused_by(self._log.causes, self._actor):
                 page = self._lister_watcher.list(action.options)
+            self._listing.read(page)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
-            if not self._is_stopping:
-                self._feed(machine.Failed(error, at=self._clock.monotonic()))
+            self._failed(error)
             return
         self.contact_at = self._clock.monotonic()
-        try:
-            self._page_items = self._transformed(page.items)
-        except CrlabError as error:
-            self._feed(machine.Failed(error))
-            return
-        self._list_bytes += page.size_bytes
-        if self._list_bytes > self.timing.max_list_bytes:
-            self._feed(machine.Failed(self._too_big(len(page.items))))
-            return
-        self._feed(machine.PageRead(page.resource_version, page.continue_token))
+        self._feed(message.PageRead(page.resource_version, page.continue_token))
 
-    def _too_big(self, more: int) -> DecodeError:
-        count, total = len(self._items) + len(self._fresh) + more, self._list_bytes
-        return DecodeError(
-            f"the list of {self._resource} is over {self.timing.max_list_bytes} bytes "
-            f"({count} objects, {total} bytes read so far); narrow it with a selector or a "
-            "namespace, or use a metadata-only informer"
-        )
-
-    def _watch(self, action: machine.Watch) -> None:
+    def _watch(self, action: message.Watch) -> None:
         self.requests += 1
-        shortest = max(300.0, self.timing.min_watch_seconds)
+        shortest = max(_MIN_WATCH_SECONDS, self.timing.min_watch_seconds)
+        self._watch_seconds = int(self._ids.uniform(shortest, 2 * shortest))
         options = replace(
             action.options,
-            timeout_seconds=int(self._ids.uniform(shortest, 2 * shortest)),
-            allow_watch_bookmarks=action.options.allow_watch_bookmarks
-            and self.policy.has_bookmarks,
+            timeout_seconds=self._watch_seconds,
+            allow_watch_bookmarks=self.policy.has_bookmarks,
         )
-        self._watch_seconds = float(options.timeout_seconds or shortest)
-        now = self._clock.monotonic()
+        asked_at = self._clock.monotonic()
         try:
-            with caused_by((self._last_seq,) if self._last_seq else (), self._actor):
-                self._stream = self._lister_watcher.watch(options)
+            with caused_by(self._log.causes, self._actor):
+                stream = self._lister_watcher.watch(options)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
-            if not self._is_stopping:
-                self._feed(machine.Failed(error, at=self._clock.monotonic()))
+            self._failed(error)
             return
-        if self._is_stopping:
-            self._stream.close()  # `stop` came while it was being opened
-            return
-        self._opened_at, self._event_at, self._warned_at = now, self._clock.monotonic(), now
-        self._stream_events = 0
-        self._has_given_back = False
-        if self._state.silent == 0:
-            self.contact_at = self._event_at
-        if self._resync_at is None and self.resync_seconds > 0:
-            self._resync_at = self._event_at + self.resync_seconds
-        self._feed(machine.Opened())
-
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        self._events.clear()
-        self._stream_error = None
-        if stream is not None:
+        self._reader = StreamReader(stream, self._clock, asked_at)
+        if self._is_stopping:  # `stop` came while it was being opened and did not see it
             stream.close()
+            return
+        if self.state.silent == 0:
+            self.contact_at = self._clock.monotonic()
+        if self._resync_at is None and self.resync_seconds > 0:
+            self._resync_at = self._clock.monotonic() + self.resync_seconds
+        self._feed(message.Opened())
+
+    def _failed(self, error: BaseException, *, is_in_stream: bool = False) -> None:
+        if not self._is_stopping:
+            now = self._clock.monotonic()
+            self._feed(message.Failed(error, is_in_stream=is_in_stream, at=now))
+
+    def _close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     # Lists -------------------------------------------------------------------------------
 
-    def _collect(self) -> None:
-        self._items.extend(self._page_items)
-        self._page_items = []
-        self._page_count += 1
-
-    def _discard(self) -> None:
-        self._page_items = []
-        self._list_bytes = 0
-        self._items = []
-        self._fresh = {}
-        self._page_count = 0
-
-    def _replace(self, version: str, is_new_epoch: bool) -> None:
-        items = [*self._items, *self._fresh.values()]
-        pages = self._page_count
-        self._discard()
+    def _replace(self, action: message.Replace) -> None:
+        pages = self._listing.pages
         self.contact_at = self._clock.monotonic()
-        self._queue_replace(items, version, is_new_epoch=is_new_epoch, pages=pages)
+        self._queue_replace(
+            self._listing.take(),
+            action.resource_version,
+            is_new_epoch=action.is_new_epoch,
+            pages=pages,
+        )
 
     def _queue_replace(
-        self,
-        items: list[KubeObject] | tuple[KubeObject, ...],
-        version: str,
-        *,
-        is_new_epoch: bool,
-        pages: int = 0,
+        self, items: Sequence[KubeObject], version: str, *, is_new_epoch: bool, pages: int = 0
     ) -> None:
-        seq = self._trace.append(
-            TraceStage.REFLECTOR,
-            "listed",
-            resource=self._resource,
-            resource_version=version,
-            causes=(self._last_seq,) if self._last_seq else (),
-            data={"count": len(items), "pages": pages, "objects": tuple(items)},
-            payload_bytes=sum([len(obj.raw) for obj in items]),
-        )
+        seq = self._log.listed(items, version, pages)
         self._queue.replace(
             Delta(
                 DeltaType.REPLACED_ALL,
@@ -453,234 +385,150 @@ class Reflector:
             )
         )
 
-    def _transformed(self, items: list[KubeObject]) -> list[KubeObject]:
-        """Return the items as the user wants them kept.
-
-        Raises:
-            CrlabError: the transform raised; the whole list fails (rule 32).
-        """
-        transform = self.transform
-        if transform is None:
-            return items
-        try:
-            return [transform(obj) for obj in items]
-        except Exception as error:
-            raise CrlabError(
-                f"the transform raised on the list of {self._resource}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-
     # Events ------------------------------------------------------------------------------
 
-    def _fetch(self, timeout_seconds: float) -> None:
-        """Read what the stream has into `_events`."""
-        stream = self._stream
-        if stream is None or self._stream_error is not None:
-            return
-        try:
-            events = stream.read(timeout_seconds)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
-            self._stream_error = error
-            return
-        if events:
-            self._events.extend(events)
-            self._event_at = self._clock.monotonic()
-
-    def _read(self, limit: int) -> int:
+    def _read(self, reader: StreamReader, limit: int) -> int:
         """Hand on up to `limit` events; or say that the stream ended or is silent."""
-        if not self._events:
-            self._fetch(0)
-        if self._events:
-            return self._take(limit)
-        if self._stream_error is not None:
-            self._stream_over(self._stream_error)
+        if not reader.events:
+            reader.fetch(0)
+        if reader.events:
+            return self._take(reader, limit)
+        if reader.error is not None:
+            self._stream_over(reader, reader.error)
             return 1
-        return self._check_silence()
+        return self._check_silence(reader)
 
-    def _stream_over(self, error: BaseException) -> None:
+    def _stream_over(self, reader: StreamReader, error: BaseException) -> None:
         if self._is_stopping:
             return
         if isinstance(error, DecodeError):
-            self._feed(machine.Distrusted(str(error)))
-            return
-        if isinstance(error, ApiError):
-            self._feed(machine.Failed(error, is_in_stream=True, at=self._clock.monotonic()))
-            return
-        lasted = self._clock.monotonic() - self._opened_at
-        cut = None if isinstance(error, EndOfStream) else error
-        self._feed(machine.Ended(self._stream_events, lasted, cut))
+            self._feed(message.Distrusted(str(error)))
+        elif isinstance(error, ApiError):
+            self._failed(error, is_in_stream=True)
+        else:
+            cut = None if isinstance(error, EndOfStream) else error
+            self._feed(message.Ended(reader.seen, reader.lasted_seconds, cut))
 
-    @property
-    def idle_seconds(self) -> float:
-        """How long a stream may be silent; without bookmarks, until the server ends it."""
-        if self.policy.has_bookmarks:
-            return self.timing.idle_seconds
-        return self._watch_seconds + 5.0
+    def _silence_at(self, reader: StreamReader) -> float:
+        if self.state.phase is Phase.STREAMING_LIST:
+            return reader.opened_at + self.timing.stream_deadline_seconds
+        return reader.event_at + self.idle_seconds
 
-    def _idle_limit_at(self) -> float:
-        if self._state.phase is Phase.STREAMING_LIST:
-            return self._opened_at + self.timing.stream_deadline_seconds
-        return self._event_at + self.idle_seconds
-
-    def _check_silence(self) -> int:
+    def _check_silence(self, reader: StreamReader) -> int:
         now = self._clock.monotonic()
-        if now >= self._idle_limit_at():
-            if self._state.phase is Phase.STREAMING_LIST:
-                reason = (
+        is_initial = self.state.phase is Phase.STREAMING_LIST
+        if now >= self._silence_at(reader):
+            self._feed(
+                message.Silent(
                     f"the initial events did not end within "
                     f"{self.timing.stream_deadline_seconds:g} s"
+                    if is_initial
+                    else f"no event or bookmark for {now - reader.event_at:.0f} s"
                 )
-            else:
-                reason = f"no event or bookmark for {now - self._event_at:.0f} s"
-            self._feed(machine.Silent(reason))
+            )
             return 1
-        is_initial = self._state.phase is Phase.STREAMING_LIST
-        if is_initial and now - self._warned_at >= self.timing.stream_warning_seconds:
-            self._warned_at = now
-            self._report("still waiting for the bookmark that ends the initial events")
+        if is_initial and now - reader.warned_at >= self.timing.stream_warning_seconds:
+            reader.warned_at = now
+            self._on_error("still waiting for the bookmark that ends the initial events")
         return 0
 
-    def _take(self, limit: int) -> int:
+    def _take(self, reader: StreamReader, limit: int) -> int:
         """Judge events in order; those that are good go to the queue together."""
         good: list[WatchEvent] = []
         taken = 0
-        while self._events and taken < limit:
-            event = self._events.popleft()
+        while reader.events and taken < limit:
+            event = reader.events.popleft()
             taken += 1
-            verdict = judge(event, self._state.last_version)
+            reader.seen += 1
+            verdict = judge(event, self.state.last_version)
             if verdict is Verdict.APPLY:
                 good.append(event)
                 continue
-            self._hand_on(good)
-            good = []
-            self._special(event, verdict)
-            if verdict is not Verdict.BOOKMARK:
-                return taken
-        self._hand_on(good)
+            if self._hand_on(reader, good):
+                self._special(reader, event, verdict)
+            return taken
+        self._hand_on(reader, good)
         return taken
 
-    def _special(self, event: WatchEvent, verdict: Verdict) -> None:
-        self._stream_events += 1
+    def _special(self, reader: StreamReader, event: WatchEvent, verdict: Verdict) -> None:
+        is_initial = self.state.phase is Phase.STREAMING_LIST
         match verdict:
-            case Verdict.BOOKMARK:
-                self._bookmark(event.resource_version)
-            case Verdict.INITIAL_END if self._state.phase is Phase.STREAMING_LIST:
-                self._progress()
-                self._feed(machine.InitialEnd(event.resource_version))
-            case Verdict.INITIAL_END:
-                self._bookmark(event.resource_version)
+            case Verdict.INITIAL_END if is_initial:
+                self._end_initial(event.resource_version)
+            case Verdict.BOOKMARK | Verdict.INITIAL_END:
+                self.contact_at = self._clock.monotonic()
+                if not is_initial:
+                    self._bookmark(event.resource_version)
             case Verdict.ERROR:
-                status = event.status or {}
-                code = status.get("code")
-                error = api_error(
-                    code if isinstance(code, int) else 0,
-                    status,
-                    tried=f"watch {self._resource}",
-                    retry_after_seconds=_status_retry_after(status),
-                )
-                self._feed(machine.Failed(error, is_in_stream=True, at=self._clock.monotonic()))
+                self._failed(status_error(event.status, self._resource), is_in_stream=True)
             case _:
-                self._feed(machine.Distrusted(verdict.value))
+                self._feed(message.Distrusted(verdict.value))
+
+    def _end_initial(self, version: str) -> None:
+        self.contact_at = self._clock.monotonic()
+        try:
+            self._listing.transform_kept()
+        except CrlabError as error:
+            self._failed(error)
+            return
+        self._feed(message.InitialEnd(version))
 
     def _bookmark(self, version: str) -> None:
-        self._progress()
-        if self._state.phase is Phase.STREAMING_LIST:
-            return
         self._see([("BOOKMARK", version)])
-        seq = self._trace.append(
-            TraceStage.REFLECTOR,
-            "bookmark",
-            resource=self._resource,
-            resource_version=version,
-        )
-        self._queue.bookmark(version, seq)
+        self._queue.bookmark(version, self._log.bookmark(version))
 
-    def _progress(self, *, is_new: bool = False) -> None:
-        """A whole event came: the stream is alive, and if it was new, worth its request."""
-        self.contact_at = self._clock.monotonic()
-        if is_new and not self._has_given_back:
-            self._has_given_back = True
-            self._budget.give_back()
-
-    def _hand_on(self, good: list[WatchEvent]) -> None:
+    def _hand_on(self, reader: StreamReader, good: list[WatchEvent]) -> bool:
+        """Queue good events; False if they could not be kept and the stream is given up."""
         if not good:
-            return
-        self._stream_events += len(good)
-        if self._state.phase is Phase.STREAMING_LIST:
-            self._keep(good)
-            return
+            return True
+        self.contact_at = self._clock.monotonic()
+        if self.state.phase is Phase.STREAMING_LIST:
+            try:
+                self._listing.keep(good)
+            except CrlabError as error:
+                self._failed(error)
+                return False
+            return True
         deltas = [delta for event in good if (delta := self._delta(event)) is not None]
-        before = self._state.last_version
+        before = self.state.last_version
         self._see([(event.type, event.resource_version) for event in good])
         self._queue.add(deltas)
-        self._progress(is_new=self._state.last_version != before)
+        if not reader.is_worth_it and self.state.last_version != before:
+            reader.is_worth_it = True
+            self._budget.give_back()
+        return True
 
     def _see(self, seen: list[tuple[str, str]]) -> None:
         """Move the resourceVersion over what was handed on."""
-        before = self._state
-        self._state = machine.with_events(before, seen)
-        if self._state.health is not before.health:
-            self._trace_state(before, self._state, "the stream is alive again")
+        before = self.state
+        self.state = machine.with_events(before, seen)
+        if self.state.health is not before.health:
+            self._log.state(before, self.state, "the stream is alive again")
             self._on_state()
 
     def _delta(self, event: WatchEvent) -> Delta | None:
+        """Return what to queue for an event; None if the user's transform refuses it."""
         obj = event.object
         assert obj is not None
-        if self.transform is not None:
+        transform = self._listing.transform
+        if transform is not None:
             try:
-                obj = self.transform(obj)
+                obj = transform(obj)
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
-                self._report(f"the transform raised on {obj.key}: {type(error).__name__}: {error}")
+                text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
+                self._report(CrlabError(text))
                 return None
-        version = event.resource_version
-        write = self._trace.write_seq(self._resource, version)
-        seq = self._trace.append(
-            TraceStage.REFLECTOR,
-            "watch_event",
-            resource=self._resource,
-            key=obj.key,
-            resource_version=version,
-            causes=(write,) if write else (),
-            data={"type": event.type, "object": obj},
-            payload_bytes=len(obj.raw),
-        )
-        kind = QUEUED_AS[event.type]
-        queued = self._trace.append(
-            TraceStage.QUEUE,
-            "queued",
-            resource=self._resource,
-            key=obj.key,
-            resource_version=version,
-            causes=(seq,) if seq else (),
-            data={"type": kind.value},
-        )
-        return Delta(kind, obj.key, obj, resource_version=version, cause=queued)
-
-    def _keep(self, events: list[WatchEvent]) -> None:
-        """Collect initial events in the temporary store (rule 21)."""
-        for event in events:
-            obj = event.object
-            assert obj is not None
-            if event.type == "DELETED":
-                self._fresh.pop(obj.key, None)
-            else:
-                self._fresh[obj.key] = obj
+        return self._log.delta(event, obj, QUEUED_AS[event.type])
 
     # Resync ------------------------------------------------------------------------------
 
     def _resync_if_due(self) -> bool:
+        """Queue a resync when its time has come and a handler wants it (rule 19)."""
         at = self._resync_at
         if at is None or self._clock.monotonic() < at:
             return False
         self._resync_at = self._clock.monotonic() + self.resync_seconds
         if not self._should_resync():
             return False
-        seq = self._trace.append(TraceStage.QUEUE, "resync", resource=self._resource)
-        self._queue.resync(seq)
+        self._queue.resync(self._log.resync())
         return True
-
-
-def _status_retry_after(status: dict[str, object]) -> float | None:
-    details = status.get("details")
-    seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
-    return float(seconds) if isinstance(seconds, int | float) else None

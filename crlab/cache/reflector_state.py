@@ -24,10 +24,37 @@ kube-rs/kube:kube-runtime/src/watcher.rs (named states).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from crlab.cache import revision
+from crlab.cache.reflector_message import (
+    Action,
+    Begin,
+    Close,
+    Collect,
+    Discard,
+    Distrusted,
+    Empty,
+    Ended,
+    Failed,
+    Health,
+    InitialEnd,
+    Input,
+    List,
+    Opened,
+    PageRead,
+    Phase,
+    Policy,
+    Renew,
+    Replace,
+    Report,
+    Silent,
+    State,
+    Step,
+    Stop,
+    Wait,
+    Watch,
+)
 from crlab.cache.watch_error import Fault, classify, retry_after_seconds
 from crlab.client.list_watch import ListOptions
 
@@ -38,220 +65,6 @@ GONE_RETRY_SECONDS = 60.0
 MISSING_RETRY_SECONDS = 10.0
 UNAVAILABLE = (Fault.EXPIRED, Fault.TOO_LARGE)
 SAME_VERSION = (Fault.REFUSED, Fault.THROTTLED)
-
-
-class Phase(StrEnum):
-    """Where the reflector is."""
-
-    IDLE = "idle"
-    LISTING = "listing"
-    STREAMING_LIST = "streaming_list"
-    OPENING = "opening"
-    WATCHING = "watching"
-    PROBING = "probing"
-    BACKING_OFF = "backing_off"
-    STOPPED = "stopped"
-
-
-class Health(StrEnum):
-    """What the last answers of the server say about the cache."""
-
-    STARTING = "starting"
-    LIVE = "live"
-    STALE = "stale"
-    DEGRADED = "degraded"
-    FAILED = "failed"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the user chose.
-
-    Attributes:
-        is_streaming: whether to ask for WatchList first (list_mode "auto", "watchlist").
-        page_size: 500 unless set; one the user set forces paging.
-        internal_retry_seconds: how long a 500 in the stream is answered by watching on.
-    """
-
-    is_streaming: bool = True
-    page_size: int = 500
-    is_page_size_forced: bool = False
-    has_bookmarks: bool = True
-    internal_retry_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything the decisions depend on.
-
-    Attributes:
-        after: where BACKING_OFF leads.
-        asked: the list or watch request under way or due.
-        first_page: the request of page one, while later pages are read.
-        list_version: the revision of the pages read so far.
-        distrusted: resumptions since the last good event.
-        is_unordered: the watch began at no version, so its first ADDEDs are in no order.
-        silent: streams in a row that ended at the idle limit.
-        has_retried_auth: whether the one immediate retry after a 401 was spent.
-        internal_since: when the first 500 of the present window came.
-        cause: why `health` is not live, for people.
-    """
-
-    phase: Phase = Phase.IDLE
-    after: Phase = Phase.LISTING
-    asked: ListOptions | None = None
-    first_page: ListOptions | None = None
-    list_version: str = ""
-    last_version: str = ""
-    is_version_unavailable: bool = False
-    is_unordered: bool = False
-    is_paginated: bool = False
-    has_listed: bool = False
-    is_emptied: bool = False
-    distrusted: int = 0
-    silent: int = 0
-    has_retried_auth: bool = False
-    internal_since: float | None = None
-    health: Health = Health.STARTING
-    cause: str = ""
-
-
-# Inputs ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Start, or go on after a delay."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageRead:
-    """A page came."""
-
-    resource_version: str
-    continue_token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A watch was accepted."""
-
-
-@dataclass(frozen=True, slots=True)
-class InitialEnd:
-    """The bookmark that ends the initial events came."""
-
-    resource_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A request failed, or the stream brought an ERROR event."""
-
-    error: BaseException
-    is_in_stream: bool = False
-    at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The stream closed, cleanly or cut."""
-
-    events: int
-    lasted_seconds: float
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Distrusted:
-    """The stream brought something that cannot be applied."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """No whole event came within the idle limit (or the deadline of the initial events)."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End for good."""
-
-
-Input = Begin | PageRead | Opened | InitialEnd | Failed | Ended | Distrusted | Silent | Stop
-
-# Actions ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class List:
-    """Ask for a page."""
-
-    options: ListOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Open a stream."""
-
-    options: ListOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait one back-off delay, and at least `at_least_seconds`; or exactly `exactly_seconds`."""
-
-    reason: str
-    at_least_seconds: float = 0.0
-    exactly_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Hand the collected objects on as the whole truth."""
-
-    resource_version: str
-    is_new_epoch: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """Hand on that nothing exists any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """Keep the page with those before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """Drop what was collected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """Throw the cached credentials away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Tell the watch-error handler."""
-
-    error: BaseException | str
-
-
-Action = List | Watch | Wait | Replace | Empty | Collect | Discard | Close | Renew | Report
-Step = tuple[State, tuple[Action, ...]]
 
 
 # Transitions -----------------------------------------------------------------------------

@@ -10,7 +10,9 @@ isTooLargeResourceVersionError, isWatchErrorRetriable), apimachinery/pkg/api/err
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from crlab.errors import (
     ApiError,
@@ -23,6 +25,7 @@ from crlab.errors import (
     TooManyRequests,
     TransportError,
     Unauthorized,
+    api_error,
 )
 
 MAX_RETRY_AFTER_SECONDS = 60.0
@@ -74,3 +77,16 @@ def retry_after_seconds(error: BaseException) -> float:
     if not isinstance(asked, int | float) or math.isnan(asked):
         return 0.0
     return min(MAX_RETRY_AFTER_SECONDS, max(0.0, float(asked)))
+
+
+def status_error(status: Mapping[str, Any] | None, resource: str) -> ApiError:
+    """Return the error of an in-stream ERROR event, whatever its Status lacks."""
+    body = status or {}
+    code, details = body.get("code"), body.get("details")
+    seconds = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    return api_error(
+        code if isinstance(code, int) else 0,
+        body,
+        tried=f"watch {resource}",
+        retry_after_seconds=float(seconds) if isinstance(seconds, int | float) else None,
+    )

@@ -1,0 +1,106 @@
+"""What a list has brought so far: pages, or the initial events of a streamed list.
+
+From: the reflector, page by page. To: one replace, whole. Each page is transformed when it
+comes, so that no long piece of work is left for the end.
+
+Thread: the reflector's.
+Source: kubernetes/client-go:tools/pager/pager.go, reflector.go (the temporary store).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from crlab.client.list_watch import ListPage, WatchEvent
+from crlab.errors import CrlabError, DecodeError
+from crlab.model.object import KubeObject
+
+Transform = Callable[[KubeObject], KubeObject]
+
+
+class Listing:
+    """A list in the making."""
+
+    def __init__(self, resource: str, transform: Transform | None, max_bytes: int) -> None:
+        self._resource = resource
+        self.transform = transform
+        self._max_bytes = max_bytes
+        self._page: list[KubeObject] = []
+        self._items: list[KubeObject] = []
+        self._fresh: dict[str, KubeObject] = {}
+        self._size_bytes = 0
+        self.pages = 0
+
+    def read(self, page: ListPage) -> None:
+        """Take a page in hand; `collect` keeps it.
+
+        Raises:
+            DecodeError: the list is over its size limit.
+            CrlabError: the transform raised; the whole list fails (rule 32).
+        """
+        self._grow(page.size_bytes, len(page.items))
+        self._page = self._transformed(page.items)
+
+    def collect(self) -> None:
+        """Keep the page in hand with those before it."""
+        self._items.extend(self._page)
+        self._page = []
+        self.pages += 1
+
+    def keep(self, events: Iterable[WatchEvent]) -> None:
+        """Apply initial events to the temporary store (rule 21).
+
+        Raises:
+            DecodeError, CrlabError: as `read`.
+        """
+        for event in events:
+            obj = event.object
+            assert obj is not None
+            self._grow(event.size_bytes, 1)
+            if event.type == "DELETED":
+                self._fresh.pop(obj.key, None)
+            else:
+                self._fresh[obj.key] = obj
+
+    def transform_kept(self) -> None:
+        """Make the initial events a list.
+
+        Raises:
+            CrlabError: the transform raised on one of them.
+        """
+        self._items = self._transformed(list(self._fresh.values()))
+        self._fresh = {}
+
+    def take(self) -> list[KubeObject]:
+        """Return everything, and begin anew."""
+        items = self._items
+        self.discard()
+        return items
+
+    def discard(self) -> None:
+        """Drop everything."""
+        self._page, self._items, self._fresh = [], [], {}
+        self._size_bytes = 0
+        self.pages = 0
+
+    def _grow(self, size_bytes: int, more: int) -> None:
+        self._size_bytes += size_bytes
+        if self._size_bytes > self._max_bytes:
+            count = len(self._items) + len(self._fresh) + more
+            raise DecodeError(
+                f"the list of {self._resource} is over {self._max_bytes} bytes ({count} "
+                f"objects, {self._size_bytes} bytes read so far); narrow it with a selector "
+                "or a namespace, or use a metadata-only informer"
+            )
+
+    def _transformed(self, items: list[KubeObject]) -> list[KubeObject]:
+        transform = self.transform
+        if transform is None:
+            return items
+        try:
+            return [transform(obj) for obj in items]
+        except Exception as error:
+            raise CrlabError(
+                f"the transform raised on the list of {self._resource}: "
+                f"{type(error).__name__}: {error}"
+            ) from error

@@ -1,0 +1,104 @@
+"""What the reflector writes into the trace.
+
+Thread: the reflector's (`state` also from whoever stops it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crlab.cache.queue import Delta, DeltaType
+from crlab.cache.reflector_message import State
+from crlab.client.list_watch import WatchEvent
+from crlab.model.object import KubeObject
+from crlab.trace.record import Trace, TraceStage
+
+
+class ReflectorLog:
+    """Appends records of one resource, each linked to what led to it."""
+
+    def __init__(self, trace: Trace, resource: str) -> None:
+        self._trace = trace
+        self._resource = resource
+        self.state_seq = 0
+
+    @property
+    def causes(self) -> tuple[int, ...]:
+        """The record of the present state, as the cause of what it makes happen."""
+        return (self.state_seq,) if self.state_seq else ()
+
+    def state(
+        self, before: State, after: State, reason: str, delay_seconds: float | None = None
+    ) -> None:
+        """Note a transition."""
+        self.state_seq = self._trace.append(
+            TraceStage.REFLECTOR,
+            "state",
+            resource=self._resource,
+            resource_version=after.last_version,
+            data={
+                "state": after.phase.value,
+                "previous": before.phase.value,
+                "reason": reason,
+                "delay_seconds": delay_seconds,
+                "health": after.health.value,
+            },
+        )
+
+    def error(self, error: BaseException | str) -> None:
+        """Note what went wrong."""
+        kind = "violation" if isinstance(error, str) else type(error).__name__
+        self._trace.append(
+            TraceStage.REFLECTOR,
+            "error",
+            resource=self._resource,
+            causes=self.causes,
+            data={"error": str(error), "type": kind},
+        )
+
+    def listed(self, items: Sequence[KubeObject], version: str, pages: int) -> int:
+        """Note a whole list, as one record."""
+        return self._trace.append(
+            TraceStage.REFLECTOR,
+            "listed",
+            resource=self._resource,
+            resource_version=version,
+            causes=self.causes,
+            data={"count": len(items), "pages": pages, "objects": tuple(items)},
+            payload_bytes=sum([len(obj.raw) for obj in items]),
+        )
+
+    def bookmark(self, version: str) -> int:
+        """Note a bookmark."""
+        return self._trace.append(
+            TraceStage.REFLECTOR, "bookmark", resource=self._resource, resource_version=version
+        )
+
+    def resync(self) -> int:
+        """Note that everything is to be shown again."""
+        return self._trace.append(TraceStage.QUEUE, "resync", resource=self._resource)
+
+    def delta(self, event: WatchEvent, obj: KubeObject, kind: DeltaType) -> Delta:
+        """Note a watch event and its delta; return the delta, linked to them."""
+        version = event.resource_version
+        write = self._trace.write_seq(self._resource, version)
+        seq = self._trace.append(
+            TraceStage.REFLECTOR,
+            "watch_event",
+            resource=self._resource,
+            key=obj.key,
+            resource_version=version,
+            causes=(write,) if write else (),
+            data={"type": event.type, "object": obj},
+            payload_bytes=len(obj.raw),
+        )
+        queued = self._trace.append(
+            TraceStage.QUEUE,
+            "queued",
+            resource=self._resource,
+            key=obj.key,
+            resource_version=version,
+            causes=(seq,) if seq else (),
+            data={"type": kind.value},
+        )
+        return Delta(kind, obj.key, obj, resource_version=version, cause=queued)
