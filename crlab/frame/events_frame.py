@@ -1,0 +1,229 @@
+"""Watch events as a frame: what came, what it changed, who wrote it, how late it was.
+
+From: the trace (reflector.listed, reflector.watch_event, client.request). Each record is
+looked at once; a read adds the new ones.
+
+Thread: any; `_lock` guards what was collected.
+Source: decision 6 of docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crlab.frame.array import cells, floats, seqs, texts, times
+from crlab.frame.writer import changes_between, writer_of
+from crlab.model.diff import NOISE, Change
+from crlab.model.key import split_key
+from crlab.model.object import KubeObject
+from crlab.model.printer import text_of
+from crlab.trace.record import Trace, TraceRecord
+
+_SHORT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One watch event with its consequences for the object.
+
+    Attributes:
+        changes: field by field, noise left out; () for ADDED and DELETED.
+        writer: manager of the newest managed fields entry, "" if unknown.
+        lag_seconds: from the request that caused it, if that is in the trace; else None.
+    """
+
+    seq: int
+    at: float
+    type: str
+    resource: str
+    key: str
+    resource_version: str
+    changes: tuple[Change, ...]
+    writer: str
+    lag_seconds: float | None
+    object: KubeObject | None
+    old: KubeObject | None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The changed paths."""
+        return tuple(change.path for change in self.changes)
+
+
+class EventsFrame:
+    """The watch events of one resource (or of all)."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        resource: str = "",
+        *,
+        namespace: str | None = None,
+        ignore: Collection[str] = NOISE,
+        max_events: int = 100_000,
+    ) -> None:
+        """Look at a trace.
+
+        Args:
+            resource: "plural.group"; "" for every resource.
+            namespace: events of this namespace only; None for all.
+            ignore: paths that are not shown as changes; () shows the noise too.
+            max_events: older ones are dropped and counted in `dropped`.
+        """
+        self._trace = trace
+        self._resource = resource
+        self._namespace = namespace
+        self._ignore = ignore
+        self._lock = threading.Lock()
+        self._seen = 0
+        self._last: dict[tuple[str, str], KubeObject] = {}
+        self._events: deque[Event] = deque(maxlen=max_events)
+        self._count = 0
+        self._frame: pd.DataFrame | None = None
+        self._frame_seq = -1
+
+    @property
+    def dropped(self) -> int:
+        """How many events fell off the old end here."""
+        return self._count - len(self._events)
+
+    def events(self) -> list[Event]:
+        """Return the events, oldest first."""
+        with self._lock:
+            self._collect()
+            return list(self._events)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The events, oldest first; the same object while none came.
+
+        Shape: index "seq" (int64); time, type, key, resource_version, paths (list), change
+            (text "path: old → new"), writer, lag_seconds.
+        """
+        with self._lock:
+            self._collect()
+            if self._frame is None or self._frame_seq != self._count:
+                self._frame = _frame(list(self._events))
+                self._frame_seq = self._count
+            return self._frame.copy(deep=False)
+
+    @property
+    def changes(self) -> pd.DataFrame:
+        """One row per changed field.
+
+        Shape: index "seq" (int64); time, key, op ("add", "remove", "replace"), path, old,
+            new (object), writer.
+        """
+        rows = [(event, change) for event in self.events() for change in event.changes]
+        return pd.DataFrame(
+            {
+                "time": times([event.at for event, _ in rows]),
+                "key": texts(event.key for event, _ in rows),
+                "op": texts(change.op for _, change in rows),
+                "path": texts(change.path for _, change in rows),
+                "old": cells([change.old for _, change in rows]),
+                "new": cells([change.new for _, change in rows]),
+                "writer": texts(event.writer for event, _ in rows),
+            },
+            index=seqs([event.seq for event, _ in rows]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.events())
+
+    def __repr__(self) -> str:
+        return f"EventsFrame({self._resource or 'all resources'})"
+
+    def _collect(self) -> None:
+        for record in self._trace.records(after=self._seen):
+            self._seen = record.seq
+            if record.stage != "reflector" or (self._resource not in ("", record.resource)):
+                continue
+            if record.kind == "listed":
+                self._relisted(record)
+            elif record.kind == "watch_event":
+                self._came(record)
+
+    def _relisted(self, record: TraceRecord) -> None:
+        objects: Sequence[KubeObject] = record.get("objects") or ()
+        for place in [p for p in self._last if p[0] == record.resource]:
+            del self._last[place]
+        self._last.update(((record.resource, obj.key), obj) for obj in objects)
+
+    def _came(self, record: TraceRecord) -> None:
+        obj = record.get("object")
+        kind = str(record.get("type", ""))
+        place = (record.resource, record.key)
+        old = self._last.pop(place, None)
+        if isinstance(obj, KubeObject) and kind != "DELETED":
+            self._last[place] = obj
+        if self._namespace is not None and _namespace(record.key) != self._namespace:
+            return
+        is_object = isinstance(obj, KubeObject)
+        changes = changes_between(old, obj, ignore=self._ignore) if kind == "MODIFIED" else []
+        self._count += 1
+        self._events.append(
+            Event(
+                seq=record.seq,
+                at=record.at,
+                type=kind,
+                resource=record.resource,
+                key=record.key,
+                resource_version=record.resource_version,
+                changes=tuple(changes),
+                writer=writer_of(obj, old) if is_object else "",
+                lag_seconds=self._lag(record),
+                object=obj if is_object else None,
+                old=old,
+            )
+        )
+
+    def _lag(self, record: TraceRecord) -> float | None:
+        for seq in record.causes:
+            cause = self._trace.get(seq)
+            if cause is not None and cause.stage == "client":
+                return max(0.0, record.at - cause.at)
+        return None
+
+
+def change_text(changes: Iterable[Change]) -> str:
+    """Return changes in one line: ".spec.replicas: 1 → 3; + .metadata.labels.a: b"."""
+    return "; ".join(_one(change) for change in changes)
+
+
+def _one(change: Change) -> str:
+    if change.op == "add":
+        return f"+ {change.path}: {_short(change.new)}"
+    if change.op == "remove":
+        return f"- {change.path}: {_short(change.old)}"
+    return f"{change.path}: {_short(change.old)} → {_short(change.new)}"
+
+
+def _short(value: object) -> str:
+    text = "null" if value is None else text_of(value)
+    return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
+
+
+def _namespace(key: str) -> str:
+    return split_key(key)[0] if key else ""
+
+
+def _frame(events: list[Event]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "time": times([event.at for event in events]),
+            "type": texts(event.type for event in events),
+            "key": texts(event.key for event in events),
+            "resource_version": texts(event.resource_version for event in events),
+            "paths": cells([list(event.paths) for event in events]),
+            "change": texts(change_text(event.changes) for event in events),
+            "writer": texts(event.writer for event in events),
+            "lag_seconds": floats([event.lag_seconds for event in events]),
+        },
+        index=seqs([event.seq for event in events]),
+    )

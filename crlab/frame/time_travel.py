@@ -1,0 +1,310 @@
+"""The cache as it was: rebuilt from the trace at any moment that the trace holds.
+
+From: reflector.listed (the exact list, the base) and reflector.watch_event records.
+
+Guarantees:
+  1. `at` a resourceVersion is exactly the list the server would have given at it, for
+     every revision from the first list on.
+  2. A moment that cannot be rebuilt exactly is an `OutOfTrace`, never an approximation.
+
+Thread: any; nothing is kept.
+Source: decision 6 of docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from crlab.errors import OutOfTrace
+from crlab.frame.array import cells, seqs, texts, times
+from crlab.frame.column import Column
+from crlab.frame.column_set import choose_columns
+from crlab.frame.events_frame import change_text
+from crlab.frame.row_reader import RowReader
+from crlab.frame.slots import Slots
+from crlab.frame.writer import changes_between
+from crlab.model.diff import NOISE
+from crlab.model.key import split_key
+from crlab.model.object import KubeObject
+from crlab.model.resource import ApiResource
+from crlab.trace.record import Trace, TraceRecord
+
+When = str | int | float | datetime
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The cache at one moment of the past.
+
+    Attributes:
+        seq: the last trace record that it includes.
+        at: wall time of that record, seconds since the epoch.
+        resource_version: the revision the cache had reached.
+        objects: key → object.
+    """
+
+    resource: ApiResource | None
+    columns: tuple[Column, ...]
+    seq: int
+    at: float
+    resource_version: str
+    objects: dict[str, KubeObject]
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The frame of that moment, in the shape of the live one; attrs state is "past"."""
+        slots = Slots(self.columns)
+        slots.build(self.objects, RowReader(self.columns))
+        frame = slots.frame()
+        moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
+        frame.attrs.update(
+            resource=self.resource.gvr.group_resource if self.resource else "",
+            resource_version=self.resource_version,
+            time=moment.replace("+00:00", "Z"),
+            state="past",
+        )
+        return frame
+
+    def __repr__(self) -> str:
+        return f"Moment(rv={self.resource_version}, seq={self.seq}, {len(self.objects)} objects)"
+
+
+class TimeTravel:
+    """Moments, differences and timelines of one resource."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        resource: ApiResource,
+        *,
+        namespace: str | None = None,
+        columns: Sequence[Column] | None = None,
+    ) -> None:
+        """Look at a trace; `columns` of the frames, None for the kind's own."""
+        self._trace = trace
+        self._resource = resource
+        self._name = resource.gvr.group_resource
+        self._namespace = namespace
+        self._columns = tuple(columns if columns is not None else choose_columns(resource))
+
+    def at(
+        self,
+        moment: When | None = None,
+        *,
+        resource_version: str | None = None,
+        seq: int | None = None,
+        time: float | datetime | None = None,
+    ) -> Moment:
+        """Return the cache as it was.
+
+        Args:
+            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a time.
+
+        Raises:
+            OutOfTrace: the trace does not reach that far back, or not yet that far.
+        """
+        if moment is not None:
+            if isinstance(moment, str):
+                resource_version = moment
+            elif isinstance(moment, int) and not isinstance(moment, bool):
+                seq = moment
+            else:
+                time = moment
+        if resource_version is not None:
+            return self._at_version(resource_version)
+        if seq is not None:
+            return self._at_seq(seq)
+        if time is None:
+            return self._at_seq(self._trace.last_seq)
+        stamp = time.timestamp() if isinstance(time, datetime) else float(time)
+        return self._at_time(stamp)
+
+    def diff(self, before: When, after: When, *, ignore: Collection[str] = NOISE) -> pd.DataFrame:
+        """Return what changed between two moments, field by field.
+
+        Shape: RangeIndex; key, change ("added", "removed", "modified"), path ("" for whole
+            objects), old, new (object).
+        """
+        first, second = self.at(before), self.at(after)
+        rows: list[tuple[str, str, str, Any, Any]] = []
+        for key in sorted(first.objects.keys() | second.objects.keys()):
+            old, new = first.objects.get(key), second.objects.get(key)
+            if old is None or new is None:
+                word = "added" if old is None else "removed"
+                rows.append((key, word, "", None, None))
+                continue
+            rows += [
+                (key, "modified", change.path, change.old, change.new)
+                for change in changes_between(old, new, ignore=ignore)
+            ]
+        return pd.DataFrame(
+            {
+                "key": texts(row[0] for row in rows),
+                "change": texts(row[1] for row in rows),
+                "path": texts(row[2] for row in rows),
+                "old": cells([row[3] for row in rows]),
+                "new": cells([row[4] for row in rows]),
+            }
+        )
+
+    def timeline(self, key: str) -> pd.DataFrame:
+        """Return everything the trace holds of one key of this resource; see `timeline`."""
+        return timeline(self._trace, key, resource=self._name)
+
+    # --- rebuilding ------------------------------------------------------------------
+
+    def _records(self) -> list[TraceRecord]:
+        return [
+            record
+            for record in self._trace.records()
+            if record.stage == "reflector"
+            and record.resource == self._name
+            and record.kind in ("listed", "watch_event", "bookmark")
+        ]
+
+    def _at_seq(self, seq: int) -> Moment:
+        if seq > self._trace.last_seq or seq < 0:
+            raise OutOfTrace(f"no record {seq} yet; the trace ends at seq {self._trace.last_seq}")
+        return self._rebuilt([r for r in self._records() if r.seq <= seq], f"seq {seq}")
+
+    def _at_time(self, stamp: float) -> Moment:
+        shown = datetime.fromtimestamp(stamp, UTC).isoformat()
+        return self._rebuilt([r for r in self._records() if r.at <= stamp], f"time {shown}")
+
+    def _at_version(self, version: str) -> Moment:
+        wanted = _number(version)
+        if wanted is None:
+            raise OutOfTrace(f"{version!r} is not a resourceVersion (a number)")
+        records = self._records()
+        known = [n for r in records if (n := _number(r.resource_version)) is not None]
+        if known and wanted > max(known):
+            raise OutOfTrace(
+                f"resourceVersion {version} is ahead of what was seen (up to {max(known)})"
+            )
+        bases = [
+            place
+            for place, r in enumerate(records)
+            if r.kind == "listed" and (_number(r.resource_version) or 0) <= wanted
+        ]
+        if not bases:
+            return self._rebuilt([], f"resourceVersion {version}")
+        upto = [records[bases[-1]]]
+        reached = 0
+        for record in records[bases[-1] :]:
+            number = _number(record.resource_version) or 0
+            if record.kind == "listed" and record is not upto[0]:
+                if wanted > reached:
+                    raise OutOfTrace(
+                        f"resourceVersion {version} was not watched: {self._name} was followed "
+                        f"up to {reached} and listed again at {number}"
+                    )
+                break
+            reached = max(reached, number)
+            if number <= wanted and record is not upto[0]:
+                upto.append(record)
+        return self._rebuilt(upto, f"resourceVersion {version}", version)
+
+    def _rebuilt(self, records: list[TraceRecord], what: str, version: str = "") -> Moment:
+        """Replay records onto the newest list among them."""
+        starts = [place for place, record in enumerate(records) if record.kind == "listed"]
+        if not starts:
+            raise OutOfTrace(
+                f"{what} is before the first list of {self._name} that the trace holds"
+                f" (it begins at seq {self._trace.first_seq})"
+            )
+        objects: dict[str, KubeObject] = {}
+        reached = ""
+        for record in records[starts[-1] :]:
+            if record.kind == "listed":
+                objects = {obj.key: obj for obj in record.get("objects") or ()}
+            elif record.kind == "watch_event":
+                obj = record.get("object")
+                if record.get("type") == "DELETED":
+                    objects.pop(record.key, None)
+                elif isinstance(obj, KubeObject):
+                    objects[record.key] = obj
+            reached = record.resource_version or reached
+        if self._namespace is not None:
+            objects = {k: o for k, o in objects.items() if split_key(k)[0] == self._namespace}
+        last = records[-1]
+        return Moment(self._resource, self._columns, last.seq, last.at, version or reached, objects)
+
+
+def timeline(trace: Trace, key: str, *, resource: str = "") -> pd.DataFrame:
+    """Return everything the trace holds of one key, in order.
+
+    Shape: index "seq" (int64); time, stage, kind, resource, resource_version, causes (list),
+        what (text).
+    """
+    last: dict[str, KubeObject] = {}
+    found: list[tuple[TraceRecord, str]] = []
+    for record in trace.records():
+        if resource and record.resource != resource:
+            continue
+        if record.kind == "listed":
+            for obj in record.get("objects") or ():
+                if obj.key == key:
+                    last[record.resource] = obj
+                    found.append((record, "was in the list"))
+        elif record.key == key:
+            found.append((record, _what(record, last)))
+    return _timeline_frame(found)
+
+
+def _what(record: TraceRecord, last: dict[str, KubeObject]) -> str:
+    obj = record.get("object")
+    if record.kind == "watch_event" and isinstance(obj, KubeObject):
+        old = last.get(record.resource)
+        last[record.resource] = obj
+        text = change_text(changes_between(old, obj))
+        return f"{record.get('type')} {text}".strip()
+    parts = []
+    for name, value in (record.data or {}).items():
+        if isinstance(value, str | int | float | bool) and value not in ("", None):
+            parts.append(f"{name}={value}")
+    return " ".join(parts)
+
+
+def _timeline_frame(found: Iterable[tuple[TraceRecord, str]]) -> pd.DataFrame:
+    rows = list(found)
+    return pd.DataFrame(
+        {
+            "time": times([record.at for record, _ in rows]),
+            "stage": texts(str(record.stage) for record, _ in rows),
+            "kind": texts(record.kind for record, _ in rows),
+            "resource": texts(record.resource for record, _ in rows),
+            "resource_version": texts(record.resource_version for record, _ in rows),
+            "causes": cells([list(record.causes) for record, _ in rows]),
+            "what": texts(what for _, what in rows),
+        },
+        index=seqs([record.seq for record, _ in rows]),
+    )
+
+
+def trace_frame(trace: Trace, after: int = 0) -> pd.DataFrame:
+    """Return the whole trace as a frame.
+
+    Shape: index "seq" (int64); time, stage, kind, resource, key, resource_version, causes.
+    """
+    records = trace.records(after=after)
+    return pd.DataFrame(
+        {
+            "time": times([record.at for record in records]),
+            "stage": texts(str(record.stage) for record in records),
+            "kind": texts(record.kind for record in records),
+            "resource": texts(record.resource for record in records),
+            "key": texts(record.key for record in records),
+            "resource_version": texts(record.resource_version for record in records),
+            "causes": cells([list(record.causes) for record in records]),
+        },
+        index=seqs([record.seq for record in records]),
+    )
+
+
+def _number(version: str) -> int | None:
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 40 else None
