@@ -186,7 +186,13 @@ class Controller:
         )
         self.stepper = Stepper(self, is_dry_run=is_dry_run)
         self._sources = self._make_sources(informer, owned, mappers, predicates)
-        self._registrations = [self._register(*pair) for pair in self._sources]
+        self._registrations: list[Any] = []
+        try:
+            for pair in self._sources:
+                self._registrations.append(self._register(*pair))
+        except CrlabError:
+            self.close()  # a controller that cannot hear everything hears nothing
+            raise
 
     # -- sources -------------------------------------------------------------------------
 
@@ -252,7 +258,9 @@ class Controller:
     def has_synced(self) -> bool:
         """Whether every source has delivered its first list to this controller."""
         if not self._has_synced_once:
-            self._has_synced_once = all(each.has_synced for each in self._registrations)
+            self._has_synced_once = not self._is_closed and all(
+                each.has_synced for each in self._registrations
+            )
         return self._has_synced_once
 
     @property

@@ -69,9 +69,6 @@ def explain(trace: Trace, key: str, *, controller: str = "", resource: str = "")
             chosen.add(record.seq)
             if record.kind == "watch_event" and not runs:
                 sentences.append((record.seq, _event_text(record, records) + "."))
-            elif record.stage == "workqueue" and record.kind == "requeued":
-                delay = record.get("delay_seconds", 0)
-                sentences.append((record.seq, f"{key} waits {delay:g} s for its next turn."))
     waiting = _waiting(key, records, runs)
     sentences.sort(key=lambda pair: pair[0])
     texts = [text for _, text in sentences] + waiting
@@ -138,11 +135,13 @@ def _roots(run: TraceRecord, records: dict[int, TraceRecord]) -> list[TraceRecor
     return [
         records[seq]
         for seq in sorted(ancestors)
-        if records[seq].kind == "watch_event" and records[seq].stage == "reflector"
+        if records[seq].stage == "reflector" and records[seq].kind in ("watch_event", "listed")
     ]
 
 
 def _event_text(event: TraceRecord, records: dict[int, TraceRecord]) -> str:
+    if event.kind == "listed":
+        return f"A list brought {event.get('count', 'the')} {event.resource}"
     what = f"{event.get('type', 'event')} {event.resource} {event.key}"
     version = f" at rv {event.resource_version}" if event.resource_version else ""
     writer = next((records[seq] for seq in event.causes if seq in records), None)
