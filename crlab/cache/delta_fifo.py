@@ -82,7 +82,7 @@ class DeltaFIFO:
         count = 0
         for key in [*self._items, *(k for k in self._in_flight if k not in self._items)]:
             newest = self._newest_locked(key)
-            if key in listed or newest is None:
+            if key in listed or newest is None or not replaced.covers(key):
                 continue
             is_deleted = newest.type is DeltaType.DELETED
             if key not in self._items and is_deleted:
@@ -92,6 +92,8 @@ class DeltaFIFO:
         known = self._known_objects
         for key in known.list_keys() if known is not None else ():
             if key in listed or key in self._items or key in self._in_flight:
+                continue
+            if not replaced.covers(key):
                 continue
             assert known is not None
             self._bury_locked(key, known.get_by_key(key), replaced)

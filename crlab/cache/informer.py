@@ -21,23 +21,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from crlab.cache import fork
+from crlab.cache import fork, revision
+from crlab.cache.audit import Audit, compare, listed_at
 from crlab.cache.delta_fifo import DeltaFIFO
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
 from crlab.cache.listener import Handler, Listener
+from crlab.cache.lister import Lister
+from crlab.cache.memory import Memory, measure
 from crlab.cache.processor import Processor
 from crlab.cache.queue import Queue
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.reflector import Reflector, Timing
-from crlab.cache.reflector_message import Health, Phase, Policy
+from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
-from crlab.cache.status import InformerState, InformerStatus
+from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.client.list_watch import ListerWatcher
-from crlab.errors import AlreadyStarted, AlreadyStopped, SyncTimeout
+from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, SyncTimeout
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
@@ -54,7 +58,7 @@ class SharedInformer:
 
     def __init__(
         self,
-        lister_watcher: ListerWatcher,
+        lister_watcher: ListerWatcher | Sequence[ListerWatcher],
         *,
         driver: Driver,
         clock: Clock,
@@ -79,6 +83,8 @@ class SharedInformer:
         """Make it; nothing runs before `start`.
 
         Args:
+            lister_watcher: several, each of another namespace of one resource, make a
+                multi-namespace informer: one cache, one reflector per namespace.
             resync_seconds: how often handlers are shown everything again; 0 never.
             queue: "real" (in order, atomic replace) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" and "watchlist" stream the first list where the server can,
@@ -90,13 +96,16 @@ class SharedInformer:
             timing: every limit of the reflector; `idle_timeout_seconds` and
                 `backoff_reset` are its most used two.
         """
-        self.resource = lister_watcher.resource
-        self.namespace = lister_watcher.namespace
-        self.lister_watcher = lister_watcher
+        sources = (
+            tuple(lister_watcher) if isinstance(lister_watcher, Sequence) else (lister_watcher,)
+        )
+        self.lister_watchers: tuple[ListerWatcher, ...] = sources
+        self.resource = sources[0].resource
+        self.namespace = sources[0].namespace if len(sources) == 1 else None
         self.driver = driver
         self.clock = clock
         self.trace = trace
-        self.name = name or _name_of(lister_watcher)
+        self.name = name or _name_of(sources)
         self._group_resource = self.resource.gvr.group_resource
         self._max_backlog = max_backlog
         self._watch_error_handler = watch_error_handler
@@ -106,6 +115,7 @@ class SharedInformer:
         self._cond = threading.Condition()
         self._is_started = False
         self._is_stopped = False
+        self._has_synced = False
         self._handles: list[StageHandle] = []
         self._registered = 0
         self._failure: BaseException | None = None
@@ -126,27 +136,46 @@ class SharedInformer:
         timing = timing or Timing(
             idle_seconds=idle_timeout_seconds, backoff_reset=BackoffReset(backoff_reset)
         )
-        self._reflector = Reflector(
-            f"reflector-{self.name}",
+        policy = Policy(
+            is_streaming=list_mode != "list"
+            and all(getattr(x, "supports_watch_list", True) for x in sources),
+            page_size=page_size or 500,
+            is_page_size_forced=page_size is not None,
+            has_bookmarks=has_bookmarks,
+            internal_retry_seconds=internal_retry_seconds,
+        )
+        self._reflectors = tuple(
+            self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources
+        )
+
+    def _make_reflector(
+        self,
+        lister_watcher: ListerWatcher,
+        ids: Ids,
+        policy: Policy,
+        timing: Timing,
+        *,
+        is_only: bool,
+    ) -> Reflector:
+        namespace = lister_watcher.namespace
+        if not is_only and not namespace:
+            raise ConfigError("each part of a multi-namespace informer needs a namespace")
+        name = self.name if is_only else f"{self.resource.gvr.resource}/{namespace}"
+        return Reflector(
+            f"reflector-{name}",
             lister_watcher,
             self.queue,
-            clock=clock,
-            ids=ids.fork(f"reflector-{self.name}"),
-            trace=trace,
-            policy=Policy(
-                is_streaming=list_mode != "list"
-                and getattr(lister_watcher, "supports_watch_list", True),
-                page_size=page_size or 500,
-                is_page_size_forced=page_size is not None,
-                has_bookmarks=has_bookmarks,
-                internal_retry_seconds=internal_retry_seconds,
-            ),
+            clock=self.clock,
+            ids=ids.fork(f"reflector-{name}"),
+            trace=self.trace,
+            policy=policy,
             timing=timing,
-            transform=self._ingest if transform or redact else None,
+            transform=self._ingest if self._transform or self._redact else None,
             should_resync=self._should_resync,
             on_error=self._watch_failed,
             on_state=self._changed,
-            is_scheduling=driver.is_manual,
+            is_scheduling=self.driver.is_manual,
+            scope="" if is_only else namespace or "",
         )
 
     # Life --------------------------------------------------------------------------------
@@ -165,8 +194,12 @@ class SharedInformer:
             if self._is_started:
                 raise AlreadyStarted(f"informer {self.name} runs already")
             self._is_started = True
-            self._reflector.resync_seconds = self._resync.check_seconds
-            stages: list[Stage] = [self._reflector, self._processor, *self._processor.listeners()]
+            self._reflectors[0].resync_seconds = self._resync.check_seconds  # one timer is enough
+            stages: list[Stage] = [
+                *self._reflectors,
+                self._processor,
+                *self._processor.listeners(),
+            ]
             for stage in stages:
                 self._handles.append(self.driver.add(stage, on_error=self._stage_failed))
 
@@ -179,7 +212,8 @@ class SharedInformer:
             handles = list(self._handles)
         if fork.generation() != self._born:
             return  # the parent's threads and sockets are not ours to end
-        self._reflector.stop()
+        for reflector in self._reflectors:
+            reflector.stop()
         self.queue.close()
         for listener in self._processor.listeners():
             listener.close(is_discarding=True)
@@ -230,8 +264,19 @@ class SharedInformer:
 
     @property
     def has_synced(self) -> bool:
-        """Whether the first whole list was put into the cache. Never turns back."""
-        return self.queue.has_synced
+        """Whether the first whole list was put into the cache. Never turns back.
+
+        Of a multi-namespace informer: of each namespace that the server does not refuse.
+        """
+        if self._has_synced:
+            return True
+        if not self.queue.has_synced:
+            return False
+        self._has_synced = len(self._reflectors) == 1 or all(
+            x.scope in self._processor.replaced_scopes or x.state.health is Health.FAILED
+            for x in self._reflectors
+        )
+        return self._has_synced
 
     @property
     def condition(self) -> threading.Condition:
@@ -272,53 +317,96 @@ class SharedInformer:
     @property
     def last_sync_resource_version(self) -> str:
         """The version of the last list, event or bookmark that was handed on."""
-        return self._reflector.state.last_version
+        newest = ""
+        for reflector in self._reflectors:
+            newest = revision.newest(newest, reflector.state.last_version)
+        return newest
 
     @property
     def status(self) -> InformerStatus:
         """What it can say of itself now."""
-        state = self._reflector.state
-        contact = self._reflector.contact_at
-        age = None if contact is None else max(0.0, self.clock.monotonic() - contact)
-        word, cause = self._word(state.health, state.phase, state.cause, age)
-        return InformerStatus(
-            state=word,
-            age_seconds=age,
+        now = self.clock.monotonic()
+        is_only = len(self._reflectors) == 1
+        whole = combined(
+            [
+                status_of(
+                    reflector,
+                    resource=self._group_resource,
+                    namespace=source.namespace,
+                    now=now,
+                    is_applied=self.queue.has_synced
+                    if is_only
+                    else reflector.scope in self._processor.replaced_scopes,
+                )
+                for reflector, source in zip(self._reflectors, self.lister_watchers, strict=True)
+            ]
+        )
+        state, cause = whole.state, whole.cause
+        if self._failure is not None:
+            state = InformerState.FAILED
+            cause = f"{type(self._failure).__name__}: {self._failure}"
+        elif self._is_stopped:
+            state, cause = InformerState.STOPPED, "stopped"
+        return replace(
+            whole,
+            state=state,
             cause=cause,
-            phase=state.phase.value,
-            retry_in_seconds=self._reflector.retry_in_seconds,
-            resource=self._group_resource,
-            namespace=self.namespace,
+            phase="stopped" if self._is_stopped else whole.phase,
+            retry_in_seconds=None if self._is_stopped else whole.retry_in_seconds,
             resource_version=self.indexer.resource_version,
             objects=len(self.indexer),
             queued=len(self.queue),
-            requests=self._reflector.requests,
-            violations=self._reflector.violations,
             ignored_older=self._processor.ignored_older,
             ignored_repeated=self._processor.ignored_repeated,
         )
 
-    def _word(
-        self, health: Health, phase: Phase, cause: str, age: float | None
-    ) -> tuple[InformerState, str]:
-        if self._failure is not None:
-            return InformerState.FAILED, f"{type(self._failure).__name__}: {self._failure}"
-        if self._is_stopped:
-            return InformerState.STOPPED, "stopped"
-        word = InformerState(health.value)
-        idle = self._reflector.idle_seconds
-        if word is InformerState.LIVE and not self.has_synced:
-            return InformerState.STARTING, "the first list is being applied"
-        if word is InformerState.LIVE and age is not None and age > idle:
-            return InformerState.STALE, f"nothing from the server for {age:.0f} s"
-        if word is InformerState.STARTING and not self._is_started:
-            return word, "not started"
-        return word, cause or ("" if word is InformerState.LIVE else phase.value)
-
     @property
     def error(self) -> BaseException | str | None:
         """What last went wrong with list or watch, or what ended a stage; None if nothing."""
-        return self._failure or self._reflector.error
+        return self._failure or next((x.error for x in self._reflectors if x.error), None)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything received so far is in the cache and was offered to all handlers."""
+        return (
+            len(self.queue) == 0
+            and self._processor.is_idle
+            and all(x.is_idle for x in self._processor.listeners())
+        )
+
+    # Looking inside ----------------------------------------------------------------------
+
+    def audit(self) -> Audit:
+        """Compare the cache with a list at exactly its revision.
+
+        Raises:
+            ApiError, TransportError, DecodeError: the list failed.
+
+        Thread: any; one request per namespace.
+        """
+        snapshot = self.indexer.read()
+        version, served, served_version, is_exact = snapshot.resource_version, [], "", True
+        for source in self.lister_watchers:
+            items, served_version, exact = listed_at(source, version)
+            served.extend(items)
+            is_exact = is_exact and exact
+        return compare(
+            snapshot.rows,
+            served,
+            cache_version=version,
+            server_version=served_version,
+            is_exact=is_exact,
+            has_content=self._transform is None and self._redact is None,
+        )
+
+    def memory(self, transform: Callable[[KubeObject], Any] | None = None) -> Memory:
+        """Weigh the cache, field by field, and what a transform would save."""
+        return measure(self.resource.kind, self.indexer.list(), transform=transform)
+
+    @property
+    def lister(self) -> Lister:
+        """The cache read by name and namespace."""
+        return Lister(self.indexer, self.resource)
 
     # Handlers ----------------------------------------------------------------------------
 
@@ -397,7 +485,8 @@ class SharedInformer:
             if self._is_started:
                 raise AlreadyStarted(f"informer {self.name} runs; set the transform before")
             self._transform = transform
-            self._reflector.set_transform(self._ingest if transform or self._redact else None)
+            for reflector in self._reflectors:
+                reflector.set_transform(self._ingest if transform or self._redact else None)
 
     def set_watch_error_handler(self, handler: Callable[[BaseException | str], None]) -> None:
         """Choose who is told of list and watch failures.
@@ -442,6 +531,7 @@ class SharedInformer:
         return f"<informer {self.name}: {len(self.indexer)} objects, {self.status}>"
 
 
-def _name_of(lister_watcher: ListerWatcher) -> str:
-    plural = lister_watcher.resource.gvr.resource
-    return f"{plural}/{lister_watcher.namespace}" if lister_watcher.namespace else plural
+def _name_of(sources: Sequence[ListerWatcher]) -> str:
+    plural = sources[0].resource.gvr.resource
+    namespace = sources[0].namespace
+    return f"{plural}/{namespace}" if namespace and len(sources) == 1 else plural

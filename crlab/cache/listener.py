@@ -281,6 +281,12 @@ class Listener:
         return True
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and no call runs."""
+        with self._cond:
+            return not self._backlog and self._running is None
+
+    @property
     def is_closed(self) -> bool:
         return self._is_closed
 

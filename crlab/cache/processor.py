@@ -66,6 +66,8 @@ class Processor:
         self._listeners: tuple[Listener, ...] = ()
         self._joining: tuple[Listener, ...] = ()
         self._graves: OrderedDict[str, str] = OrderedDict()
+        self.is_idle = True
+        self.replaced_scopes: frozenset[str] = frozenset()
         self.ignored_older = 0
         self.ignored_repeated = 0
         self.processed = 0
@@ -118,11 +120,14 @@ class Processor:
     def step(self, limit: int) -> int:
         if self._join_one():
             return 1
+        self.is_idle = False  # before the pop: an empty queue must not look settled
         popped = self._queue.pop(limit)
         if popped is None:
+            self.is_idle = True
             return 0
         self._process(popped)
         self._queue.done(popped)
+        self.is_idle = True
         self.processed += popped.size
         self._on_processed()
         return popped.size
@@ -137,7 +142,9 @@ class Processor:
         first = popped.deltas[0]
         match first.type:
             case DeltaType.REPLACED_ALL:
-                self._replace_all(first, popped.is_in_initial_list)
+                is_initial = popped.is_in_initial_list or first.scope not in self.replaced_scopes
+                self._replace_all(first, is_initial)
+                self.replaced_scopes |= {first.scope}
             case DeltaType.SYNC_ALL:
                 self._sync_all(first)
             case DeltaType.BOOKMARK:
@@ -247,6 +254,10 @@ class Processor:
 
     def _replace_all(self, delta: Delta, is_initial: bool) -> None:
         before = self._indexer.read().rows
+        others: dict[str, KubeObject] = {}
+        if delta.scope:
+            others = {k: o for k, o in before.items() if o is not None and not delta.covers(k)}
+            before = {key: obj for key, obj in before.items() if key not in others}
         if delta.is_new_epoch:
             self._graves.clear()
         items: dict[str, KubeObject] = {}
@@ -283,13 +294,14 @@ class Processor:
             deletions.append(
                 Notification(NotificationType.DELETE, key, tombstone, old=before[key], at=at)
             )
-        self._swap(items, delta.resource_version, changed, gone)
+        self._swap({**others, **items} if others else items, delta, changed, gone)
         self._replaced([*deletions, *notes], delta, kinds)
 
     def _swap(
-        self, items: dict[str, KubeObject], version: str, changed: list[str], gone: list[str]
+        self, items: dict[str, KubeObject], delta: Delta, changed: list[str], gone: list[str]
     ) -> None:
         """Bring the store to `items` in one step, by the cheaper of two ways."""
+        version = delta.resource_version
         if len(changed) + len(gone) > len(items) // 8:
             self._indexer.replace(items, version, [*changed, *gone])
             return

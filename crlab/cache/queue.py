@@ -51,6 +51,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
         resource_version: what the store will be at; "" leaves it.
         cause: seq of the trace record that led here, 0 if none.
         is_new_epoch: the server's revision went back: older versions are the truth now.
+        scope: the namespace a REPLACED_ALL is about; "" is everything.
     """
 
     type: DeltaType
@@ -60,6 +61,11 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     resource_version: str = ""
     cause: int = 0
     is_new_epoch: bool = False
+    scope: str = ""
+
+    def covers(self, key: str) -> bool:
+        """Whether a key is of this delta's scope."""
+        return not self.scope or key.startswith(f"{self.scope}/")
 
 
 class KnownObjects(Protocol):

@@ -90,14 +90,17 @@ class Reflector:
         on_error: Callable[[BaseException | str], None] = lambda error: None,
         on_state: Callable[[], None] = lambda: None,
         is_scheduling: bool = False,
+        scope: str = "",
     ) -> None:
         """Prepare; nothing is asked before the first step.
 
         Args:
+            scope: the namespace its lists replace, where others share the queue.
             is_scheduling: put due times on the clock, so that whoever advances it by hand
                 can see them.
         """
         self._name = name
+        self.scope = scope
         self._lister_watcher = lister_watcher
         self._queue = queue
         self._clock = clock
@@ -382,6 +385,7 @@ class Reflector:
                 resource_version=version,
                 cause=seq,
                 is_new_epoch=is_new_epoch,
+                scope=self.scope,
             )
         )
 

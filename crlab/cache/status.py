@@ -4,13 +4,17 @@ Present tense: computed when asked, from the last whole answer of the server and
 nothing latches. `has_synced` tells that there was a first list; this tells whether the
 cache is worth believing.
 
-Thread: immutable values.
+Thread: immutable values; `status_of` and `combined` only read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from crlab.cache.reflector import Reflector
+from crlab.cache.reflector_message import Phase
 
 
 class InformerState(StrEnum):
@@ -19,7 +23,8 @@ class InformerState(StrEnum):
     STARTING  no first list yet.
     LIVE      the watch is open and brought something (or was opened) within the idle limit.
     STALE     nothing came within the idle limit; the cache may be behind.
-    DEGRADED  requests fail; the cache is of `age_seconds` ago, retrying.
+    DEGRADED  requests fail; the cache is of `age_seconds` ago, retrying. Of a
+              multi-namespace informer: some namespaces are not live.
     FAILED    the server refuses (401, 403) or a stage died; somebody must act.
     GONE      the server does not serve the resource (404).
     STOPPED   stopped; the cache stays readable.
@@ -50,7 +55,7 @@ class InformerStatus:
         requests: lists and watches asked so far.
         violations: things the server sent that could not be believed.
         ignored_older, ignored_repeated: events that were old news.
-        parts: of a multi-namespace informer, namespace → status.
+        parts: of a multi-namespace informer, one status per namespace.
     """
 
     state: InformerState
@@ -67,7 +72,7 @@ class InformerStatus:
     violations: int = 0
     ignored_older: int = 0
     ignored_repeated: int = 0
-    parts: tuple[tuple[str, InformerStatus], ...] = ()
+    parts: tuple[InformerStatus, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -82,3 +87,55 @@ class InformerStatus:
         if self.retry_in_seconds is not None:
             text += f"; next try in {self.retry_in_seconds:.1f} s"
         return text
+
+
+def status_of(
+    reflector: Reflector, *, resource: str, namespace: str | None, now: float, is_applied: bool
+) -> InformerStatus:
+    """Return what one reflector's state says now.
+
+    Args:
+        is_applied: whether its first list has reached the cache.
+    """
+    state, contact = reflector.state, reflector.contact_at
+    age = None if contact is None else max(0.0, now - contact)
+    word, cause = InformerState(state.health.value), state.cause
+    if word is InformerState.LIVE and not is_applied:
+        word, cause = InformerState.STARTING, "the first list is being applied"
+    elif word is InformerState.LIVE and age is not None and age > reflector.idle_seconds:
+        word, cause = InformerState.STALE, f"nothing from the server for {age:.0f} s"
+    elif word is InformerState.STARTING and not cause:
+        cause = "not started" if state.phase is Phase.IDLE else state.phase.value
+    return InformerStatus(
+        state=word,
+        age_seconds=age,
+        cause=cause,
+        phase=state.phase.value,
+        retry_in_seconds=reflector.retry_in_seconds,
+        resource=resource,
+        namespace=namespace,
+        requests=reflector.requests,
+        violations=reflector.violations,
+    )
+
+
+def combined(parts: Sequence[InformerStatus]) -> InformerStatus:
+    """Return the status of several namespaces together: live only if all are."""
+    if len(parts) == 1:
+        return parts[0]
+    states = {part.state for part in parts}
+    state = states.pop() if len(states) == 1 else InformerState.DEGRADED
+    ages = [part.age_seconds for part in parts]
+    retries = [p.retry_in_seconds for p in parts if p.retry_in_seconds is not None]
+    return replace(
+        parts[0],
+        state=state,
+        age_seconds=None if None in ages else max(age for age in ages if age is not None),
+        cause="; ".join(f"{p.namespace}: {p.state.value}: {p.cause}" for p in parts if p.cause),
+        phase=", ".join(dict.fromkeys(part.phase for part in parts)),
+        retry_in_seconds=min(retries) if retries else None,
+        namespace=None,
+        requests=sum(part.requests for part in parts),
+        violations=sum(part.violations for part in parts),
+        parts=tuple(parts),
+    )
