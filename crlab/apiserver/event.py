@@ -1,0 +1,184 @@
+"""Events: core/v1 and events.k8s.io/v1 are two views of one store.
+
+Objects are kept in core's form; `from_core` and `to_core` translate. Events live for an
+hour of the server's clock after their last write, then they are deleted.
+
+Thread: translations are pure; `EventExpiry` works under the store's lock.
+Source: kubernetes/kubernetes:pkg/apis/{core,events}/v1/conversion.go,
+pkg/apis/core/validation/events.go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from crlab.apiserver.core import Core
+from crlab.apiserver.status import Cause, invalid_value, required
+from crlab.apiserver.storage import DELETED, Entry, Tree
+from crlab.model.label import label_key_faults
+from crlab.model.resource import GroupVersionKind
+
+EVENTS = "events"
+TTL_SECONDS = 3600.0
+
+_TO_CORE = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+_FROM_CORE = {core: new for new, core in _TO_CORE.items()}
+
+
+def fill_core(event: Tree, old: Tree | None) -> None:
+    """Add the fields that a core event always shows."""
+    del old
+    event.setdefault("involvedObject", {})
+    event.setdefault("source", {})
+    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(name, None)
+    for name in ("reportingComponent", "reportingInstance"):
+        event.setdefault(name, "")
+
+
+def to_core(event: Tree) -> Tree:
+    """Return an events.k8s.io event in core's form."""
+    found = {_TO_CORE.get(key, key): value for key, value in event.items()}
+    fill_core(found, None)
+    return found
+
+
+def from_core(event: Tree) -> Tree:
+    """Return a core event in the form of events.k8s.io."""
+    found = {_FROM_CORE.get(key, key): value for key, value in event.items()}
+    for name in ("reportingController", "reportingInstance"):
+        if not found.get(name):
+            found.pop(name, None)
+    return found
+
+
+def check_core(event: Tree, old: Tree | None) -> list[Cause]:
+    """Return what is wrong with a core event."""
+    del old
+    if event.get("eventTime"):
+        return check_new(event, None, names=("involvedObject", "reportingComponent", "message"))
+    namespace = (event.get("involvedObject") or {}).get("namespace") or ""
+    own = event["metadata"].get("namespace", "")
+    if namespace != own and not (namespace == "" and own in ("default", "")):
+        detail = "does not match event.namespace"
+        return [invalid_value("involvedObject.namespace", namespace, detail)]
+    return []
+
+
+def check_new(
+    event: Tree,
+    old: Tree | None,
+    names: tuple[str, str, str] = ("regarding", "reportingController", "note"),
+) -> list[Cause]:
+    """Return what is wrong with an event of the new kind."""
+    if old is not None:
+        return []
+    _, controller_key, note_key = names
+    causes: list[Cause] = []
+    if not event.get("eventTime"):
+        causes.append(required("eventTime"))
+    controller = event.get(controller_key) or ""
+    if not controller:
+        causes.append(required("reportingController"))
+    faults = label_key_faults(controller)
+    causes += [invalid_value("reportingController", controller, fault) for fault in faults]
+    for name in ("reportingInstance", "action", "reason"):
+        value = event.get(name) or ""
+        limit = 1024 if name == "reason" else 128
+        if not value:
+            causes.append(required(name))
+        elif len(value) > limit:
+            causes.append(invalid_value(name, "", f"can have at most {limit} characters"))
+    if len(event.get(note_key) or "") > 1024:
+        causes.append(invalid_value("message", "", "can have at most 1024 characters"))
+    if event.get("type") not in ("Normal", "Warning"):
+        causes.append(invalid_value("type", "", f"has invalid value: {event.get('type') or ''}"))
+    return causes
+
+
+def field_names(of_object: str) -> dict[str, Any]:
+    """Return the field selectors of events; `of_object` is where the involved object stands."""
+
+    def inside(name: str) -> Any:
+        return lambda event: str((event.get(of_object) or {}).get(name) or "")
+
+    fields = {
+        f"{of_object}.{name}": inside(name)
+        for name in (
+            "kind",
+            "namespace",
+            "name",
+            "uid",
+            "apiVersion",
+            "resourceVersion",
+            "fieldPath",
+        )
+    }
+    source = "source" if of_object == "involvedObject" else "deprecatedSource"
+    controller = "reportingComponent" if of_object == "involvedObject" else "reportingController"
+    return {
+        **fields,
+        "reason": lambda event: str(event.get("reason") or ""),
+        "type": lambda event: str(event.get("type") or ""),
+        controller: lambda event: str(event.get(controller) or ""),
+        "source": lambda event: str(
+            (event.get(source) or {}).get("component") or event.get(controller) or ""
+        ),
+    }
+
+
+def reference(tree: Tree) -> Tree:
+    """Return an object's reference as events carry it."""
+    kind = GroupVersionKind.from_api_version(tree.get("apiVersion", ""), tree.get("kind", ""))
+    metadata = tree.get("metadata", {})
+    found = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata.get("name", ""),
+        "uid": metadata.get("uid", ""),
+        "resourceVersion": metadata.get("resourceVersion", ""),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+class EventExpiry:
+    """Deletes events whose time is over."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._due: deque[tuple[float, str, int]] = deque()
+        self._is_armed = False
+
+    def committed(self, entry: Entry) -> None:
+        """Follow a commit of an event: its hour begins anew."""
+        if entry.type == DELETED:
+            return
+        at = self._core.clock.monotonic() + TTL_SECONDS
+        self._due.append((at, entry.key, entry.revision))
+        self._arm()
+
+    def _arm(self) -> None:
+        if not self._is_armed and self._due:
+            self._is_armed = True
+            self._core.alarm.call_at(self._due[0][0], self._expire)
+
+    def _expire(self) -> None:
+        with self._core.lock:
+            now = self._core.clock.monotonic()
+            while self._due and self._due[0][0] <= now:
+                _, key, revision = self._due.popleft()
+                stored = self._core.storage.get(EVENTS, key)
+                if stored is not None and stored.revision == revision:
+                    self._core.storage.commit(EVENTS, key, None)
+            self._is_armed = False
+            self._arm()

@@ -1,0 +1,274 @@
+"""The embedded server on a socket: aiohttp on loopback, below a secret URL prefix.
+
+From: sockets. To: `ApiServer.begin`, called on the loop's thread (every verb answers in
+well under a millisecond and never blocks); reads of future revisions wait in the loop.
+
+Guarantees:
+  1. Listens on 127.0.0.1 or ::1 only; a path without the secret prefix is a 404 that
+     tells nothing; the secret is compared in constant time and never logged.
+  2. A Host that is not loopback, or any sign of a browser page (Origin, Sec-Fetch-Site
+     other than none or same-origin), is refused with 403; no CORS header is ever sent.
+  3. Bodies over `BODY_LIMIT`, headers over 16 KiB and more than `CONNECTION_LIMIT`
+     connections are refused; half-sent requests are dropped after `READ_SECONDS`.
+  4. A watch whose reader does not read is ended, never buffered: what is not sent is
+     still in the log, and when the log moves on the stream ends.
+
+Thread: one, ``crlab-apiserver``, with its own event loop; `start` and `stop` from others.
+Source: kubernetes/kubernetes:staging/src/k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import socket
+from concurrent.futures import Future
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from crlab.apiserver.negotiation import error_response
+from crlab.apiserver.read import FutureRevision
+from crlab.apiserver.request import Request, Response
+from crlab.apiserver.status import StatusError, too_large
+from crlab.apiserver.watch import WatchResponse
+from crlab.errors import ConfigError, StopTimeout
+from crlab.runtime.thread import StageThread
+
+if TYPE_CHECKING:
+    from crlab.apiserver.server import ApiServer
+
+BODY_LIMIT = 3_145_728
+CONNECTION_LIMIT = 256
+READ_SECONDS = 30.0
+STOP_SECONDS = 5.0
+STALL_SECONDS = 60.0
+_HEADER_LIMIT = 16_384
+_SAME_SITE = ("", "none", "same-origin")
+
+_silent = logging.getLogger("crlab.apiserver.http")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+class HttpServer:
+    """One listening socket and the thread that serves it."""
+
+    def __init__(self, api: ApiServer, *, host: str, port: int, prefix: str) -> None:
+        """Prepare; `start` binds.
+
+        Raises:
+            ConfigError: the host is not a loopback address.
+        """
+        if not _is_loopback(host):
+            raise ConfigError(
+                f"the embedded server listens on loopback only, not on {host!r}: it has no TLS "
+                "and whoever reaches it is the administrator"
+            )
+        self._api = api
+        self._host = host
+        self._port = port
+        self._prefix = prefix
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._ready: Future[int] = Future()
+        self._thread = StageThread("apiserver", self._run)
+        self._connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """The base URL with the secret prefix."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}{self._prefix}"
+
+    def start(self) -> None:
+        """Bind and serve; returns once requests are answered."""
+        self._thread.start()
+        self._port = self._ready.result()
+
+    def stop(self) -> None:
+        """Close every connection and end the thread.
+
+        Raises:
+            StopTimeout: the thread did not end.
+        """
+        loop, stopping = self._loop, self._stopping
+        if loop is not None and stopping is not None:
+            with suppress(RuntimeError):  # the loop ended by itself
+                loop.call_soon_threadsafe(stopping.set)
+        if not self._thread.join(STOP_SECONDS):
+            raise StopTimeout([self._thread.name], timeout_seconds=STOP_SECONDS)
+
+    # --- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            if not self._ready.done():
+                self._ready.set_exception(error)
+                return
+            raise
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        server = web.Server(
+            self._handle,
+            access_log=None,
+            logger=_silent,
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+            lingering_time=0,
+            keepalive_timeout=READ_SECONDS,
+        )
+        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
+        await runner.setup()
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self._port))
+        except OSError:
+            listener.close()
+            raise
+        site = web.SockSite(runner, listener, backlog=128)
+        await site.start()
+        self._ready.set_result(listener.getsockname()[1])
+        await self._stopping.wait()
+        for task in list(self._tasks):
+            task.cancel()
+        await runner.cleanup()
+
+    # --- one request -------------------------------------------------------------------------
+
+    async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        refusal = self._refuse(raw)
+        if refusal is not None:
+            return refusal
+        try:
+            request = await self._read(raw)
+        except StatusError as error:
+            shape = Request(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
+            return _whole(error_response(shape, error))
+        answer = self._api.begin(request)
+        if isinstance(answer, FutureRevision):
+            await self._await_revision(answer)
+            answer = self._api.begin(request, may_wait=False)
+        if isinstance(answer, WatchResponse):
+            return await self._stream(raw, answer)
+        assert isinstance(answer, Response)
+        return _whole(answer, is_head=raw.method == "HEAD")
+
+    def _refuse(self, raw: web.BaseRequest) -> web.Response | None:
+        hosts = raw.headers.getall("Host", [])
+        if len(hosts) != 1 or not self._is_own_host(hosts[0]):
+            return web.Response(status=403, text="this server answers to loopback names only\n")
+        if "Origin" in raw.headers or raw.headers.get("Sec-Fetch-Site", "") not in _SAME_SITE:
+            return web.Response(status=403, text="this server does not answer web pages\n")
+        path = raw.rel_url.raw_path
+        given = path[: len(self._prefix)].encode()
+        is_below = len(path) == len(self._prefix) or path[len(self._prefix) :].startswith("/")
+        if not hmac.compare_digest(given, self._prefix.encode()) or not is_below:
+            return web.Response(status=404, text="404 page not found\n")
+        return None
+
+    def _is_own_host(self, host: str) -> bool:
+        name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+        return port == str(self._port) and name in ("localhost", "127.0.0.1", "[::1]")
+
+    async def _read(self, raw: web.BaseRequest) -> Request:
+        body = None
+        length = raw.content_length
+        if length is not None and length > BODY_LIMIT:
+            raise too_large(BODY_LIMIT)
+        if raw.can_read_body:
+            pieces, size = [], 0
+            async with asyncio.timeout(READ_SECONDS):
+                async for piece in raw.content.iter_any():
+                    size += len(piece)
+                    if size > BODY_LIMIT:
+                        raise too_large(BODY_LIMIT)
+                    pieces.append(piece)
+            body = b"".join(pieces)
+        url = raw.rel_url
+        path = url.raw_path[len(self._prefix) :] or "/"
+        headers = {key.lower(): value for key, value in raw.headers.items()}
+        return Request(raw.method, path, tuple(url.query.items()), headers, body)
+
+    async def _await_revision(self, future: FutureRevision) -> None:
+        """Wait in the loop until the store is there, or patience ends."""
+        loop = asyncio.get_running_loop()
+        reached = asyncio.Event()
+        storage = self._api.storage
+
+        def wake(*_: object) -> None:
+            if storage.revision >= future.revision:
+                loop.call_soon_threadsafe(reached.set)
+
+        cancel = storage.subscribe(wake)
+        appointment = self._api.core.alarm.call_in(
+            self._api.core.wait_seconds, lambda: loop.call_soon_threadsafe(reached.set)
+        )
+        try:
+            if storage.revision < future.revision:
+                await reached.wait()
+        finally:
+            appointment.cancel()
+            cancel()
+
+    async def _stream(self, raw: web.BaseRequest, watch: WatchResponse) -> web.StreamResponse:
+        response = web.StreamResponse(status=200)
+        for key, value in watch.headers:
+            response.headers.add(key, value)
+        response.enable_chunked_encoding()
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is gone; so is the reader
+                loop.call_soon_threadsafe(ready.set)
+
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)  # type: ignore[arg-type]
+        try:
+            await response.prepare(raw)
+            watch.on_ready(wake)
+            while not watch.is_ended:
+                await ready.wait()
+                ready.clear()
+                data = watch.poll()
+                if data:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await response.write(data)
+            await response.write_eof()
+        except (ConnectionError, TimeoutError):
+            if raw.transport is not None:
+                raw.transport.abort()
+        finally:
+            self._tasks.discard(task)  # type: ignore[arg-type]
+            watch.on_ready(None)
+            watch.close()
+        return response
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _whole(answer: Response, *, is_head: bool = False) -> web.Response:
+    response = web.Response(status=answer.status, body=b"" if is_head else answer.body)
+    for key, value in answer.headers:
+        response.headers.add(key, value)
+    return response
+
+
+__all__ = ["HttpServer"]

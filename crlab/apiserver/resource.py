@@ -1,0 +1,317 @@
+"""Resource types as data, and the registry that finds them.
+
+From: `builtin.py` (a table) and `crd.py` (definitions). To: routing, discovery, every verb.
+A `ResourceType` is what all versions of a resource share; a `Version` is how one of them
+looks: schema, columns, selectable fields, conversion.
+
+Guarantees:
+  1. A version's `form` is a number of its own: an object stored under it needs no
+     pruning, defaulting or conversion to be served under it.
+  2. Types are replaced, never changed: a request works on the type it found.
+
+Thread: read by any thread; the registry is changed under the server's lock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from crlab.apiserver.status import Cause
+from crlab.apiserver.storage import Entry, Stored, Tree, encode
+from crlab.model.printer import PrinterColumn
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+SUBRESOURCE_VERBS = ("get", "patch", "update")
+
+_forms = itertools.count(1)
+
+
+class Schema(Protocol):
+    """What a compiled structural schema does (see schema/)."""
+
+    def prune(self, obj: Tree, unknown: list[str] | None = None) -> None:
+        """Drop undeclared fields in place, naming them in `unknown`."""
+
+    def default(self, obj: Tree) -> None:
+        """Fill in defaults in place."""
+
+    def validate(self, obj: Tree, old: Tree | None = None) -> list[Cause]:
+        """Return every broken rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where a scalable object keeps its replicas; field paths as tuples."""
+
+    spec_replicas: tuple[str, ...]
+    status_replicas: tuple[str, ...]
+    selector: tuple[str, ...] = ()
+    is_selector_object: bool = False  # a meta/v1 LabelSelector rather than text
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """An entry of discovery below a resource."""
+
+    name: str
+    kind: str
+    group: str | None = None
+    version: str | None = None
+    verbs: tuple[str, ...] = SUBRESOURCE_VERBS
+
+
+Convert = Callable[[Tree], Tree]
+
+
+@dataclass(slots=True)
+class Version:
+    """One version of a resource."""
+
+    name: str
+    is_served: bool = True
+    is_storage: bool = True
+    schema: Schema | None = None
+    open_api: Mapping[str, Any] | None = None
+    columns: tuple[PrinterColumn, ...] | None = None
+    selectable: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    is_deprecated: bool = False
+    deprecation_warning: str = ""
+    to_storage: Convert | None = None
+    from_storage: Convert | None = None
+    form: int = field(default_factory=lambda: next(_forms))
+
+
+def _no_causes(*_: Any) -> list[Cause]:
+    return []
+
+
+def _no_names(tree: Tree) -> list[str]:
+    del tree
+    return []
+
+
+def _no_grace(tree: Tree) -> int:
+    del tree
+    return 0
+
+
+@dataclass(slots=True)
+class ResourceType:
+    """Everything the verbs need to know of a resource.
+
+    Attributes:
+        storage_name: where its objects live; two resources may share one (events).
+        generation: "spec" (anything outside metadata and status), "spec+annotations", ""
+            (no generation).
+        name_rule: "subdomain", "label", "service", "path".
+        fields: field selector names beyond metadata.name and metadata.namespace.
+        prepare: called with (new, old) before validation, changes `new`.
+        check: called with (new, old), returns causes.
+        before_delete: called with the live tree, may raise StatusError.
+        begin_delete: called with the tree when its graceful deletion begins, changes it.
+        after_commit: called with each commit, in the writer's critical section.
+        spec_finalizers: names that hold a deletion besides metadata.finalizers.
+        definition: the spec of the CRD behind it.
+        grace_seconds: how long a deletion of this object takes by default.
+    """
+
+    group: str
+    plural: str
+    kind: str
+    versions: dict[str, Version]
+    singular: str = ""
+    list_kind: str = ""
+    is_namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: tuple[Subresource, ...] = ()
+    has_status: bool = False
+    scale: ScalePaths | None = None
+    is_custom: bool = False
+    is_established: bool = True
+    is_terminating: bool = False
+    storage_name: str = ""
+    generation: str = ""
+    name_rule: str = "subdomain"
+    allows_unconditional_update: bool = True
+    returns_object_on_delete: bool = False
+    can_collect: bool = True
+    fields: Mapping[str, Callable[[Tree], str]] = field(default_factory=dict)
+    prepare: Callable[[Tree, Tree | None], None] | None = None
+    check: Callable[[Tree, Tree | None], list[Cause]] = _no_causes
+    before_delete: Callable[[Tree], None] | None = None
+    begin_delete: Callable[[Tree], None] | None = None
+    after_commit: Callable[[Entry], None] | None = None
+    spec_finalizers: Callable[[Tree], list[str]] = _no_names
+    grace_seconds: Callable[[Tree], int] = _no_grace
+    definition: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.singular = self.singular or self.kind.lower()
+        self.list_kind = self.list_kind or f"{self.kind}List"
+        self.storage_name = self.storage_name or self.group_resource
+
+    @property
+    def group_resource(self) -> str:
+        """``plural.group``, or ``plural`` for the core group."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def storage_version(self) -> Version:
+        """The version objects are stored in."""
+        return next(v for v in self.versions.values() if v.is_storage)
+
+    def api_version(self, version: Version) -> str:
+        """Return what objects of a version carry."""
+        return f"{self.group}/{version.name}" if self.group else version.name
+
+    def key(self, namespace: str, name: str) -> str:
+        """Return the storage key of a name."""
+        return f"{namespace}/{name}" if self.is_namespaced else name
+
+    def tree(self, version: Version, stored: Stored) -> Tree:
+        """Return a fresh tree of an object as a version shows it, with apiVersion and kind."""
+        tree = stored.tree()
+        if version.from_storage is not None:
+            tree = version.from_storage(tree)
+        tree = {"apiVersion": self.api_version(version), "kind": self.kind, **tree}
+        if version.schema is not None and stored.form != version.form:
+            version.schema.prune(tree)
+            version.schema.default(tree)
+        return tree
+
+    def item(self, version: Version, stored: Stored) -> bytes:
+        """Return an object's JSON without apiVersion and kind."""
+        if version.from_storage is None and (version.schema is None or stored.form == version.form):
+            return stored.data
+        tree = self.tree(version, stored)
+        del tree["apiVersion"], tree["kind"]
+        return encode(tree)
+
+    def document(self, version: Version, stored: Stored) -> bytes:
+        """Return an object's JSON as served."""
+        return self.prefix(version) + self.item(version, stored)[1:]
+
+    def prefix(self, version: Version) -> bytes:
+        """Return the opening of every object: its apiVersion and kind."""
+        head = {"apiVersion": self.api_version(version), "kind": self.kind}
+        return msgspec.json.encode(head)[:-1] + b","
+
+    def field_values(self, version: Version, tree: Tree) -> dict[str, str]:
+        """Return what field selectors compare."""
+        metadata = tree.get("metadata") or {}
+        found = {"metadata.name": metadata.get("name", "")}
+        if self.is_namespaced:
+            found["metadata.namespace"] = metadata.get("namespace", "")
+        for name, path in version.selectable:
+            found[name] = text_of(look(tree, path))
+        for name, read in self.fields.items():
+            found[name] = read(tree)
+        return found
+
+    def supports_field(self, version: Version, name: str) -> bool:
+        """Whether a field selector may name a field."""
+        return (
+            name in ("metadata.name", "metadata.namespace")
+            or name in self.fields
+            or any(name == field_name for field_name, _ in version.selectable)
+        )
+
+
+def look(tree: Any, path: tuple[str, ...]) -> Any:
+    """Return what is at a path of field names, None if nothing is."""
+    for part in path:
+        if not isinstance(tree, dict):
+            return None
+        tree = tree.get(part)
+    return tree
+
+
+def text_of(value: Any) -> str:
+    """Return a scalar as selectors compare it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?$")
+
+
+def version_priority(name: str) -> tuple[int, int, int, str]:
+    """Return a sort key: GA before beta before alpha, then higher numbers, then names."""
+    match = _VERSION.match(name)
+    if match is None:
+        return (3, 0, 0, name)
+    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return (stage, -int(match[1]), -int(match[3] or 0), name)
+
+
+class Registry:
+    """All resource types, found by group, version and plural."""
+
+    def __init__(self) -> None:
+        self._types: dict[tuple[str, str], ResourceType] = {}
+        self.generation = 0
+
+    def add(self, resource: ResourceType) -> None:
+        """Serve a type; it replaces one of the same group and plural."""
+        self._types[resource.group, resource.plural] = resource
+        self.generation += 1
+
+    def remove(self, group: str, plural: str) -> None:
+        """Stop serving a type."""
+        if self._types.pop((group, plural), None) is not None:
+            self.generation += 1
+
+    def get(self, group: str, plural: str) -> ResourceType | None:
+        """Return a type whatever its versions."""
+        return self._types.get((group, plural))
+
+    def find(self, group: str, version: str, plural: str) -> tuple[ResourceType, Version] | None:
+        """Return a type and its version if that is served."""
+        resource = self._types.get((group, plural))
+        if resource is None:
+            return None
+        found = resource.versions.get(version)
+        return (resource, found) if found is not None and found.is_served else None
+
+    def all(self) -> list[ResourceType]:
+        """Return every type in the order of registration."""
+        return list(self._types.values())
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return group → served versions in priority order; the core group is ""."""
+        found: dict[str, set[str]] = {}
+        for resource in self._types.values():
+            served = {v.name for v in resource.versions.values() if v.is_served}
+            if served and resource.is_established:
+                found.setdefault(resource.group, set()).update(served)
+        return {group: sorted(names, key=version_priority) for group, names in found.items()}
+
+    def is_builtin(self, group: str, version: str) -> bool:
+        """Whether a group and version belongs to Kubernetes itself."""
+        return any(
+            not r.is_custom and r.group == group and version in r.versions
+            for r in self._types.values()
+        )
+
+    def resources(self, group: str, version: str) -> list[tuple[ResourceType, Version]]:
+        """Return the types served under a group and version."""
+        return [
+            (resource, found)
+            for resource in self._types.values()
+            if resource.group == group
+            and resource.is_established
+            and (found := resource.versions.get(version)) is not None
+            and found.is_served
+        ]

@@ -1,0 +1,308 @@
+"""From a request about a resource to the verb that answers it.
+
+Thread: any; verbs take the store's lock themselves.
+Source: k8s.io/apiserver/pkg/endpoints/installer.go,
+k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crlab.apiserver.body import read_object
+from crlab.apiserver.core import Core
+from crlab.apiserver.delete import Deleter
+from crlab.apiserver.discovery import NOT_FOUND
+from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
+from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
+from crlab.apiserver.patch import merge_patch
+from crlab.apiserver.read import Reader, select
+from crlab.apiserver.request import Identity, Request, RequestInfo, Response
+from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.scale import put_replicas, scale_of
+from crlab.apiserver.status import (
+    StatusError,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    no_resource,
+    not_found,
+    success,
+)
+from crlab.apiserver.storage import Stored, Tree
+from crlab.apiserver.strategy import Call
+from crlab.apiserver.watch import WatchResponse
+from crlab.apiserver.write import Writer
+
+if TYPE_CHECKING:
+    from crlab.apiserver.faults import WatchFaults
+
+Review = Callable[[Identity, Tree], Tree]
+_METHODS = {
+    "get": "get",
+    "list": "list",
+    "watch": "watch",
+    "create": "create",
+    "update": "update",
+    "patch": "patch",
+    "delete": "delete",
+    "deletecollection": "deletecollection",
+}
+
+
+class Router:
+    """Finds the type and the verb, and puts the answer into the form asked for.
+
+    Attributes:
+        reviews: kind → function that answers a review (filled by the auth room).
+    """
+
+    def __init__(self, core: Core, reader: Reader, writer: Writer, deleter: Deleter) -> None:
+        self._core = core
+        self._reader = reader
+        self._writer = writer
+        self._deleter = deleter
+        self.reviews: dict[str, Review] = {}
+
+    def route(
+        self,
+        request: Request,
+        info: RequestInfo,
+        identity: Identity,
+        faults: WatchFaults | None = None,
+    ) -> Response | WatchResponse:
+        """Answer a request about a resource."""
+        found = self._core.registry.find(info.group, info.version, info.resource)
+        if found is None or not found[0].is_established:
+            return self._unknown(info)
+        resource, version = found
+        if self._is_misplaced(info, resource):
+            return self._unknown(info)
+        call = Call(request, info, resource, version, identity)
+        try:
+            answer = self._dispatch(call, faults)
+        except StatusError as error:
+            error.headers = (*error.headers, *self._warnings(call))
+            raise
+        answer.headers.extend(self._warnings(call))
+        return answer
+
+    def _warnings(self, call: Call) -> list[tuple[str, str]]:
+        texts = list(call.warnings)
+        if call.version.deprecation_warning:
+            texts.insert(0, call.version.deprecation_warning)
+        unique = dict.fromkeys(texts)
+        return [("Warning", f'299 - "{_quote(text)}"') for text in unique]
+
+    def _unknown(self, info: RequestInfo) -> Response:
+        groups = self._core.registry
+        if info.group == "" or groups.is_builtin(info.group, info.version):
+            raise no_resource()
+        return Response.text(NOT_FOUND, 404)
+
+    def _is_misplaced(self, info: RequestInfo, resource: ResourceType) -> bool:
+        """Whether a path's scope is not the resource's."""
+        if not resource.is_namespaced:
+            return bool(info.namespace) and resource.plural != "namespaces"
+        return not info.namespace and (
+            info.verb not in ("list", "watch", "deletecollection") or bool(info.name)
+        )
+
+    # --- verbs -------------------------------------------------------------------------------
+
+    def _dispatch(self, call: Call, faults: WatchFaults | None) -> Response | WatchResponse:
+        info, resource = call.info, call.resource
+        if info.subresource:
+            return self._subresource(call)
+        verb = info.verb
+        if verb in ("create", "update") and not resource.is_custom:
+            is_on_object = bool(info.name)
+            if (verb == "create") == is_on_object:
+                raise method_not_allowed()
+        if verb == "update" and not info.name:
+            raise bad_request("name must be provided")
+        if verb not in resource.verbs or verb not in _METHODS:
+            raise method_not_allowed()
+        if verb in ("patch", "delete") and not info.name:
+            raise method_not_allowed()
+        if resource.kind in self.reviews and verb == "create":
+            return self._review(call)
+        if verb == "watch":
+            return self._reader.watch(call.request, info, resource, call.version, faults)
+        if verb == "get":
+            return self._reader.get(call.request, info, resource, call.version)
+        if verb == "list":
+            return self._reader.list(call.request, info, resource, call.version)
+        if verb == "deletecollection":
+            return self._delete_collection(call)
+        return self._write(call)
+
+    def _write(self, call: Call) -> Response:
+        verb = call.info.verb
+        if verb == "delete":
+            return self._delete(call)
+        if verb == "create":
+            return self._show(call, self._writer.create(call), 201)
+        if verb == "update":
+            stored, _ = self._writer.update(call)
+            return self._show(call, stored, 200)
+        stored, is_new, _ = self._writer.patch(call)
+        return self._show(call, stored, 201 if is_new else 200)
+
+    def _show(self, call: Call, stored: Stored, status: int) -> Response:
+        accept, view = choose_view(
+            call.request, call.resource, call.version, self._core.clock.now, is_list=False
+        )
+        return encode_body(accept, view.document(stored), status)
+
+    def _delete(self, call: Call) -> Response:
+        options = DeleteOptions.read(call.request)
+        stored, is_gone = self._deleter.delete(call, options)
+        resource = call.resource
+        if not is_gone or resource.returns_object_on_delete:
+            return self._show(call, stored, 200)
+        uid = stored.tree()["metadata"]["uid"]
+        return self._json(call, success(resource.group_resource, call.info.name, uid))
+
+    def _delete_collection(self, call: Call) -> Response:
+        request, resource = call.request, call.resource
+        accept, view = choose_view(
+            request, resource, call.version, self._core.clock.now, is_list=True
+        )
+        options = DeleteOptions.read(request)
+        selection = select(call.info, resource, view, ListOptions.read(request, is_watch=False))
+        storage = self._core.storage
+        with self._core.lock:
+            items = storage.items(resource.storage_name, selection.namespace)
+            chosen = [(key, stored) for key, stored in items if selection.holds(key, stored)]
+            revision = storage.revision
+            for key, _ in chosen:
+                self._deleter.delete_one(call, key, options)
+        metadata: dict[str, Any] = {"resourceVersion": str(revision)}
+        if resource.is_custom:
+            metadata["continue"] = ""
+        return encode_body(accept, view.list_document([s for _, s in chosen], metadata))
+
+    def _json(self, call: Call, body: Tree, status: int = 200) -> Response:
+        accept = negotiate(call.request.header("accept"), can_transform=False)
+        return encode_body(accept, msgspec.json.encode(body), status)
+
+    def _review(self, call: Call) -> Response:
+        tree, _ = read_object(
+            call.request.body, call.request.header("content-type"), call.resource.kind
+        )
+        answer = self.reviews[call.resource.kind](call.identity, tree)
+        return self._json(call, answer, 201)
+
+    # --- subresources ------------------------------------------------------------------------
+
+    def _subresource(self, call: Call) -> Response | WatchResponse:
+        info, resource = call.info, call.resource
+        sub = next((s for s in resource.subresources if s.name == info.subresource), None)
+        if sub is None:
+            if resource.is_custom:
+                raise not_found(resource.group_resource, info.name)
+            raise no_resource()
+        if info.verb not in sub.verbs:
+            raise self._unsupported(call)
+        if sub.name == "scale":
+            return self._scale(call)
+        if sub.name in ("status", "finalize"):
+            if info.verb == "get":
+                return self._reader.get(call.request, info, resource, call.version)
+            return self._write(call)
+        return self._node_side(call)
+
+    def _unsupported(self, call: Call) -> StatusError:
+        resource = call.resource
+        if not resource.is_custom:
+            return method_not_allowed()
+        details = {"group": resource.group, "kind": resource.plural}
+        message = (
+            f'{call.info.verb} is not supported on resources of kind "{resource.group_resource}"'
+        )
+        return StatusError(405, "MethodNotAllowed", message, details)
+
+    def _node_side(self, call: Call) -> Response:
+        """Answer for what only a node could do."""
+        stored = self._core.storage.get(
+            call.resource.storage_name, call.resource.key(call.info.namespace, call.info.name)
+        )
+        if stored is None:
+            raise not_found(call.resource.group_resource, call.info.name)
+        if call.info.subresource == "log":
+            return Response(204, [], b"")
+        raise StatusError(
+            501,
+            "NotImplemented",
+            f"{call.resource.plural}/{call.info.subresource} needs a node, which this server "
+            "does not have",
+            {},
+        )
+
+    def _scale(self, call: Call) -> Response:
+        key = call.resource.key(call.info.namespace, call.info.name)
+        with self._core.lock:
+            live = self._core.storage.get(call.resource.storage_name, key)
+            if live is None:
+                raise not_found(call.resource.group_resource, call.info.name)
+            tree = call.resource.tree(call.version, live)
+            if call.info.verb != "get":
+                live = self._write_scale(call, tree, live)
+                tree = call.resource.tree(call.version, live)
+        return self._json(call, scale_of(call.resource, tree))
+
+    def _write_scale(self, call: Call, tree: Tree, live: Stored) -> Stored:
+        is_patch = call.info.verb == "patch"
+        kind = "PatchOptions" if is_patch else "UpdateOptions"
+        call.options = WriteOptions.read(call.request, kind)
+        wanted = self._wanted_scale(call, scale_of(call.resource, tree), is_patch=is_patch)
+        version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
+        if version and version != str(live.revision):
+            raise conflict(call.resource.group_resource, call.info.name)
+        put_replicas(call.resource, tree, (wanted.get("spec") or {}).get("replicas") or 0)
+        main = Call(
+            call.request,
+            RequestInfo(
+                True,
+                call.info.verb,
+                call.info.path,
+                call.info.group,
+                call.info.version,
+                call.info.resource,
+                "",
+                call.info.namespace,
+                call.info.name,
+            ),
+            call.resource,
+            call.version,
+            call.identity,
+            call.options,
+            call.warnings,
+        )
+        stored, _ = self._writer.store_changed(main, tree, live)
+        return stored
+
+    def _wanted_scale(self, call: Call, scale: Tree, *, is_patch: bool) -> Tree:
+        body, _ = read_object(
+            call.request.body,
+            "application/json" if is_patch else call.request.header("content-type"),
+            "Scale",
+        )
+        if not is_patch:
+            return body
+        merged = merge_patch.apply(scale, body)
+        if not isinstance(merged, dict):
+            raise bad_request("the patched object is not an object")
+        return merged
+
+
+def _quote(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat.replace("\\", "\\\\").replace('"', '\\"')
+
+
+__all__ = ["ResourceType", "Router", "Version"]

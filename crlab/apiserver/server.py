@@ -1,0 +1,436 @@
+"""The embedded API server: one object, with or without a socket.
+
+From: HTTP (`http.py`) or in-process callers. To: discovery, the verbs, the store.
+`handle` is synchronous and needs no event loop; `start` serves the same handler on
+loopback. Everything that varies comes from the clock and the ids it was given.
+
+Guarantees:
+  1. `handle` never raises for a bad request: every refusal is a response with a Status.
+  2. Writes of all callers, in-process or over HTTP, share one order.
+  3. Nothing listens beyond 127.0.0.1 and ::1, and only below a secret URL prefix.
+
+Thread: `handle`, `start`, `stop` from any thread. `start` makes the thread
+``crlab-apiserver``; without it the server has no thread of its own.
+Source: kubernetes/kubernetes 1.36 behaviour (tests/contract/transcripts).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crlab.apiserver.alarm import Alarm
+from crlab.apiserver.audit import Audit, AuditRecord
+from crlab.apiserver.builtin import builtin_types, crd_type
+from crlab.apiserver.core import Core
+from crlab.apiserver.definition import Definitions
+from crlab.apiserver.delete import Deleter
+from crlab.apiserver.discovery import NOT_FOUND, Discovery
+from crlab.apiserver.event import EventExpiry
+from crlab.apiserver.negotiation import error_response
+from crlab.apiserver.read import FutureRevision, Reader
+from crlab.apiserver.request import (
+    ADMIN,
+    SYSTEM,
+    Identity,
+    Request,
+    RequestInfo,
+    Response,
+    read_info,
+)
+from crlab.apiserver.resource import Registry, ResourceType, Version
+from crlab.apiserver.router import Router
+from crlab.apiserver.status import StatusError, internal_error, too_large
+from crlab.apiserver.storage import Snapshot, Storage, Tree
+from crlab.apiserver.watch import WatchResponse
+from crlab.apiserver.write import Writer
+from crlab.errors import LifecycleError
+from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.ids import Ids
+
+if TYPE_CHECKING:
+    from crlab.apiserver.http import HttpServer
+
+BODY_LIMIT = 3_145_728
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.2+crlab",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+FIRST_REVISION = 1
+OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+Authenticate = Callable[[Request], Identity]
+Authorize = Callable[[RequestInfo, Identity], StatusError | None]
+
+
+def _is_manual(clock: Clock) -> bool:
+    return hasattr(clock, "advance")
+
+
+class ApiServer:
+    """A Kubernetes API server in this process.
+
+    Attributes:
+        storage: the revision log; `snapshot`, `at`, `compact` and `rewind` are there.
+        registry: what is served.
+        audit: what was asked.
+        faults: consulted by requests and watches if set (see faults.py).
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        *,
+        storage: Storage | None = None,
+        wait_seconds: float | None = None,
+        establish_seconds: float = 0.0,
+        authenticate: Authenticate | None = None,
+        authorize: Authorize | None = None,
+        secret: str | None = None,
+    ) -> None:
+        """Make a server that is ready for `handle`; `start` adds the socket.
+
+        Args:
+            wait_seconds: patience with reads of future revisions; None: 3 s, and 0 under a
+                clock that only moves by hand.
+            establish_seconds: how long a new CRD takes to be Established.
+            authenticate: who a request is from; None: everybody is the administrator.
+            authorize: what they may do; None: everything.
+            secret: the URL prefix' secret; None takes 192 random bits.
+        """
+        clock = clock or RealClock()
+        wait = wait_seconds if wait_seconds is not None else (0.0 if _is_manual(clock) else 3.0)
+        is_fresh = storage is None
+        self.storage = storage or Storage(first_revision=FIRST_REVISION)
+        self.registry = Registry()
+        self.audit = Audit()
+        self.core = Core(self.storage, self.registry, clock, ids or Ids(), Alarm(clock), wait)
+        self.authenticate: Authenticate = authenticate or (lambda request: ADMIN)
+        self.authorize: Authorize = authorize or (lambda info, identity: None)
+        self.faults: Any = None
+        self.discovery = Discovery(self.registry)
+        self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
+        self._router = Router(self.core, Reader(self.core), Writer(self.core), Deleter(self.core))
+        self.reviews = self._router.reviews
+        self._secret = secret or Ids.token()
+        self._http: HttpServer | None = None
+        self._watches: set[WatchResponse] = set()
+        self._life = threading.Lock()
+        self._register()
+        if is_fresh:
+            self._bootstrap()
+        else:
+            self.definitions.load()
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Response | WatchResponse:
+        """Answer one request; waits for a future revision, if the server is told to."""
+        answer = self.begin(request)
+        if isinstance(answer, Response | WatchResponse):
+            return answer
+        self._await_revision(answer)
+        final = self.begin(request, may_wait=False)
+        assert isinstance(final, Response | WatchResponse)
+        return final
+
+    def begin(
+        self, request: Request, *, may_wait: bool = True
+    ) -> Response | WatchResponse | FutureRevision:
+        """Answer one request at once, or say which revision is to be waited for.
+
+        Who gets a `FutureRevision` waits for it as it likes, at most `core.wait_seconds`,
+        and asks again with `may_wait` off.
+        """
+        clock = self.core.clock
+        started = clock.monotonic()
+        record = AuditRecord(
+            audit_id=self.audit.next_id(),
+            received_at=clock.now(),
+            verb=request.method.lower(),
+            request_uri=request.path,
+            user="",
+            user_agent=request.header("user-agent"),
+            request_bytes=len(request.body or b""),
+        )
+        answer: Response | WatchResponse
+        try:
+            answer = self._answer(request, record)
+        except FutureRevision as future:
+            if may_wait and self.core.wait_seconds > 0:
+                return future
+            answer = error_response(request, future.error)
+        except StatusError as error:
+            answer = error_response(request, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is a 500, never a hang
+            answer = error_response(request, internal_error(f"{type(error).__name__}: {error}"))
+        record.code = answer.status
+        record.revision = self.storage.revision
+        record.duration_seconds = clock.monotonic() - started
+        if isinstance(answer, Response):
+            record.response_bytes = len(answer.body)
+        self.audit.add(record)
+        answer.headers.append(("Audit-Id", record.audit_id))
+        answer.headers.append(("Cache-Control", "no-cache, private"))
+        return answer
+
+    def _answer(self, request: Request, record: AuditRecord) -> Response | WatchResponse:
+        identity = request.identity or self.authenticate(request)
+        info = read_info(request)
+        self._note(record, info, identity)
+        if len(request.body or b"") > BODY_LIMIT:
+            raise too_large(BODY_LIMIT)
+        if self.faults is not None:
+            injected = self.faults.on_request(request, info, record)
+            if injected is not None:
+                return injected  # type: ignore[no-any-return]  # faults.py answers for it
+        refusal = self.authorize(info, identity)
+        if refusal is not None:
+            raise refusal
+        if info.is_resource:
+            return self._resource(request, info, identity)
+        return self._other(request, info)
+
+    def _note(self, record: AuditRecord, info: RequestInfo, identity: Identity) -> None:
+        record.verb, record.user = info.verb, identity.name
+        record.group, record.resource = info.group, info.resource
+        record.subresource, record.namespace = info.subresource, info.namespace
+        record.name = info.name
+
+    def _resource(
+        self, request: Request, info: RequestInfo, identity: Identity
+    ) -> Response | WatchResponse:
+        watch_faults = self.faults.on_watch(request, info) if self.faults is not None else None
+        answer = self._router.route(request, info, identity, watch_faults)
+        if isinstance(answer, WatchResponse):
+            self._watches.add(answer)
+            answer.on_close(lambda: self._watches.discard(answer))
+        return answer
+
+    def _other(self, request: Request, info: RequestInfo) -> Response:
+        path = request.path.rstrip("/") or "/"
+        if path in ("/healthz", "/livez", "/readyz"):
+            return Response.text(_health(path, is_verbose=request.has("verbose")))
+        if path == "/version":
+            return Response.json(VERSION)
+        if path.startswith("/openapi/"):
+            return self._open_api(request, path)
+        if path == "/":
+            paths = [
+                "/api",
+                "/api/v1",
+                "/apis",
+                "/healthz",
+                "/livez",
+                "/openapi/v3",
+                "/readyz",
+                "/version",
+            ]
+            return Response.json({"paths": paths})
+        del info
+        found = self.discovery.answer(request)
+        return found if found is not None else Response.text(NOT_FOUND, 404)
+
+    def _open_api(self, request: Request, path: str) -> Response:
+        from crlab.apiserver import openapi  # heavy, and few clients ask
+
+        if path == "/openapi/v2":
+            body = openapi.openapi_v2_protobuf()
+            return Response(200, [("Content-Type", OPENAPI_V2)], body)
+        if path == "/openapi/v3":
+            return Response.json(openapi.openapi_v3_index(self.registry))
+        name = path.removeprefix("/openapi/v3/")
+        document = openapi.openapi_v3_document(self.registry, name)
+        if document is None:
+            return Response.text(NOT_FOUND, 404)
+        del request
+        return Response.json(document)
+
+    def _await_revision(self, future: FutureRevision) -> None:
+        condition = threading.Condition()
+
+        def wake(*_: object) -> None:
+            with condition:
+                condition.notify_all()
+
+        cancel = self.storage.subscribe(wake)
+        deadline = self.core.clock.monotonic() + self.core.wait_seconds
+        try:
+            with condition:
+                while self.storage.revision < future.revision:
+                    left = deadline - self.core.clock.monotonic()
+                    if left <= 0 or not self.core.clock.wait(condition, left):
+                        return
+        finally:
+            cancel()
+
+    # --- life --------------------------------------------------------------------------------
+
+    def start(self, *, host: str = "127.0.0.1", port: int = 0) -> ApiServer:
+        """Serve on loopback in a thread; return self. Port 0 takes a free one."""
+        from crlab.apiserver.http import HttpServer
+
+        with self._life:
+            if self._http is not None:
+                raise LifecycleError("this server was started already")
+            self._http = HttpServer(self, host=host, port=port, prefix=f"/c/{self._secret}")
+            self._http.start()
+        return self
+
+    def stop(self) -> None:
+        """End all watches and the socket; idempotent. `handle` goes on working."""
+        with self._life:
+            http, self._http = self._http, None
+        for watch in list(self._watches):
+            watch.close()
+        if http is not None:
+            http.stop()
+
+    def close(self) -> None:
+        """Stop, and forget all timers."""
+        self.stop()
+        self.core.alarm.close()
+
+    def __enter__(self) -> ApiServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "serving" if self._http is not None else "in-process"
+        return f"<ApiServer {state} rv={self.storage.revision}>"
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether a socket is open."""
+        return self._http is not None
+
+    @property
+    def url(self) -> str:
+        """The base URL, with the secret prefix; whoever has it is the administrator."""
+        if self._http is None:
+            raise LifecycleError("the server is not on a socket; call start() first")
+        return self._http.url
+
+    @property
+    def watches(self) -> Iterable[WatchResponse]:
+        """The open watches."""
+        return tuple(self._watches)
+
+    # --- state -------------------------------------------------------------------------------
+
+    def snapshot(self) -> tuple[Snapshot, object]:
+        """Return everything the server holds at this moment."""
+        with self.core.lock:
+            return self.storage.snapshot(), self.core.ids.state()
+
+    def fork(self, clock: Clock | None = None, ids: Ids | None = None) -> ApiServer:
+        """Return a second server that goes on from here, with a URL of its own."""
+        snapshot, state = self.snapshot()
+        fresh = ids or Ids(self.core.ids.seed)
+        if ids is None:
+            fresh.restore(state)
+        return ApiServer(
+            clock or self.core.clock,
+            fresh,
+            storage=Storage.fork(snapshot),
+            wait_seconds=self.core.wait_seconds,
+            authenticate=self.authenticate,
+            authorize=self.authorize,
+        )
+
+    def restore(self, snapshot: tuple[Snapshot, object]) -> int:
+        """Put a snapshot back; all watches end, the revision jumps ahead. Return it."""
+        with self.core.lock:
+            revision = self.storage.restore(snapshot[0])
+            self._reload()
+            return revision
+
+    def rewind(self, revision: int) -> int:
+        """Write the inverse of everything since a revision; return how many objects changed."""
+        with self.core.lock:
+            count = self.storage.rewind(revision)
+            self._reload()
+            return count
+
+    def compact(self, revision: int | None = None) -> int:
+        """Forget history up to a revision (None: now): older reads and watches get 410."""
+        return self.storage.compact(revision)
+
+    def objects(self) -> Iterable[tuple[ResourceType, Version, str, Tree]]:
+        """Yield (type, version, key, fresh tree) of every object, for built-in controllers."""
+        with self.core.lock:
+            found = [
+                (resource, resource.storage_version, key, stored)
+                for resource in self.registry.all()
+                if resource.storage_name == resource.group_resource
+                for key, stored in self.storage.items(resource.storage_name)
+            ]
+        for resource, version, key, stored in found:
+            yield resource, version, key, resource.tree(version, stored)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Iterable[tuple[str, str]] = (),
+        content_type: str = "application/json",
+        identity: Identity | None = SYSTEM,
+        user_agent: str = "crlab",
+    ) -> tuple[int, Any]:
+        """Send one request in-process; return (status, decoded body). For controllers and tests."""
+        headers = {"accept": "application/json", "user-agent": user_agent}
+        data = None
+        if body is not None:
+            headers["content-type"] = content_type
+            data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        answer = self.handle(Request(method, path, tuple(query), headers, data, identity))
+        assert isinstance(answer, Response), "use handle() for watches"
+        with suppress(msgspec.DecodeError):
+            return answer.status, msgspec.json.decode(answer.body)
+        return answer.status, answer.body.decode(errors="replace")
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        expiry = EventExpiry(self.core)
+        for resource in builtin_types():
+            if resource.storage_name == "events":
+                resource.after_commit = expiry.committed
+            self.registry.add(resource)
+        self.registry.add(crd_type(self.definitions))
+
+    def _reload(self) -> None:
+        for resource in self.registry.all():
+            if resource.is_custom:
+                self.registry.remove(resource.group, resource.plural)
+        self.definitions.load()
+
+    def _bootstrap(self) -> None:
+        for name in INITIAL_NAMESPACES:
+            status, _ = self.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+            assert status == 201, f"namespace {name} was not created"
+        self.storage.seal()
+
+
+def _health(path: str, *, is_verbose: bool) -> str:
+    if not is_verbose:
+        return "ok"
+    checks = "".join(f"[+]{name} ok\n" for name in ("ping", "log", "etcd"))
+    return f"{checks}{path.strip('/')} check passed\n"
