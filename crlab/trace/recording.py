@@ -1,0 +1,379 @@
+"""Recordings: a trace written to a file, and read back safely.
+
+From: `Trace`, as it grows. To: a gzip file of JSON lines (recording_format.py), and from
+one to a list of records, a `RecordedTrace`, a replay.
+
+Guarantees:
+  1. What is written is redacted (unless secrets were asked for, which its head says).
+  2. Nothing is ever overwritten; the file is the owner's alone (0600).
+  3. Opening runs nothing from the file: JSON in, values out, within limits on size, line,
+     ratio and count. A cut file gives what is whole and says where it ends; an altered,
+     newer or hostile one is a `RecordingError`.
+
+Thread: `Recorder`: the tap only queues; `_lock` guards the file. `Recording`: immutable.
+Source: reliability requirements S26-S30.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crlab.errors import RecordingError
+from crlab.model.redaction import PROFILE
+from crlab.model.resource import ApiResource, GroupVersionResource
+from crlab.runtime.clock import Clock
+from crlab.runtime.thread import StageThread
+from crlab.trace.record import Trace, TraceRecord
+from crlab.trace.recording_format import FORMAT, VERSION, Manifest, RecordDecoder, RecordEncoder
+
+_CHUNK = 256 * 1024
+_BATCH = 500
+_BANNER = "WARNING: this recording contains unredacted secrets. Do not share it."
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLimits:
+    """How much of a file is believed."""
+
+    max_file_bytes: int = 1 << 30
+    max_total_bytes: int = 1 << 30
+    max_line_bytes: int = 32 << 20
+    max_ratio: float = 200.0
+    max_records: int = 5_000_000
+
+
+class Recorder:
+    """Writes a trace to a file until it is closed."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        path: str | os.PathLike[str],
+        *,
+        clock: Clock,
+        resources: Iterable[ApiResource] = (),
+        name: str = "",
+        include_secrets: bool = False,
+        include_history: bool = True,
+        is_threaded: bool = True,
+        version: str = "",
+    ) -> None:
+        """Create the file and begin.
+
+        Args:
+            resources: what is watched, so that a replay knows without a server.
+            include_secrets: write objects as they are in the trace; the head says so.
+            include_history: begin with what the trace holds already (a replay needs the
+                lists the informers began with).
+            is_threaded: write on a thread of its own; else on the appending threads, in
+                batches.
+
+        Raises:
+            RecordingError: the file exists or cannot be created.
+        """
+        self.path = Path(path)
+        self._trace = trace
+        self._encoder = RecordEncoder(include_secrets=include_secrets)
+        self._lock = threading.Lock()
+        self._wakeup = threading.Condition()
+        self._queued: list[TraceRecord] = []
+        self._is_closed = False
+        self._is_threaded = is_threaded
+        self._file = _create(self.path)
+        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+        self._next = trace.first_seq if include_history else trace.last_seq + 1
+        manifest = Manifest(
+            format=FORMAT,
+            version=VERSION,
+            created=clock.now(),
+            redaction="none" if include_secrets else PROFILE,
+            banner=_BANNER if include_secrets else "",
+            crlab=version,
+            name=name,
+            resources=[asdict(resource) for resource in resources],
+            first_seq=self._next,
+        )
+        self._gzip.write(self._encoder.manifest(manifest))
+        self._untap = trace.tap(self._tap)
+        with self._wakeup:
+            known = {record.seq for record in self._queued}
+            history = trace.records(after=self._next - 1)
+            self._queued += [record for record in history if record.seq not in known]
+        self._thread = StageThread("recorder", self._run) if is_threaded else None
+        if self._thread is not None:
+            self._thread.start()
+
+    @property
+    def count(self) -> int:
+        """How many records were written."""
+        return self._encoder.count
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        self._drain()
+        with self._lock:
+            if not self._file.closed:
+                self._gzip.flush(zlib.Z_SYNC_FLUSH)
+
+    def close(self) -> None:
+        """Write what is left and the end; idempotent."""
+        with self._wakeup:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._wakeup.notify_all()
+        self._untap()
+        if self._thread is not None:
+            self._thread.join(10.0)
+        self._drain(is_last=True)
+        with self._lock:
+            self._gzip.write(self._encoder.end())
+            self._gzip.close()
+            self._file.close()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Recorder({self.path.name!r}, {self.count} records)"
+
+    def _tap(self, record: TraceRecord) -> None:
+        with self._wakeup:
+            self._queued.append(record)
+            is_due = len(self._queued) >= _BATCH
+            if self._is_threaded:
+                self._wakeup.notify()
+        if is_due and not self._is_threaded:
+            self._drain()
+
+    def _run(self) -> None:
+        while True:
+            with self._wakeup:
+                while not self._queued and not self._is_closed:
+                    self._wakeup.wait()
+                if self._is_closed:
+                    return
+            self.flush()
+
+    def _drain(self, *, is_last: bool = False) -> None:
+        """Write the queued records in the order of their seq, up to the first gap."""
+        with self._lock:
+            with self._wakeup:
+                batch = sorted(self._queued, key=lambda record: record.seq)
+                self._queued = []
+            left: list[TraceRecord] = []
+            for place, record in enumerate(batch):
+                if record.seq < self._next:
+                    continue  # tapped and in the history
+                if record.seq > self._next and not is_last:
+                    left = batch[place:]  # the one before is on its way
+                    break
+                self._gzip.write(self._encoder.record(record))
+                self._next = record.seq + 1
+            if left:
+                with self._wakeup:
+                    self._queued = left + self._queued
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that was read.
+
+    Attributes:
+        records: oldest first.
+        resources: what was watched.
+        is_complete: whether its end was there.
+        ends: why and where it ends, one sentence.
+    """
+
+    path: Path
+    manifest: Manifest
+    records: Sequence[TraceRecord]
+    resources: Sequence[ApiResource]
+    is_complete: bool
+    ends: str
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, limits: RecordingLimits | None = None
+    ) -> Recording:
+        """Read a recording.
+
+        Raises:
+            RecordingError: no such file, not a regular file, not a recording, altered, from
+                a newer version, or over a limit.
+        """
+        place = Path(path)
+        bounds = limits or RecordingLimits()
+        decoder = RecordDecoder()
+        manifest: Manifest | None = None
+        records: list[TraceRecord] = []
+        lines = _lines(place, bounds)
+        for number, line in enumerate(lines, start=1):
+            if manifest is None:
+                manifest = decoder.manifest(line)
+                continue
+            record = decoder.record(line, number)
+            if record is None:
+                continue
+            if len(records) >= bounds.max_records:
+                raise RecordingError(f"{place.name}: more than {bounds.max_records} records")
+            if records and record.seq <= records[-1].seq:
+                raise RecordingError(
+                    f"line {number}: seq {record.seq} is out of order", line=number
+                )
+            records.append(record)
+        if manifest is None:
+            raise RecordingError(f"{place.name}: cut before its first line; nothing to read")
+        return cls(
+            place,
+            manifest,
+            tuple(records),
+            tuple(_resources(manifest)),
+            decoder.is_ended,
+            _ends(records, decoder.is_ended),
+        )
+
+    def trace(self, clock: Clock) -> RecordedTrace:
+        """Return the records as a trace, for frames, charts and time travel."""
+        return RecordedTrace(clock, self.records)
+
+    def __repr__(self) -> str:
+        state = "whole" if self.is_complete else "cut"
+        return f"Recording({self.path.name!r}, {len(self.records)} records, {state})"
+
+
+class RecordedTrace(Trace):
+    """A trace that holds what a recording held, with its seqs and times."""
+
+    def __init__(self, clock: Clock, records: Sequence[TraceRecord]) -> None:
+        super().__init__(clock, max_records=max(len(records), 1) * 2 + 100_000)
+        with self._lock:
+            for record in records:
+                self._records.append(record)
+                self._sizes.append(0)
+            if records:
+                self._seq = records[-1].seq
+                self.dropped = records[0].seq - 1
+
+
+def _create(path: Path) -> Any:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.fdopen(os.open(path, flags, 0o600), "wb")
+    except FileExistsError:
+        raise RecordingError(
+            f"{path} exists; a recording never overwrites, choose another name"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"cannot create {path}: {reason}") from error
+
+
+def _lines(path: Path, limits: RecordingLimits) -> Iterator[bytes]:
+    """Yield the whole lines of a gzip file; stop without an error where it is cut."""
+    pending = bytearray()
+    total = 0
+    with _opened(path, limits) as file:
+        inflater = zlib.decompressobj(wbits=31)
+        read = 0
+        data = b""
+        while True:
+            if not data:
+                data = file.read(_CHUNK)
+                read += len(data)
+                if not data and not inflater.eof:
+                    pending += inflater.flush()
+                    yield from _taken(pending, path, limits)
+                    return  # cut: what is left is a part of a line
+            try:
+                plain = inflater.decompress(data, _CHUNK)
+            except zlib.error as error:
+                raise RecordingError(
+                    f"{path.name}: not a gzip file, or damaged after {total} bytes"
+                ) from error
+            total += len(plain)
+            if total > limits.max_total_bytes:
+                raise RecordingError(f"{path.name}: more than {limits.max_total_bytes} bytes")
+            if total > (16 << 20) and total > limits.max_ratio * max(read, 1):
+                raise RecordingError(f"{path.name}: inflates more than {limits.max_ratio:g} times")
+            pending += plain
+            yield from _taken(pending, path, limits)
+            if inflater.eof:
+                if inflater.unused_data or file.read(1):
+                    raise RecordingError(f"{path.name}: something follows the end of the data")
+                return
+            data = inflater.unconsumed_tail
+
+
+def _taken(pending: bytearray, path: Path, limits: RecordingLimits) -> Iterator[bytes]:
+    """Cut the whole lines off the front of `pending`."""
+    start = 0
+    while (end := pending.find(b"\n", start)) >= 0:
+        if end - start > limits.max_line_bytes:
+            break
+        yield bytes(pending[start:end])
+        start = end + 1
+    del pending[:start]
+    if len(pending) > limits.max_line_bytes:
+        raise RecordingError(f"{path.name}: a line of more than {limits.max_line_bytes} bytes")
+
+
+def _opened(path: Path, limits: RecordingLimits) -> io.BufferedReader:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"cannot open {path}: {reason}") from error
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or state.st_size > limits.max_file_bytes:
+        os.close(descriptor)
+        if stat.S_ISREG(state.st_mode):
+            raise RecordingError(f"{path.name}: over {limits.max_file_bytes} bytes")
+        raise RecordingError(f"{path} is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _resources(manifest: Manifest) -> Iterator[ApiResource]:
+    for row in manifest.resources:
+        try:
+            gvr = row["gvr"]
+            yield ApiResource(
+                GroupVersionResource(
+                    _text(gvr["group"]), _text(gvr["version"]), _text(gvr["resource"])
+                ),
+                _text(row["kind"]),
+                row.get("is_namespaced") is True,
+                _text(row.get("singular", "")),
+                tuple(map(_text, row.get("short_names") or ())),
+                tuple(map(_text, row.get("categories") or ())),
+                tuple(map(_text, row.get("verbs") or ())),
+                tuple(map(_text, row.get("subresources") or ())),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RecordingError("the manifest's resources are malformed") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _ends(records: Sequence[TraceRecord], is_complete: bool) -> str:
+    where = f"after seq {records[-1].seq}" if records else "before the first record"
+    if is_complete:
+        return f"it ends {where}, as recorded"
+    return f"it was cut {where}; what is whole was read"
