@@ -6,6 +6,10 @@ watches are read raw (`list_decoder.py`, `watch_decoder.py`); everything else go
 kubernetes package or opens a socket at import.
 """
 
+from crlab.client.apply import Applied
+from crlab.client.config import ClientConfig, load_config
+from crlab.client.discovery import Discovery
+from crlab.client.dynamic import DynamicClient
 from crlab.client.http import HttpTransport
 from crlab.client.list_watch import (
     EndOfStream,
@@ -16,19 +20,29 @@ from crlab.client.list_watch import (
     WatchStream,
 )
 from crlab.client.lister_watcher import ResourceListerWatcher, ResourceWatch
+from crlab.client.request_log import RequestLog, RequestRecord
+from crlab.client.retry import retry_on_conflict
 from crlab.client.transport import ByteStream, Response, Transport
 
 __all__ = [
+    "Applied",
     "ByteStream",
+    "ClientConfig",
+    "Discovery",
+    "DynamicClient",
     "EndOfStream",
     "HttpTransport",
     "ListOptions",
     "ListPage",
     "ListerWatcher",
+    "RequestLog",
+    "RequestRecord",
     "ResourceListerWatcher",
     "ResourceWatch",
     "Response",
     "Transport",
     "WatchEvent",
     "WatchStream",
+    "load_config",
+    "retry_on_conflict",
 ]

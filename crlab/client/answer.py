@@ -11,7 +11,6 @@ Source: kubernetes/client-go:rest/request.go (transformResponse), rest/with_retr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,11 +19,11 @@ import msgspec
 
 from crlab.client.transport import Response
 from crlab.errors import ApiError, api_error
+from crlab.model.redaction import mask_status
 
 MAX_RETRY_AFTER_SECONDS = 60.0
 
 _decode_any = msgspec.json.Decoder().decode
-_ECHO = re.compile(r'(: (?:Invalid|Duplicate|Unsupported) value: )("(?:[^"\\]|\\.)*"|[^:]*)')
 
 
 def decoded(body: bytes) -> dict[str, Any] | None:
@@ -59,18 +58,18 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     return min(seconds, MAX_RETRY_AFTER_SECONDS)
 
 
-def error_of(response: Response, *, tried: str, now: float, is_secret: bool = False) -> ApiError:
+def error_of(response: Response, *, tried: str, now: float, kind: str = "") -> ApiError:
     """Make the error that a refused request deserves.
 
     Args:
         now: wall time, for a Retry-After that is a date.
-        is_secret: the request was about Secrets: the values a message echoes are cut out.
+        kind: what was asked for; the values that a message about a Secret echoes are masked.
     """
     status = status_of(response.body)
     if status is None:
         status = {"message": _foreign(response)}
-    elif is_secret:
-        status = _without_values(status)
+    else:
+        status = mask_status(status, kind)
     return api_error(
         response.status,
         status,
@@ -88,24 +87,3 @@ def _foreign(response: Response) -> str:
     if 300 <= response.status < 400:
         return "the server redirects; redirects are not followed, name its final URL"
     return f"the answer is not a Status ({kind or 'no content type'}, {len(response.body)} bytes)"
-
-
-def _without_values(status: dict[str, Any]) -> dict[str, Any]:
-    def cut(value: Any) -> Any:
-        if isinstance(value, str):
-            return _ECHO.sub(r"\1<redacted>", value)
-        if isinstance(value, dict):
-            return {key: cut(item) for key, item in value.items()}
-        return [cut(item) for item in value] if isinstance(value, list) else value
-
-    redacted = cut(status)
-    assert isinstance(redacted, dict)
-    causes = (redacted.get("details") or {}).get("causes")
-    for cause in causes if isinstance(causes, list) else ():
-        if isinstance(cause, dict) and "message" in cause:
-            cause["message"] = re.sub(
-                r'^((?:Invalid|Duplicate|Unsupported) value: )("(?:[^"\\]|\\.)*"|[^:]*)',
-                r"\1<redacted>",
-                str(cause["message"]),
-            )
-    return redacted

@@ -13,11 +13,13 @@ Source: kubernetes/client-go:tools/cache/listwatch.go.
 from __future__ import annotations
 
 import threading
+from urllib.parse import urlencode
 
 from crlab.client.answer import decoded, error_of
 from crlab.client.list_decoder import WrongListKind, decode_page
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.client.object_decoder import ObjectDecoder
+from crlab.client.request_log import RequestLog
 from crlab.client.transport import ByteStream, Query, Response, Transport
 from crlab.client.watch_decoder import MAX_LINE_BYTES, WatchDecoder
 from crlab.errors import TransportError
@@ -41,12 +43,14 @@ class ResourceListerWatcher:
         is_metadata_only: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         clock: Clock | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
         Args:
             is_metadata_only: ask for PartialObjectMetadata.
             clock: for a ``Retry-After`` that is a date; default the machine's.
+            log: where its requests are kept.
         """
         self.resource = resource
         self.namespace = namespace if resource.is_namespaced else None
@@ -59,6 +63,7 @@ class ResourceListerWatcher:
         self._is_metadata_only = is_metadata_only
         self._max_line_bytes = max_line_bytes
         self._clock = clock or RealClock()
+        self._log = log
         self._path = resource.gvr.path(self.namespace)
         self._list_kinds: tuple[str, ...] = ()
         self._lock = threading.Lock()
@@ -69,11 +74,18 @@ class ResourceListerWatcher:
         """Return one page; see `list_watch.ListerWatcher`."""
         self._require_open("list")
         tried = self._tried("list")
-        response = self._transport.request(
-            "GET", self._path, query=self._query(options), headers=self._headers("List")
-        )
+        query = self._query(options)
+        started = self._clock.monotonic()
+        response: Response | None = None
+        try:
+            response = self._transport.request(
+                "GET", self._path, query=query, headers=self._headers("List")
+            )
+        finally:
+            status, size = (response.status, len(response.body)) if response else (0, 0)
+            self._note("list", query, status, started, size)
         if response.status != 200:
-            raise error_of(response, tried=tried, now=self._clock.now())
+            raise error_of(response, tried=tried, now=self._clock.now(), kind=self.resource.kind)
         try:
             return decode_page(
                 response.body, self._objects, list_kinds=self._list_kinds, tried=tried
@@ -97,7 +109,12 @@ class ResourceListerWatcher:
         if options.timeout_seconds is not None:
             query.append(("timeoutSeconds", str(int(options.timeout_seconds))))
         tried = self._tried("watch")
-        stream = self._transport.open_stream(self._path, query=query, headers=self._headers(""))
+        started = self._clock.monotonic()
+        stream: ByteStream | None = None
+        try:
+            stream = self._transport.open_stream(self._path, query=query, headers=self._headers(""))
+        finally:
+            self._note("watch", query, stream.status if stream else 0, started, 0)
         with self._lock:
             if self._is_aborted:
                 stream.close()
@@ -105,7 +122,7 @@ class ResourceListerWatcher:
             self._stream = stream
         if stream.status != 200:
             response = Response(stream.status, stream.headers, _drained(stream))
-            raise error_of(response, tried=tried, now=self._clock.now())
+            raise error_of(response, tried=tried, now=self._clock.now(), kind=self.resource.kind)
         decoder = WatchDecoder(self._objects, max_line_bytes=self._max_line_bytes)
         return ResourceWatch(stream, decoder, tried)
 
@@ -118,6 +135,23 @@ class ResourceListerWatcher:
             stream.close()
         if self._owns_transport:
             self._transport.close()
+
+    def _note(self, verb: str, query: Query, status: int, started: float, size: int) -> None:
+        if self._log is not None:
+            self._log.add(
+                verb=verb,
+                method="GET",
+                path=self._path,
+                query=urlencode([(key, value) for key, value in query if key != "continue"]),
+                resource=self.resource,
+                namespace=self.namespace or "",
+                name="",
+                subresource="",
+                status=status,
+                started=started,
+                bytes_received=size,
+                error="" if status else "no answer",
+            )
 
     def _require_open(self, phase: str) -> None:
         if self._is_aborted:

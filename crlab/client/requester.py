@@ -1,0 +1,199 @@
+"""One request about one resource: sent, judged, traced, perhaps sent again.
+
+From: `dynamic`. To: a `Transport` and the `RequestLog`.
+
+Guarantees:
+  1. The answer is the caller's own plain dict, or an error of the `ApiError` tree.
+  2. Every attempt is logged, also one that got no answer.
+  3. A 429 or 5xx that says when to come back is tried again then, up to ten times, if
+     there is a way to wait.
+
+Thread: any.
+Source: kubernetes/client-go:rest/request.go, rest/with_retry.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from crlab.client.answer import decoded, error_of
+from crlab.client.request_log import RequestLog
+from crlab.client.retry import Pause
+from crlab.client.transport import Response, Transport
+from crlab.errors import (
+    ApiError,
+    ConfigError,
+    CrlabError,
+    DecodeError,
+    ServerFailure,
+    TooManyRequests,
+    api_error,
+)
+from crlab.model.object import thawed
+from crlab.model.resource import ApiResource
+from crlab.runtime.clock import Clock
+
+MAX_THROTTLED_TRIES = 10
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is asked of the server.
+
+    Attributes:
+        verb: as RBAC names it.
+        namespace: "" for cluster-scoped resources and for all namespaces.
+        body: a JSON value, None for none.
+    """
+
+    verb: str
+    method: str
+    resource: ApiResource
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    query: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    body: Any = None
+    content_type: str = "application/json"
+    is_dry_run: bool = False
+
+    @property
+    def tried(self) -> str:
+        """What an error says was tried: "update myservices.example.com/status default/web"."""
+        resource = self.resource.gvr.group_resource
+        if self.subresource:
+            resource = f"{resource}/{self.subresource}"
+        where = "/".join(filter(None, (self.namespace, self.name)))
+        dry = " (dry run)" if self.is_dry_run else ""
+        return f"{self.verb} {resource} {where}".rstrip() + dry
+
+    @property
+    def path(self) -> str:
+        """Path below the server's root."""
+        return self.resource.gvr.path(self.namespace or None, self.name or None, self.subresource)
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something, unless it is a dry run."""
+        return self.method != "GET"
+
+
+class Requester:
+    """Sends demands."""
+
+    def __init__(
+        self, transport: Transport, log: RequestLog, clock: Clock, pause: Pause | None
+    ) -> None:
+        self._transport = transport
+        self._log = log
+        self._clock = clock
+        self._pause = pause
+
+    def send(self, demand: Demand) -> dict[str, Any]:
+        """Send it and return the answer's object.
+
+        Raises:
+            ApiError: the server refused.
+            TransportError: no answer came (a write may or may not have happened).
+            DecodeError: the answer is not a JSON object.
+        """
+        body = None
+        if demand.body is not None:
+            try:
+                body = _encode(thawed(demand.body))
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ConfigError(f"{demand.tried}: the body has no JSON form: {error}") from None
+        for tries_left in range(MAX_THROTTLED_TRIES, -1, -1):
+            try:
+                return self._attempt(demand, body)
+            except (TooManyRequests, ServerFailure) as error:
+                delay = error.retry_after_seconds
+                if delay is None or self._pause is None or not tries_left:
+                    raise
+                self._pause(delay)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _attempt(self, demand: Demand, body: bytes | None) -> dict[str, Any]:
+        started = self._clock.monotonic()
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = demand.content_type
+        response = None
+        answer: dict[str, Any] | None = None
+        failure = ""
+        try:
+            response = self._transport.request(
+                demand.method, demand.path, query=demand.query, headers=headers, body=body
+            )
+            answer = self._judged(demand, response)
+            return answer
+        except CrlabError as error:
+            failure = str(error)
+            raise
+        finally:
+            self._note(demand, body, response, answer, failure, started)
+
+    def _judged(self, demand: Demand, response: Response) -> dict[str, Any]:
+        if not 200 <= response.status < 300:
+            raise error_of(
+                response, tried=demand.tried, now=self._clock.now(), kind=demand.resource.kind
+            )
+        tree = decoded(response.body)
+        if tree is None:
+            raise DecodeError(
+                f"{demand.tried}: the answer is not a JSON object "
+                f"({response.headers.get('content-type', 'no content type')[:60]})"
+            )
+        if tree.get("kind") == "Status" and tree.get("status") == "Failure":
+            raise _failure(tree, demand)
+        return tree
+
+    def _note(
+        self,
+        demand: Demand,
+        body: bytes | None,
+        response: Response | None,
+        answer: dict[str, Any] | None,
+        failure: str,
+        started: float,
+    ) -> None:
+        metadata = answer.get("metadata") if answer is not None else None
+        version = ""
+        if demand.is_write and isinstance(metadata, Mapping) and demand.subresource != "scale":
+            version = str(metadata.get("resourceVersion") or "")
+        name = demand.name
+        if not name and demand.is_write and isinstance(metadata, Mapping):
+            name = str(metadata.get("name") or "")
+        is_list = answer is not None and "items" in answer
+        self._log.add(
+            verb=demand.verb,
+            method=demand.method,
+            path=demand.path,
+            query=urlencode([(k, v) for k, v in demand.query if k != "continue"]),
+            resource=demand.resource,
+            namespace=demand.namespace,
+            name=name,
+            subresource=demand.subresource,
+            status=response.status if response is not None else 0,
+            started=started,
+            is_dry_run=demand.is_dry_run,
+            bytes_sent=len(body or b""),
+            bytes_received=len(response.body) if response is not None else 0,
+            error=failure,
+            warnings=response.warnings if response is not None else (),
+            request_body=demand.body,
+            response_body=None if is_list else answer,
+            resource_version=version,
+        )
+
+
+def _failure(status: dict[str, Any], demand: Demand) -> ApiError:
+    code = status.get("code")
+    return api_error(code if isinstance(code, int) else 500, status, tried=demand.tried)
