@@ -155,10 +155,16 @@ class HttpServer:
         except StatusError as error:
             shape = Request(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
             return _whole(error_response(shape, error))
-        answer = self._api.begin(request)
-        if isinstance(answer, FutureRevision):
-            await self._await_revision(answer)
-            answer = self._api.begin(request, may_wait=False)
+        try:
+            await self._delay(self._api.faults.delay_seconds(request))
+            answer = self._api.begin(request)
+            if isinstance(answer, FutureRevision):
+                await self._await_revision(answer)
+                answer = self._api.begin(request, may_wait=False)
+        except ConnectionError:  # a fault: hang up without an answer
+            if raw.transport is not None:
+                raw.transport.abort()
+            return web.Response(status=500)
         if isinstance(answer, WatchResponse):
             return await self._stream(raw, answer)
         assert isinstance(answer, Response)
@@ -199,6 +205,19 @@ class HttpServer:
         path = url.raw_path[len(self._prefix) :] or "/"
         headers = {key.lower(): value for key, value in raw.headers.items()}
         return Request(raw.method, path, tuple(url.query.items()), headers, body)
+
+    async def _delay(self, seconds: float) -> None:
+        """Wait on the server's clock: an injected latency."""
+        if not seconds:
+            return
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        appointment = self._api.core.alarm.call_in(
+            seconds, lambda: loop.call_soon_threadsafe(over.set)
+        )
+        try:
+            await over.wait()
+        finally:
+            appointment.cancel()
 
     async def _await_revision(self, future: FutureRevision) -> None:
         """Wait in the loop until the store is there, or patience ends."""
@@ -246,6 +265,8 @@ class HttpServer:
                 if data:
                     async with asyncio.timeout(STALL_SECONDS):
                         await response.write(data)
+            if watch.is_cut:
+                raise ConnectionResetError
             await response.write_eof()
         except (ConnectionError, TimeoutError):
             if raw.transport is not None:

@@ -42,7 +42,7 @@ from crlab.errors import SelectorError
 from crlab.model.selector import parse_field_selector, parse_label_selector
 
 if TYPE_CHECKING:
-    from crlab.apiserver.faults import WatchFaults
+    from crlab.apiserver.watch_fault import WatchFaults
 
 MIN_WATCH_SECONDS = 1800.0
 _TOO_OLD_LIST = "The resourceVersion for the provided list is too old."

@@ -38,7 +38,7 @@ from crlab.apiserver.watch import WatchResponse
 from crlab.apiserver.write import Writer
 
 if TYPE_CHECKING:
-    from crlab.apiserver.faults import WatchFaults
+    from crlab.apiserver.watch_fault import WatchFaults
 
 Review = Callable[[Identity, Tree], Tree]
 _METHODS = {

@@ -31,6 +31,7 @@ from crlab.apiserver.definition import Definitions
 from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND, Discovery
 from crlab.apiserver.event import EventExpiry
+from crlab.apiserver.faults import Faults
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.request import (
@@ -86,7 +87,7 @@ class ApiServer:
         storage: the revision log; `snapshot`, `at`, `compact` and `rewind` are there.
         registry: what is served.
         audit: what was asked.
-        faults: consulted by requests and watches if set (see faults.py).
+        faults: what goes wrong on demand (see faults.py).
     """
 
     def __init__(
@@ -120,7 +121,13 @@ class ApiServer:
         self.core = Core(self.storage, self.registry, clock, ids or Ids(), Alarm(clock), wait)
         self.authenticate: Authenticate = authenticate or (lambda request: ADMIN)
         self.authorize: Authorize = authorize or (lambda info, identity: None)
-        self.faults: Any = None
+        self.faults = Faults(
+            clock=clock,
+            ids=self.core.ids,
+            storage=self.storage,
+            registry=self.registry,
+            alarm=self.core.alarm,
+        )
         self.discovery = Discovery(self.registry)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
         self._router = Router(self.core, Reader(self.core), Writer(self.core), Deleter(self.core))
@@ -138,7 +145,14 @@ class ApiServer:
     # --- requests ----------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response | WatchResponse:
-        """Answer one request; waits for a future revision, if the server is told to."""
+        """Answer one request; waits for a future revision, if the server is told to.
+
+        Raises:
+            ConnectionError: a fault hung up instead of answering.
+        """
+        delay = self.faults.delay_seconds(request)
+        if delay:
+            self.faults.sleep(delay)
         answer = self.begin(request)
         if isinstance(answer, Response | WatchResponse):
             return answer
@@ -175,6 +189,10 @@ class ApiServer:
             answer = error_response(request, future.error)
         except StatusError as error:
             answer = error_response(request, error)
+        except ConnectionError:  # a fault: there is no answer
+            record.duration_seconds = clock.monotonic() - started
+            self.audit.add(record)
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours is a 500, never a hang
             answer = error_response(request, internal_error(f"{type(error).__name__}: {error}"))
         record.code = answer.status
@@ -193,15 +211,14 @@ class ApiServer:
         self._note(record, info, identity)
         if len(request.body or b"") > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
-        if self.faults is not None:
-            injected = self.faults.on_request(request, info, record)
-            if injected is not None:
-                return injected  # type: ignore[no-any-return]  # faults.py answers for it
+        request = self.faults.before(request, info, record)
         refusal = self.authorize(info, identity)
         if refusal is not None:
             raise refusal
         if info.is_resource:
-            return self._resource(request, info, identity)
+            answer = self._resource(request, info, identity)
+            self.faults.after(request, info, record)
+            return answer
         return self._other(request, info)
 
     def _note(self, record: AuditRecord, info: RequestInfo, identity: Identity) -> None:
@@ -213,9 +230,12 @@ class ApiServer:
     def _resource(
         self, request: Request, info: RequestInfo, identity: Identity
     ) -> Response | WatchResponse:
-        watch_faults = self.faults.on_watch(request, info) if self.faults is not None else None
+        is_watch = info.verb == "watch"
+        watch_faults = self.faults.open_watch(request, info) if is_watch else None
         answer = self._router.route(request, info, identity, watch_faults)
         if isinstance(answer, WatchResponse):
+            assert watch_faults is not None
+            self.faults.register(watch_faults, answer.nudge)
             self._watches.add(answer)
             answer.on_close(lambda: self._watches.discard(answer))
         return answer

@@ -33,7 +33,7 @@ from crlab.apiserver.view import View, error_line, event_line
 from crlab.model.selector import FieldSelector, LabelSelector
 
 if TYPE_CHECKING:
-    from crlab.apiserver.faults import WatchFaults
+    from crlab.apiserver.watch_fault import WatchFaults
 
 BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0
@@ -121,6 +121,7 @@ class WatchResponse:
         self._pending: deque[bytes] = deque()
         self._is_first = True
         self._is_ended = False
+        self.is_cut = False  # a fault: the end is a broken connection, not the end of the stream
         self._is_over = False  # ends once what is ready was read
         self._bookmark_due = False
         self._on_close: Callable[[], None] | None = None
@@ -145,7 +146,13 @@ class WatchResponse:
             self._pending.clear()
             if not self._is_over:
                 self._read(lines)
-            if self._is_over and not self._pending:
+            faults = self._faults
+            if faults is not None:
+                lines = faults.shape(lines)
+                self.is_cut = faults.ending == "cut"
+            if (self._is_over and not self._pending and not (faults and faults.is_stalled)) or (
+                faults and faults.ending
+            ):
                 self._close_locked()
         data = b"".join(lines)
         self.lines_sent += len(lines)
@@ -169,6 +176,10 @@ class WatchResponse:
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call back once when the watch is over."""
         self._on_close = callback
+
+    def nudge(self) -> None:
+        """Make the reader poll, from any thread."""
+        self._signal()
 
     @property
     def is_ended(self) -> bool:
@@ -260,10 +271,8 @@ class WatchResponse:
             return None
         if now:
             kind = "MODIFIED" if before else ADDED
-            line = self._line(kind, entry.stored, entry)
-        else:
-            line = self._line(DELETED, entry.departed(), entry)
-        return self._faults.line(line) if self._faults is not None else line
+            return self._line(kind, entry.stored, entry)
+        return self._line(DELETED, entry.departed(), entry)
 
     def _line(self, kind: str, stored: Stored, entry: Entry | None) -> bytes:
         view = self._view
