@@ -1,35 +1,544 @@
-"""Stub until the rules are compiled."""
+"""The x-kubernetes-validations of a schema: checked when a CRD is written, run on its objects.
+
+From: `crd_schema` (`RuleReview`) and `structural` (`compile_rules`). To: causes worded as
+kube-apiserver words them.
+
+Guarantees:
+  1. A rule that does not compile, or may cost too much, is refused with the CRD.
+  2. Rules about `oldSelf` run only where an old value can be found, unless they say
+     optionalOldSelf; errors of other rules are dropped where the value did not change.
+  3. A failed messageExpression falls back to the message, as the real server does.
+
+Thread: compiled rules are immutable; a review belongs to one request.
+Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go,
+pkg/apis/apiextensions/validation/cel_validation.go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from crlab.apiserver.schema.cel_check import CelCompileError, compile_expression
+from crlab.apiserver.schema.cel_cost import UNKNOWN, Coster
+from crlab.apiserver.schema.cel_eval import OVER_LIMIT, Program, compile_tree, evaluate
+from crlab.apiserver.schema.cel_syntax import Expr, Ident
+from crlab.apiserver.schema.cel_type import (
+    BOOL,
+    MAX_REQUEST_BYTES,
+    STRING,
+    Decl,
+    Type,
+    escape,
+    schema_decl,
+    with_object_meta,
+)
+from crlab.apiserver.schema.cel_value import (
+    NO_OVERLOAD,
+    NONE,
+    CelError,
+    Converter,
+    Optional,
+    converter,
+)
+from crlab.apiserver.schema.crd_column import FieldPathError, field_path
+from crlab.apiserver.schema.gotext import go_float, go_json
+from crlab.apiserver.schema.node import MISSING
+from crlab.apiserver.status import (
+    DUPLICATE,
+    INVALID,
+    Cause,
+    forbidden_field,
+    invalid_value,
+    required,
+)
 
-def compile_rules(openapi: Mapping[str, Any], *, is_root: bool) -> Any:
-    """Return None."""
-    return None
+PER_RULE_LIMIT = 10_000_000
+PER_CRD_LIMIT = 100_000_000
+_MESSAGE_LIMIT = 5 * 1024
+_ADVICE = (
+    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, "
+    "maps, and strings are declared)"
+)
+_RULES = "x-kubernetes-validations"
 
 
-class _C:
-    def field(self, k, s):
-        return self
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule, ready to run."""
 
-    def items(self, s):
-        return self
+    text: str
+    program: Program
+    message: str
+    message_program: Program | None
+    reason: str
+    field_path: str
+    uses_old_self: bool
+    is_optional_old_self: bool
 
-    def additional(self, s):
-        return self
+
+@dataclass(slots=True)
+class _Compilation:
+    rule: CompiledRule | None = None
+    problem: str = ""
+    message_problem: str = ""
+    cost: int = 0
+    message_cost: int = 0
+    uses_old_self: bool = False
+
+
+def _uses_old_self(node: Any) -> bool:
+    if isinstance(node, Ident):
+        return node.name == "oldSelf"
+    if isinstance(node, Expr):
+        names = [name for kind in type(node).__mro__ for name in getattr(kind, "__slots__", ())]
+        return any(_uses_old_self(getattr(node, name)) for name in names if name != "type")
+    if isinstance(node, list | tuple):
+        return any(_uses_old_self(item) for item in node)
+    return False
+
+
+def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any], decl: Decl) -> _Compilation:
+    found = _Compilation()
+    is_optional = bool(rule.get("optionalOldSelf"))
+    old: Type = ("optional_type", decl.type) if is_optional else decl.type
+    variables = {"self": decl.type, "oldSelf": old}
+    text = rule.get("rule") or ""
+    try:
+        tree = compile_expression(text, variables)
+    except CelCompileError as error:
+        found.problem = f"compilation failed: {error}"
+        return found
+    if tree.type != BOOL:
+        found.problem = "cel expression must evaluate to a bool"
+        return found
+    found.uses_old_self = _uses_old_self(tree)
+    found.cost = Coster(decl).cost(tree)
+    message_program = _compile_message(rule, variables, decl, found)
+    if found.message_problem:
+        return found
+    found.rule = CompiledRule(
+        text.strip(),
+        compile_tree(tree),
+        (rule.get("message") or "").strip(),
+        message_program,
+        rule.get("reason") or "",
+        _normal_path(rule.get("fieldPath") or "", schema),
+        found.uses_old_self,
+        is_optional,
+    )
+    return found
+
+
+def _compile_message(
+    rule: Mapping[str, Any], variables: Mapping[str, Type], decl: Decl, found: _Compilation
+) -> Program | None:
+    text = rule.get("messageExpression") or ""
+    if not text:
+        return None
+    try:
+        tree = compile_expression(text, variables)
+    except CelCompileError as error:
+        found.message_problem = f"messageExpression compilation failed: {error}"
+        return None
+    if tree.type != STRING:
+        found.message_problem = "messageExpression must evaluate to a string"
+        return None
+    found.message_cost = Coster(decl).cost(tree)
+    return compile_tree(tree)
+
+
+def _normal_path(path: str, schema: Mapping[str, Any]) -> str:
+    if not path:
+        return ""
+    try:
+        return field_path(path, schema)[0]
+    except FieldPathError:
+        return ""
+
+
+class RuleNode:
+    """The rules of a schema node and of all below it."""
+
+    __slots__ = ("additional", "all_of", "convert", "is_keyed", "items", "keys", "kind",
+                 "properties", "rules")  # fmt: skip
+
+    def __init__(self, schema: Mapping[str, Any], decl: Decl | None, *, is_resource: bool) -> None:
+        self.kind = str(schema.get("type") or "")
+        full = with_object_meta(schema) if is_resource else schema
+        self.rules = _compiled(schema, full, decl)
+        self.convert: Converter | None = converter(full) if self.rules else None
+        self.keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+        is_map_list = schema.get("x-kubernetes-list-type") == "map" and bool(self.keys)
+        is_granular = schema.get("x-kubernetes-map-type") != "atomic"
+        self.is_keyed = is_map_list if self.kind == "array" else is_granular
+        self.items = _below(schema.get("items"), decl.element if decl else None)
+        self.additional = _below(schema.get("additionalProperties"), decl.element if decl else None)
+        self.properties: dict[str, RuleNode] = {}
+        for key, sub in (schema.get("properties") or {}).items():
+            child = _below(sub, decl.fields.get(escape(key) or "") if decl else None)
+            if child is not None:
+                self.properties[key] = child
+        self.all_of = [
+            found
+            for sub in schema.get("allOf") or ()
+            if (found := RuleNode({**sub, "type": self.kind}, decl, is_resource=False)).has_rules
+        ]
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is anything to run here or below."""
+        below = self.items or self.additional or self.properties or self.all_of
+        return bool(self.rules or below)
+
+
+def _compiled(
+    schema: Mapping[str, Any], full: Mapping[str, Any], decl: Decl | None
+) -> list[CompiledRule]:
+    if decl is None:
+        return []
+    compiled = [_compile(rule, full, decl).rule for rule in schema.get(_RULES) or ()]
+    return [rule for rule in compiled if rule is not None]
+
+
+def _below(schema: Any, decl: Decl | None) -> RuleNode | None:
+    if not isinstance(schema, Mapping):
+        return None
+    is_resource = bool(schema.get("x-kubernetes-embedded-resource"))
+    if decl is None:
+        decl = schema_decl(schema, "object", is_resource=is_resource)
+    found = RuleNode(schema, decl, is_resource=is_resource)
+    return found if found.has_rules else None
+
+
+def has_rules(schema: Any) -> bool:
+    """Tell whether a schema or anything in it has rules."""
+    if isinstance(schema, Mapping):
+        return bool(schema.get(_RULES)) or any(has_rules(sub) for sub in schema.values())
+    return isinstance(schema, list) and any(has_rules(sub) for sub in schema)
+
+
+def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules | None:
+    """Compile all rules of a schema; None if it has none."""
+    if not has_rules(schema):
+        return None
+    is_resource = is_root or bool(schema.get("x-kubernetes-embedded-resource"))
+    decl = schema_decl(schema, "selfType", is_resource=is_resource)
+    return CompiledRules(RuleNode(schema, decl, is_resource=is_resource))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A value, its path, its old value for `oldSelf`, and what ratcheting compares."""
+
+    path: str
+    value: Any
+    old: Any
+    pair: tuple[Any, Any] | None
+    parent: tuple[Any, Any] | None
+
+    @property
+    def is_unchanged(self) -> bool:
+        pair = self.pair or self.parent
+        return pair is not None and pair[1] is not MISSING and bool(pair[0] == pair[1])
+
+
+class CompiledRules:
+    """All rules of a schema."""
+
+    def __init__(self, root: RuleNode) -> None:
+        self._root = root
+
+    def validate(self, obj: Any, old: Any) -> list[Cause]:
+        """Return the causes of every rule that does not hold; `old` is None on create."""
+        out: list[Cause] = []
+        pair = (obj, old) if old is not None else None
+        self._node(self._root, _Place("", obj, old, pair, None), out)
+        return out
+
+    def _node(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+        if place.value is None:
+            return
+        if node.rules:
+            _run_rules(node, place, out)
+        for sub in node.all_of:
+            self._node(sub, _Place(place.path, place.value, place.old, None, place.parent), out)
+        if type(place.value) is list and node.items is not None:
+            self._items(node, place, out)
+        elif type(place.value) is dict:
+            self._fields(node, place, out)
+
+    def _fields(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+        olds = place.old if node.is_keyed and type(place.old) is dict else {}
+        for key, value in place.value.items():
+            child = node.properties.get(key)
+            path = f"{place.path}.{key}" if place.path else key
+            if child is None:
+                child = node.additional
+                path = f"{place.path}[{key}]"
+            if child is None or not child.has_rules:
+                continue
+            self._node(child, _child(place, path, value, olds.get(key), key in olds), out)
+
+    def _items(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+        assert node.items is not None
+        olds: dict[Any, Any] = {}
+        if node.is_keyed and type(place.old) is list:
+            olds = {_key(node, item): item for item in place.old}
+        for at, value in enumerate(place.value):
+            key = _key(node, value) if olds else None
+            path = f"{place.path}[{at}]"
+            self._node(node.items, _child(place, path, value, olds.get(key), key in olds), out)
+
+
+def _key(node: RuleNode, item: Any) -> Any:
+    return tuple(repr(item.get(name)) for name in node.keys) if type(item) is dict else None
+
+
+def _child(place: _Place, path: str, value: Any, old: Any, has_old: bool) -> _Place:
+    pair = (value, old) if has_old and place.pair is not None else None
+    return _Place(path, value, old, pair, place.pair or place.parent)
+
+
+def _run_rules(node: RuleNode, place: _Place, out: list[Cause]) -> None:
+    field = place.path or "<nil>"
+    try:
+        convert = node.convert
+        value = place.value if convert is None else convert(place.value)
+        old = place.old if convert is None or place.old is None else convert(place.old)
+    except CelError as error:
+        out.append(invalid_value(field, node.kind, str(error)))
+        return
+    for rule in node.rules:
+        if rule.uses_old_self and old is None and not rule.is_optional_old_self:
+            continue
+        bound: Any = old
+        if rule.is_optional_old_self:
+            bound = NONE if old is None else Optional(True, old)
+        variables = {"self": value, "oldSelf": bound}
+        try:
+            if evaluate(rule.program, variables) is True:
+                continue
+        except CelError as error:
+            out.append(invalid_value(field, node.kind, _failure(str(error), rule)))
+            continue
+        if rule.uses_old_self or not place.is_unchanged:
+            out.append(_broken(node, rule, place, variables))
+
+
+def _failure(problem: str, rule: CompiledRule) -> str:
+    shown = rule.message or rule.text
+    if problem.startswith(NO_OVERLOAD):
+        return (
+            f"'{problem}': call arguments did not match a supported operator, function or macro "
+            f"signature for rule: {shown}"
+        )
+    if problem == OVER_LIMIT:
+        return (
+            f"'{problem}': no further validation rules will be run due to call cost exceeds limit "
+            f"for rule: {shown}"
+        )
+    return f"{problem} evaluating rule: {shown}"
+
+
+def _broken(
+    node: RuleNode, rule: CompiledRule, place: _Place, variables: Mapping[str, Any]
+) -> Cause:
+    detail = _message(rule, variables) or rule.message or f"failed rule: {rule.text}"
+    field = place.path
+    if rule.field_path:
+        joint = "." if field and not rule.field_path.startswith("[") else ""
+        field = f"{field}{joint}{rule.field_path}"
+    field = field or "<nil>"
+    is_container = node.kind in ("object", "array")
+    if rule.reason == "FieldValueForbidden":
+        return forbidden_field(field, detail)
+    if rule.reason == "FieldValueRequired":
+        return required(field, detail)
+    shown = "" if is_container else f": {_shown(place.value)}"
+    if rule.reason == "FieldValueDuplicate":
+        return Cause(DUPLICATE, f"Duplicate value{shown}", field)
+    return Cause(INVALID, f"Invalid value{shown}: {detail}", field)
+
+
+def _shown(value: Any) -> str:
+    return (
+        go_float(value) if isinstance(value, float) else invalid_value("", value, "").message[15:-2]
+    )
+
+
+def _message(rule: CompiledRule, variables: Mapping[str, Any]) -> str:
+    if rule.message_program is None:
+        return ""
+    try:
+        found = evaluate(rule.message_program, variables)
+    except CelError:
+        return ""
+    text = found.strip() if isinstance(found, str) else ""
+    if "\n" in text or len(text.encode()) > _MESSAGE_LIMIT:
+        return ""
+    return text
+
+
+class RuleContext:
+    """A schema node as rules see it while a CRD is reviewed.
+
+    Attributes:
+        cardinality: how often the node can occur in an object; None if nothing bounds it.
+    """
+
+    def __init__(
+        self,
+        schema: Mapping[str, Any],
+        decl: Decl | None,
+        cardinality: int | None,
+        *,
+        is_resource: bool,
+    ) -> None:
+        self.schema = schema
+        self.cardinality = cardinality
+        self.is_resource = is_resource
+        self._decl = decl
+
+    @property
+    def decl(self) -> Decl | None:
+        """The declaration of `self`, None if CEL cannot see the node."""
+        if self._decl is None:
+            self._decl = schema_decl(self.schema, "selfType", is_resource=self.is_resource)
+        return self._decl
+
+    def _below(
+        self, schema: Mapping[str, Any], decl: Decl | None, factor: int | None
+    ) -> RuleContext:
+        count = None
+        if self.cardinality is not None and factor is not None:
+            count = min(UNKNOWN, self.cardinality * factor)
+        is_resource = bool(schema.get("x-kubernetes-embedded-resource"))
+        return RuleContext(schema, decl, count, is_resource=is_resource)
+
+    def field(self, key: str, schema: Mapping[str, Any]) -> RuleContext:
+        """Return the context of a property."""
+        decl = self.decl
+        known = decl.fields.get(escape(key) or "") if decl is not None else None
+        factor = 1 if self.schema.get("additionalProperties") is None else None
+        return self._below(schema, known, factor)
+
+    def items(self, schema: Mapping[str, Any]) -> RuleContext:
+        """Return the context of the items."""
+        decl = self.decl
+        return self._below(schema, decl.element if decl else None, self.schema.get("maxItems"))
+
+    def additional(self, schema: Mapping[str, Any]) -> RuleContext:
+        """Return the context of the additional properties."""
+        decl = self.decl
+        limit = self.schema.get("maxProperties")
+        return self._below(schema, decl.element if decl else None, limit)
 
 
 class RuleReview:
-    """x"""
+    """Compiles every rule of one schema and adds up what they may cost."""
 
     def __init__(self, schema: Mapping[str, Any], *, is_unchanged: bool) -> None:
-        self.root = _C()
+        self.root = RuleContext(schema, None, 1, is_resource=True)
+        self._is_unchanged = is_unchanged
+        self._total = 0
+        self._expensive: list[tuple[int, str]] = []
 
-    def causes(self, context, schema, path, unc):
-        return []
+    def causes(
+        self, context: RuleContext, schema: Mapping[str, Any], path: str, uncorrelatable: str
+    ) -> list[Cause]:
+        """Return what is wrong with the rules of one node."""
+        decl = context.decl
+        if decl is None:
+            problem = (
+                "Internal error: internal error: failed to construct type information for "
+                "x-kubernetes-validations rules: unable to convert structural schema to CEL "
+                "declarations"
+            )
+            return [Cause("InternalError", problem, f"{path}.{_RULES}")]
+        full = with_object_meta(schema) if context.is_resource else schema
+        out: list[Cause] = []
+        for at, rule in enumerate(schema.get(_RULES) or ()):
+            found = _compile(rule, full, decl)
+            self._rule_causes(found, rule, f"{path}.{_RULES}[{at}]", context, decl, out)
+            if found.uses_old_self and uncorrelatable:
+                detail = (
+                    "oldSelf cannot be used on the uncorrelatable portion of the schema within "
+                    f"{uncorrelatable}"
+                )
+                out.append(invalid_value(f"{path}.{_RULES}[{at}].rule", rule["rule"], detail))
+            elif not found.uses_old_self and rule.get("optionalOldSelf") is not None:
+                field = f"{path}.{_RULES}[{at}].optionalOldSelf"
+                detail = "may not be set if oldSelf is not used in rule"
+                out.append(invalid_value(field, bool(rule["optionalOldSelf"]), detail))
+        return out
 
-    def total_causes(self, path):
-        return []
+    def _rule_causes(
+        self,
+        found: _Compilation,
+        rule: Mapping[str, Any],
+        path: str,
+        context: RuleContext,
+        decl: Decl,
+        out: list[Cause],
+    ) -> None:
+        count = context.cardinality
+        if count is None:
+            count = MAX_REQUEST_BYTES // (decl.min_size + 1)
+        cost = min(UNKNOWN, found.cost * count)
+        self._observe(cost, f"{path}.rule")
+        if cost > PER_RULE_LIMIT and not self._is_unchanged:
+            detail = _over_budget("estimated rule cost", cost, PER_RULE_LIMIT)
+            out.append(forbidden_field(f"{path}.rule", detail))
+        if found.problem:
+            out.append(_bad_rule(f"{path}.rule", rule, found.problem))
+        if found.message_problem:
+            out.append(_bad_rule(f"{path}.messageExpression", rule, found.message_problem))
+        elif rule.get("messageExpression"):
+            self._observe(found.message_cost, f"{path}.messageExpression")
+            if found.message_cost > PER_RULE_LIMIT and not self._is_unchanged:
+                name = "estimated messageExpression cost"
+                detail = _over_budget(name, found.message_cost, PER_RULE_LIMIT)
+                out.append(forbidden_field(f"{path}.messageExpression", detail))
+
+    def _observe(self, cost: int, field: str) -> None:
+        self._total = min(UNKNOWN, self._total + cost)
+        if cost >= PER_CRD_LIMIT // 100:
+            self._expensive.append((cost, field))
+            self._expensive.sort(key=lambda found: -found[0])
+            del self._expensive[4:]
+
+    def total_causes(self, path: str) -> list[Cause]:
+        """Return the causes of the schema's rules costing too much together."""
+        if self._total <= PER_CRD_LIMIT:
+            return []
+        share = (
+            "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 "
+            "schema"
+        )
+        out = [forbidden_field(field, share) for _, field in self._expensive]
+        name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+        out.append(forbidden_field(path, _over_budget(name, self._total, PER_CRD_LIMIT)))
+        return out
+
+
+def _bad_rule(field: str, rule: Mapping[str, Any], problem: str) -> Cause:
+    shown = {
+        "Rule": rule.get("rule") or "",
+        "Message": rule.get("message") or "",
+        "MessageExpression": rule.get("messageExpression") or "",
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
+    return Cause(INVALID, f"Invalid value: {go_json(shown)}: {problem}", field)
+
+
+def _over_budget(name: str, cost: int, limit: int) -> str:
+    factor = cost / limit
+    if factor > 100:
+        shown = "more than 100x"
+    else:
+        shown = f"{factor:.6f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return f"{name} exceeds budget by factor of {shown} {_ADVICE}"
