@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -195,11 +196,14 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
-    """Parse one YAML document (JSON is YAML, too).
+    """Parse one YAML document (JSON is YAML, too, and is read the quick way).
 
     Raises:
         SyntaxFault: it does not parse, or is a bomb.
     """
+    if data.lstrip()[:1] == b"{":
+        with suppress(SyntaxFault):
+            return parse_json(data)
     try:
         loader = _Loader(data)
         try:
@@ -261,9 +265,21 @@ def _key(key: Any) -> str:
     return key if isinstance(key, str) else str(key)
 
 
+_LIBYAML = (  # where libyaml, which Go uses, words it differently
+    (r"^expected the node content, but found .*", "did not find expected node content"),
+    (r"^expected (',' or '[\]}]'), but got .*", r"did not find expected \1"),
+    (r"^expected <block end>, but found '-'", "did not find expected key"),
+    (r"^expected <block end>, but found .*", "did not find expected key"),
+    (r"^mapping values are not allowed here", "mapping values are not allowed in this context"),
+    (r"^found character .* that cannot start", "found character that cannot start"),
+)
+
+
 def _yaml_text(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
+    for pattern, words in _LIBYAML:
+        problem = re.sub(pattern, words, problem)
     return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 

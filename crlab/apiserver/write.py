@@ -266,6 +266,8 @@ class Writer:
         if not call.resource.is_custom:
             accepted.append(STRATEGIC_PATCH)
         accepted.append(APPLY_PATCH)
+        if kind not in accepted and not call.resource.is_custom:
+            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         if kind not in accepted:
             raise unsupported_media_type(
                 "the body of the request was in an unknown format - accepted media types "
@@ -274,16 +276,16 @@ class Writer:
 
     def _patch_body(self, call: Call, kind: str) -> tuple[Any, list[str]]:
         raw = call.request.body or b""
+        where = "" if kind == STRATEGIC_PATCH else "error decoding patch: "
         try:
             body, repeated = parse_json(raw)
         except SyntaxFault as error:
-            raise bad_request(f"error decoding patch: {error}") from error
+            raise bad_request(f"{where}{error}") from error
         wanted = list if kind == JSON_PATCH else dict
         if not isinstance(body, wanted):
             target = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
             raise bad_request(
-                f"error decoding patch: json: cannot unmarshal {_go_name(body)} into Go value "
-                f"of type {target}"
+                f"{where}json: cannot unmarshal {_go_name(body)} into Go value of type {target}"
             )
         return body, repeated if kind != JSON_PATCH else []
 
@@ -357,7 +359,7 @@ class Writer:
 
     def _check_applied(self, call: Call, body: Tree) -> None:
         version, kind = str(body.get("apiVersion") or ""), str(body.get("kind") or "")
-        if not version or not kind:
+        if version != call.api_version or kind != call.resource.kind:
             group, _, name = version.rpartition("/")
             raise bad_request(f"invalid object type: {group}/{name}, Kind={kind}")
         metadata = body.setdefault("metadata", {})
@@ -365,15 +367,9 @@ class Writer:
             raise bad_request("metadata is not an object")
         if metadata.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
-        metadata.setdefault("name", call.info.name)
-        if call.resource.is_namespaced:
-            metadata.setdefault("namespace", call.info.namespace)
-        if metadata["name"] != call.info.name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the "
-                f"URL ({call.info.name})"
-            )
-        check_identity(call, body)
+        if metadata.get("namespace"):
+            check_identity(call, body)  # what it does not state is not filled in: texts show it
+        check_name(call, body)
 
     def _merged(self, call: Call, live: Tree | None, applied: Tree) -> Tree:
         return server_side_apply(
