@@ -176,9 +176,9 @@ def test_rule_07_a_relist_is_not_paged_so_that_the_watch_cache_can_answer():
 
 def test_rule_07_a_first_list_that_came_in_pages_is_remembered():
     """Rule 7: then relists are paged too."""
-    rig = Rig(timing=quick()).lists(
-        page(pod("a"), token="t1"), page(pod("b")), page(rv="11")
-    ).start()
+    rig = (
+        Rig(timing=quick()).lists(page(pod("a"), token="t1"), page(pod("b")), page(rv="11")).start()
+    )
 
     rig.feed(error_event(410)).retry()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from support.scripted import ScriptedListerWatcher
-
 from crlab.cache import SharedInformer
 from crlab.cache.reflector import Timing
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.driver import ManualDriver
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
+from support.scripted import ScriptedListerWatcher
 
 
 class Calls:

@@ -108,6 +108,7 @@ class ScriptedListerWatcher:
         self.streams: list[ScriptedStream] = []
         self.renewals = 0
         self.is_aborted = False
+        self.has_opened = threading.Event()
 
     def list(self, options: ListOptions) -> ListPage:
         self.asked.append(("list", options))
@@ -120,6 +121,7 @@ class ScriptedListerWatcher:
         answer = self.watches.popleft() if self.watches else ScriptedStream()
         stream = self._answer(answer, options)
         self.streams.append(stream)
+        self.has_opened.set()
         return stream
 
     @staticmethod
