@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from crlab.frame.array import cells, floats, seqs, texts, times
+from crlab.frame.live import note_read
 from crlab.frame.writer import changes_between, writer_of
 from crlab.model.diff import NOISE, Change
 from crlab.model.key import split_key
@@ -92,8 +93,22 @@ class EventsFrame:
         """How many events fell off the old end here."""
         return self._count - len(self._events)
 
+    def live_version(self) -> object:
+        """Return what tells a live expression that there may be new events."""
+        return self._trace.last_seq
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on every watch event (quick, on the writer's thread)."""
+
+        def tap(record: TraceRecord) -> None:
+            if record.kind == "watch_event" and self._resource in ("", record.resource):
+                listener()
+
+        return self._trace.tap(tap)
+
     def events(self) -> list[Event]:
         """Return the events, oldest first."""
+        note_read(self)
         with self._lock:
             self._collect()
             return list(self._events)
@@ -105,6 +120,7 @@ class EventsFrame:
         Shape: index "seq" (int64); time, type, key, resource_version, paths (list), change
             (text "path: old → new"), writer, lag_seconds.
         """
+        note_read(self)
         with self._lock:
             self._collect()
             if self._frame is None or self._frame_seq != self._count:

@@ -29,6 +29,7 @@ import pandas as pd
 
 from crlab.frame.column import Column
 from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_column
+from crlab.frame.live import note_read
 from crlab.frame.row_reader import RowReader
 from crlab.frame.slots import Slots
 from crlab.model.object import KubeObject
@@ -134,6 +135,7 @@ class LiveFrame:
         Shape: index "key" ("namespace/name", sorted); columns as `columns`, with their dtypes;
             attrs: resource, resource_version, time, state.
         """
+        note_read(self)
         frame = self._frame
         if frame is not None and self._is_current(frame):
             return frame
@@ -145,6 +147,14 @@ class LiveFrame:
                 self._frame = self._handed_out(dict(self._pristine[3]))
             assert self._frame is not None
             return self._frame
+
+    def live_version(self) -> object:
+        """Return what tells a live expression that this frame changed."""
+        return self._indexer.generation
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on every change (quick, on the writer's thread); return the undo."""
+        return self._indexer.add_change_listener(lambda keys: listener())
 
     def close(self) -> None:
         """Stop listening; the last frame stays."""

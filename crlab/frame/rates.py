@@ -16,7 +16,7 @@ import math
 import threading
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import pandas as pd
 from crlab.errors import ConfigError, UnknownColumn, nearest
 from crlab.frame.array import cells, floats, texts, times
 from crlab.frame.events_frame import EventsFrame
+from crlab.frame.live import note_read
 from crlab.frame.writer import writer_of
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
@@ -77,6 +78,19 @@ class Rates:
     def close(self) -> None:
         """Count no more; what was counted stays."""
         self._untap()
+
+    def live_version(self) -> object:
+        """Return what tells a live expression that the counts changed."""
+        return (self._trace.last_seq, int(self._clock.now()))
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on every counted event (quick, on the writer's thread)."""
+
+        def tap(record: TraceRecord) -> None:
+            if self._is_counted(record):
+                listener()
+
+        return self._trace.tap(tap)
 
     def __repr__(self) -> str:
         return f"Rates({self._resource or 'all resources'})"
@@ -150,6 +164,7 @@ class Rates:
             UnknownColumn: `by` is none of these.
             ConfigError: a window or bin that is not positive, or too many bins.
         """
+        note_read(self)
         bins = _bins(by, window_seconds, bin_seconds)
         now = self._clock.now() if end is None else end
         edge = math.ceil(now / bin_seconds + 1e-9) * bin_seconds if end is None else end

@@ -221,7 +221,7 @@ class TimeTravel:
         reached = ""
         for record in records[starts[-1] :]:
             if record.kind == "listed":
-                objects = {obj.key: obj for obj in record.get("objects") or ()}
+                objects = _relisted(objects, record)
             elif record.kind == "watch_event":
                 obj = record.get("object")
                 if record.get("type") == "DELETED":
@@ -233,6 +233,15 @@ class TimeTravel:
             objects = {k: o for k, o in objects.items() if split_key(k)[0] == self._namespace}
         last = records[-1]
         return Moment(self._resource, self._columns, last.seq, last.at, version or reached, objects)
+
+
+def _relisted(objects: dict[str, KubeObject], record: TraceRecord) -> dict[str, KubeObject]:
+    """What a list makes of the objects; one of a single namespace replaces only that."""
+    listed = {obj.key: obj for obj in record.get("objects") or ()}
+    scope = record.get("namespace")
+    if not isinstance(scope, str) or not scope:
+        return listed
+    return {k: o for k, o in objects.items() if split_key(k)[0] != scope} | listed
 
 
 def timeline(trace: Trace, key: str, *, resource: str = "") -> pd.DataFrame:

@@ -155,33 +155,39 @@ def _node_address(kind: str) -> Getter:
 # events -----------------------------------------------------------------------------
 
 
-def _event_first(obj: Obj) -> Any:
+def event_first(obj: Obj) -> Any:
+    """Return when an Event was first seen (either API group)."""
     return obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
 
 
-def _event_last(obj: Obj) -> Any:
+def event_last(obj: Obj) -> Any:
+    """Return when an Event was last seen."""
     observed = dig(obj, "series", "lastObservedTime")
     last = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp")
-    return observed or last or _event_first(obj)
+    return observed or last or event_first(obj)
 
 
-def _event_count(obj: Obj) -> int:
+def event_count(obj: Obj) -> int:
+    """Return how often an Event was seen, at least 1."""
     if isinstance(obj.get("series"), Mapping):
         return integer(dig(obj, "series", "count"))
     return integer(obj.get("count")) or integer(obj.get("deprecatedCount")) or 1
 
 
-def _event_target(obj: Obj) -> Any:
+def event_target(obj: Obj) -> Any:
+    """Return the reference to the object an Event is about."""
     return mapping(obj.get("involvedObject") or obj.get("regarding"))
 
 
-def _event_object(obj: Obj) -> str:
-    target = _event_target(obj)
+def event_object(obj: Obj) -> str:
+    """Return an Event's object as kubectl shows it: pod/web-1."""
+    target = event_target(obj)
     kind, name = str(target.get("kind", "")).lower(), target.get("name")
     return f"{kind}/{name}" if name else kind
 
 
-def _event_source(obj: Obj) -> str:
+def event_source(obj: Obj) -> str:
+    """Return who reported an Event: component, host."""
     source = mapping(obj.get("source") or obj.get("deprecatedSource"))
     reporter = obj.get("reportingComponent") or obj.get("reportingController")
     component = str(source.get("component") or reporter or "")
@@ -332,15 +338,15 @@ def _wanted(obj: Obj) -> int:
 
 
 _EVENT = (
-    since("Last Seen", _event_last),
+    since("Last Seen", event_last),
     shown("Type", _at("type", default="")),
     shown("Reason", _at("reason", default="")),
-    shown("Object", _event_object),
-    shown("Subobject", lambda o: _event_target(o).get("fieldPath", ""), wide=True),
-    shown("Source", _event_source, wide=True),
+    shown("Object", event_object),
+    shown("Subobject", lambda o: event_target(o).get("fieldPath", ""), wide=True),
+    shown("Source", event_source, wide=True),
     shown("Message", lambda o: str(o.get("message") or o.get("note") or "").strip()),
-    since("First Seen", _event_first, wide=True),
-    shown("Count", _event_count, wide=True, frame_type="integer"),
+    since("First Seen", event_first, wide=True),
+    shown("Count", event_count, wide=True, frame_type="integer"),
     PrinterColumn(
         **{
             field: getattr(name_column(), field)

@@ -22,6 +22,7 @@ import os
 import stat
 import threading
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -259,14 +260,27 @@ class RecordedTrace(Trace):
     """A trace that holds what a recording held, with its seqs and times."""
 
     def __init__(self, clock: Clock, records: Sequence[TraceRecord]) -> None:
-        super().__init__(clock, max_records=max(len(records), 1) * 2 + 100_000)
+        super().__init__(clock, max_records=len(records) + 200_000)
         with self._lock:
-            for record in records:
-                self._records.append(record)
-                self._sizes.append(0)
-            if records:
-                self._seq = records[-1].seq
-                self.dropped = records[0].seq - 1
+            self._records.extend(records)
+            self._sizes.extend([0] * len(records))
+            self._seq = records[-1].seq if records else 0
+
+    @property
+    def first_seq(self) -> int:
+        """The seq of the oldest record still held; `last_seq` + 1 if none is."""
+        records = self._records
+        return records[0].seq if records else self._seq + 1
+
+    def records(self, after: int = 0, until: int | None = None) -> list[TraceRecord]:
+        """Return the records with after < seq <= until; a recording may have gaps."""
+        with self._lock:
+            held = list(self._records)
+        first = bisect_right(held, after, key=lambda record: record.seq)
+        last = len(held)
+        if until is not None:
+            last = bisect_right(held, until, key=lambda record: record.seq)
+        return held[first:last]
 
 
 def _create(path: Path) -> Any:
