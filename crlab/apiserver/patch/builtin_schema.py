@@ -49,6 +49,11 @@ def kinds() -> tuple[str, ...]:
     return tuple(_data()["kinds"])
 
 
+def raw() -> dict[str, Any]:
+    """Return the table as it is (for OpenAPI); not to be changed."""
+    return _data()
+
+
 @functools.cache
 def _data() -> dict[str, Any]:
     path = resources.files("crlab.apiserver.patch").joinpath("builtin_schema.json")
