@@ -85,6 +85,14 @@ _NEEDLES = (b"last-applied-configuration", b"eyJ", b"PRIVATE KEY", b"AKIA", b"ea
 _PAIR_NAME = re.compile(rb'"name"\s*:\s*"([^"\\]*)"')
 _URL_PASSWORD = re.compile(rb"://[^/\s:@\"']*:[^/\s@\"']+@")
 _KINDS = {"Secret", "ConfigMap", "TokenRequest", "TokenReview", "Config"}
+_PLAIN_KINDS = {"Pod", "Node", "Event", "EndpointSlice", "Endpoints", "Lease", "Service"}
+
+
+class _Kind(msgspec.Struct, gc=False):
+    kind: Any = None
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 class Revealed(str):
@@ -178,8 +186,10 @@ def redact_body(body: Any, *, kind: str = "") -> Any:
 
 def needs_redaction(raw: bytes, kind: str) -> bool:
     """Whether `redact_kube_object` would have to look inside; cheap, on the bytes."""
-    if kind in _KINDS:
+    if kind in _KINDS or kind.endswith("List"):
         return True
+    if kind not in _PLAIN_KINDS and b'"Secret"' in raw:
+        return True  # one may be embedded: a template, a row of a table
     one, two, three, four, five = _NEEDLES  # unrolled: this runs for every object
     if one in raw or two in raw or three in raw or four in raw or five in raw:
         return True
@@ -202,9 +212,7 @@ def redact_kube_object(
     Raises:
         DecodeError: the bytes have to be looked into and are not JSON.
     """
-    kind = _kind_of(resource)
-    if not kind and b'"Secret"' in obj.raw:
-        kind = "Secret" if obj.get("kind") == "Secret" else ""
+    kind = _kind_of(resource) or _said_kind(obj.raw)
     if not needs_redaction(obj.raw, kind):
         return obj
     before = obj.to_dict()
@@ -229,6 +237,14 @@ def _kind_of(resource: Any) -> str:
     if isinstance(resource, GroupVersionResource):
         return {"secrets": "Secret", "configmaps": "ConfigMap"}.get(resource.resource, "")
     return ""
+
+
+def _said_kind(raw: bytes) -> str:
+    try:
+        kind = _decode_kind(raw).kind
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    return kind if isinstance(kind, str) else ""
 
 
 def _status_kind(status: Mapping[str, Any]) -> str:

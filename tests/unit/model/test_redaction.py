@@ -1,0 +1,132 @@
+"""Secrets are masked before anything keeps them."""
+
+import base64
+import json
+
+import pytest
+
+from crlab.model.object import KubeObject
+from crlab.model.redaction import (
+    LAST_APPLIED,
+    Revealed,
+    is_secret_name,
+    mask_status,
+    mask_text,
+    redact_body,
+    redact_kube_object,
+    redact_object,
+)
+from crlab.model.resource import ApiResource, GroupVersionResource
+
+CANARY = "c4n4ryc4n4ryc4n4ry"
+JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ{CANARY}.sig"
+SECRETS = ApiResource(GroupVersionResource("", "v1", "secrets"), "Secret", True)
+PODS = ApiResource(GroupVersionResource("", "v1", "pods"), "Pod", True)
+
+
+def kube(body):
+    body.setdefault("metadata", {})["name"] = "x"
+    return KubeObject(json.dumps(body).encode())
+
+
+def test_a_secret_keeps_its_keys_and_lengths_only():
+    """`kubectl describe` shows no more either."""
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    secret = {"kind": "Secret", "data": {"password": encoded}, "stringData": {"t": CANARY}}
+    assert redact_object(secret)["data"] == {"password": f"<redacted: {len(CANARY)} bytes>"}
+    assert redact_object(secret)["stringData"] == {"t": f"<redacted: {len(CANARY)} bytes>"}
+    assert secret["stringData"] == {"t": CANARY}  # the input is not changed
+
+
+def test_a_list_item_without_kind_is_known_by_its_resource():
+    """Typed lists leave the kind out of their items."""
+    found = redact_kube_object(kube({"data": {"p": CANARY}}), SECRETS)
+    assert CANARY.encode() not in found.raw
+    assert found.key == "x"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"metadata": {"annotations": {LAST_APPLIED: CANARY}}},
+        {"spec": {"template": {"metadata": {"annotations": {LAST_APPLIED: CANARY}}}}},
+        {"spec": {"containers": [{"env": [{"name": "DB_PASSWORD", "value": CANARY}]}]}},
+        {"spec": {"containers": [{"env": [{"value": CANARY, "name": "apiKey"}]}]}},
+        {"spec": {"args": ["--header", f"Authorization: Bearer {CANARY}"]}},
+        {"spec": {"args": [JWT]}},
+        {"spec": {"url": f"postgres://user:{CANARY}@db/x"}},
+        {
+            "spec": {
+                "key": f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"
+            }
+        },
+        {"kind": "ConfigMap", "data": {"db-password": CANARY}},
+        {"kind": "ConfigMap", "data": {"config": f'{{"auths":{{"r":{{"auth":"{CANARY}"}}}}}}'}},
+        {"kind": "Secret", "data": CANARY},
+        {"kind": "Secret", "data": {"a": {"nested": CANARY}}},
+        {"kind": "TokenRequest", "status": {"token": CANARY}},
+        {"kind": "SecretList", "items": [{"data": {"a": CANARY}}]},
+        {"kind": "List", "items": [{"kind": "Secret", "data": {"a": CANARY}}]},
+        {"kind": "Table", "rows": [{"object": {"kind": "Secret", "data": {"a": CANARY}}}]},
+    ],
+)
+def test_known_carriers_are_masked(body):
+    """Twelve places and more where secrets hide (S5-S7)."""
+    assert CANARY not in json.dumps(redact_object(body))
+    assert CANARY.encode() not in redact_kube_object(kube(dict(body)), None).raw
+
+
+def test_an_object_without_secrets_is_the_same_object():
+    """No cost beyond a look at the bytes."""
+    pod = kube({"kind": "Pod", "spec": {"containers": [{"env": [{"name": "A", "value": "b"}]}]}})
+    assert redact_kube_object(pod, PODS) is pod
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {CANARY}",
+        f"https://user:{CANARY}@host/path",
+        f'{{"password":"{CANARY}"}}',
+        f"token={CANARY} was refused",
+        JWT,
+        f'Secret in version "v1" cannot be handled: {{"data":{{"a":"{CANARY}"}}}}',
+        f"client-key-data: {CANARY}",
+    ],
+)
+def test_free_text_is_masked(text):
+    """Error texts and messages (S37)."""
+    assert CANARY not in mask_text(text)
+
+
+def test_a_refused_secret_does_not_echo_its_values():
+    """A 422 repeats what it refused, in the message and in every cause."""
+    text = f'data[a]: Invalid value: "{CANARY}": must be base64'
+    status = {"message": text, "details": {"kind": "Secret", "causes": [{"message": text}]}}
+    masked = mask_status(status)
+    assert CANARY not in json.dumps(masked)
+    assert "must be base64" in masked["message"]
+
+
+def test_a_patch_of_a_secret_is_masked_without_a_kind_in_it():
+    """Merge and JSON patches say what they patch in the URL only."""
+    assert CANARY not in str(redact_body({"data": {"a": CANARY}}, kind="Secret"))
+    operation = [{"op": "add", "path": "/data/a", "value": CANARY}]
+    assert CANARY not in str(redact_body(operation, kind="Secret"))
+    assert CANARY not in str(redact_body(json.dumps(operation).encode(), kind="Secret"))
+
+
+def test_secret_names_are_told_from_harmless_ones():
+    """Recall first; names that only point at a secret stay readable."""
+    secret = "PASSWORD DB_PASS api-key AWS_SECRET_ACCESS_KEY githubToken SSH_KEY tls.key id_rsa.pem"
+    assert all(is_secret_name(name) for name in secret.split())
+    assert not any(
+        is_secret_name(n) for n in ["IMAGE", "TOKEN_PATH", "key", "monkey"]
+    )
+
+
+def test_what_was_revealed_does_not_print():
+    """A revealed value is usable, and masked in a repr."""
+    shown = Revealed(CANARY)
+    assert shown == CANARY
+    assert CANARY not in repr(shown)
