@@ -185,6 +185,8 @@ class HttpTransport:
     ) -> Response:
         """Send on an idle connection if there is one; a dead one does not count as an answer."""
         certificate = credential.certificate
+        if self._is_closed:
+            raise self._failed("closed here", "connect")
         connection = self._pool.take(certificate)
         is_reused = connection is not None
         if connection is None:
