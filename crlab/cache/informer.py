@@ -452,7 +452,15 @@ class SharedInformer:
             self._processor.add_listener(listener)
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
+        return self._registration(listener)
+
+    def _registration(self, listener: Listener) -> HandlerRegistration:
         return HandlerRegistration(listener, lambda: self.has_synced, self._detach)
+
+    @property
+    def registrations(self) -> list[HandlerRegistration]:
+        """The handlers registered now, in the order of their registration."""
+        return [self._registration(listener) for listener in self._processor.listeners()]
 
     def _detach(self, listener: Listener, is_discarding: bool) -> None:
         self._processor.remove_listener(listener)

@@ -225,6 +225,12 @@ class Controller:
             made.append(source(each, mapped_keys(mapper, self.resource)))
         return made
 
+    def listens_to(self, group_resource: str) -> bool:
+        """Whether changes of a resource ("plural.group") can trigger this controller."""
+        return any(
+            informer.resource.gvr.group_resource == group_resource for informer, _ in self._sources
+        )
+
     def _register(self, informer: Any, source: EventSource) -> Any:
         return informer.add_event_handler(
             on_add=source.on_add,
@@ -335,6 +341,16 @@ class Controller:
             if self.timeout_seconds is not None and not self.driver.is_manual:
                 self._handles.append(self.driver.add(Watchdog(self), on_error=self._failed))
         return self
+
+    def host(self) -> None:
+        """Say that somebody else takes the keys and runs them (the built-in controllers)."""
+        with self._lock:
+            self._check_open("start")
+            self._is_running, self._is_stopping = True, False
+
+    def listens_to(self, plural: str) -> bool:
+        """Whether changes of a resource ("plural.group") reach this controller."""
+        return self.env.reader.informer_named(plural) is not None
 
     def _add_worker_locked(self) -> None:
         worker = Worker(self, self._numbers)

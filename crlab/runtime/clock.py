@@ -156,3 +156,22 @@ class FakeClock:
             at, _, timer = heapq.heappop(self._timers)
             self._elapsed = max(self._elapsed, at)
             return timer
+
+
+class TickingClock(RealClock):
+    """Real time for waits; a wall clock that moves one second per `tick`.
+
+    A seeded lab that runs in threads needs both: back-offs that pass, and times in objects
+    that are the same on every run. The embedded server ticks once per committed write.
+    """
+
+    def __init__(self, start: float = 1_767_225_600.0) -> None:
+        """Start at wall time `start` (default 2026-01-01T00:00:00Z)."""
+        self._wall = start
+
+    def now(self) -> float:
+        return self._wall
+
+    def tick(self, seconds: float = 1.0) -> None:
+        """Move the wall time on."""
+        self._wall += seconds

@@ -1,0 +1,138 @@
+"""A controller as a user holds it: what `@lab.controller(...)` puts in place of a function.
+
+It joins `Controller` (floor 4) and the stepper's buttons (floor 6), and is still the
+function it was: calling it calls the user's reconcile.
+
+Thread: any; see `crlab.controller.controller`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
+
+if TYPE_CHECKING:
+    from crlab.lab.lab import Lab
+    from crlab.widgets.stepper import StepperView
+
+
+class LabController:
+    """A reconcile function with its queue, its workers and its stepper.
+
+    Attributes:
+        controller: the `Controller` underneath.
+        reconcile: the user's function.
+    """
+
+    def __init__(self, lab: Lab, controller: Controller, reconcile: Callable[..., Any]) -> None:
+        self._lab = lab
+        self.controller = controller
+        self.reconcile = reconcile
+        self.__name__ = controller.name
+        self.__doc__ = reconcile.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.reconcile(*args, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """The controller's name: threads, trace, field manager."""
+        return self.controller.name
+
+    # -- by hand -------------------------------------------------------------------------
+
+    def step(self, key: str | None = None, *, dry_run: bool | None = None) -> StepRecord | None:
+        """Take one key through its reconcile and return what was read, written and led to.
+
+        Args:
+            key: this key instead of the next one.
+            dry_run: send writes as server-side dry runs; None is the mode of this lab (on
+                for a real cluster).
+
+        Returns:
+            The record; None if no key was waiting.
+
+        Raises:
+            LifecycleError: the workers run; `pause()` or `stop()` first.
+        """
+        return self.controller.step(key, dry_run=dry_run)
+
+    def run(self, max_steps: int = 1000) -> list[StepRecord]:
+        """Step until a breakpoint is met or nothing is queued; return the records."""
+        return self.controller.stepper.run(max_steps)
+
+    @property
+    def breakpoints(self) -> Breakpoints:
+        """Where `run` stops: by key, by attempt, by predicate."""
+        return self.controller.breakpoints
+
+    def stepper(self) -> StepperView:
+        """Return the stepper with its buttons."""
+        from crlab.lab.view import stepper_view
+
+        return stepper_view(self._lab, self)
+
+    # -- running -------------------------------------------------------------------------
+
+    def start(self, workers: int | None = None) -> LabController:
+        """Let workers take the keys; they begin once every source has synced."""
+        self.controller.start(workers)
+        return self
+
+    def pause(self) -> None:
+        """Let no worker take another key until `resume`."""
+        self.controller.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.controller.resume()
+
+    def stop(self) -> None:
+        """Let the run in hand end and take no more; returns at once. Idempotent."""
+        self.controller.stop()
+
+    def join(self, timeout_seconds: float | None = None) -> list[str]:
+        """Wait for the workers; return the names of those still alive."""
+        return self.controller.join(timeout_seconds)
+
+    def close(self) -> list[str]:
+        """Stop, remove the handlers, shut the queue down; return threads left behind."""
+        self.controller.stop()
+        left = self.controller.join(1.0)
+        self.controller.close()
+        self._lab.release(self)
+        return left
+
+    # -- looking -------------------------------------------------------------------------
+
+    @property
+    def queue(self) -> Any:
+        """The workqueue; ``queue.snapshot()`` shows it."""
+        return self.controller.queue
+
+    @property
+    def history(self) -> list[StepRecord]:
+        """The newest runs, oldest first."""
+        return self.controller.history
+
+    @property
+    def given_up(self) -> dict[str, str]:
+        """Keys that failed more often than `max_retries`, with their last error."""
+        return self.controller.given_up
+
+    def explain(self, key: str) -> Explanation:
+        """Tell one key's way from watch event to write."""
+        return self.controller.explain(key)
+
+    def unsettled(self) -> list[str]:
+        """Say what this controller has still to do; [] if nothing (delays not counted)."""
+        if not self.controller.is_running or self.controller.is_paused:
+            return []
+        snapshot = self.controller.queue.snapshot()
+        waiting = len(snapshot.queued) + len(snapshot.processing)
+        return [f"controller {self.name}: {waiting} keys to reconcile"] if waiting else []
+
+    def __repr__(self) -> str:
+        return repr(self.controller)

@@ -1,0 +1,298 @@
+"""What a lab is made of, what it asks of its server, and how it ends.
+
+The lowest of the four layers of `Lab`: `core` → `pace` → `making` → `looking` → `lab`.
+
+Thread: any; `_lock` guards the lists of what the lab made.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from crlab.errors import AlreadyStopped, CrlabError
+from crlab.lab import registry
+from crlab.model.resource import ApiResource
+from crlab.runtime.clock import Clock
+from crlab.runtime.deadline import Deadline
+from crlab.runtime.driver import Driver
+from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlab.apiserver import ApiServer
+    from crlab.client import Applied, DynamicClient
+    from crlab.client.transport import Transport
+    from crlab.lab.builtin import BuiltinControllers
+    from crlab.lab.controller import LabController
+    from crlab.lab.fault import LabFaults
+    from crlab.lab.informer import Informer
+    from crlab.lab.lab import Lab
+
+LabKind = Literal["sandbox", "cluster", "envtest", "replay"]
+
+
+class LabCore:
+    """A lab's parts and its life; see `Lab`.
+
+    Attributes:
+        kind: "sandbox", "cluster", "envtest" or "replay".
+        client: the dynamic client; `lab.client.create(...)`.
+        trace: the log of what happened here.
+        clock, ids, driver: time, chance, and who performs the stages.
+        server: the embedded `ApiServer`, None on a real cluster.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: LabKind,
+        transport: Transport,
+        client: DynamicClient,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+        driver: Driver,
+        server: ApiServer | None = None,
+        name: str = "",
+        url: str = "",
+    ) -> None:
+        self.kind: LabKind = kind
+        self.name = name
+        self.client = client
+        self.clock = clock
+        self.ids = ids
+        self.trace = trace
+        self.driver = driver
+        self.server = server
+        self._url = url
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._informers: dict[tuple[Any, ...], Informer] = {}
+        self._controllers: list[LabController] = []
+        self._builtin: BuiltinControllers | None = None
+        self._closables: list[Any] = []
+        self._closers: list[Callable[[], Any]] = []
+        self._is_closed = False
+        self._faults: LabFaults | None = None
+        self._number = registry.register(self._whole)
+
+    # -- the cluster -------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Where the API server listens; "" for a sandbox that is on no socket.
+
+        The URL of a sandbox holds its secret: who has it is its administrator.
+        """
+        if self.server is not None:
+            return self.server.url if self.server.is_serving else ""
+        return self._url
+
+    @property
+    def title(self) -> str:
+        """Kind and name: "sandbox seed=0"."""
+        return f"{self.kind} {self.name}".rstrip()
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether this lab gives the same outputs on every run."""
+        return self.ids.seed is not None
+
+    @property
+    def allow_writes(self) -> tuple[str, ...]:
+        """Where this lab may write: () nowhere, ("*",) everywhere, else namespaces."""
+        return self.client.allow_writes
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this lab may write anywhere."""
+        return bool(self.client.allow_writes)
+
+    def resource(self, name: str | ApiResource) -> ApiResource:
+        """Return what discovery knows of a name: plural, kind, short name, "plural.group"...
+
+        Raises:
+            UnknownResource: nothing is served under that name; the nearest are named.
+        """
+        self._check_open("look up a resource")
+        return self.client.resolve(name)
+
+    def apply(
+        self,
+        source: Any,
+        *,
+        namespace: str | None = None,
+        server_side: bool = False,
+        dry_run: bool = False,
+    ) -> list[Applied]:
+        """Create what is absent and bring up to date what is there.
+
+        Args:
+            source: a path, a folder, YAML or JSON text, a mapping, or a list of these.
+            namespace: for namespaced objects that name none; default "default".
+            server_side: take ownership of the named fields, as ``kubectl apply --server-side``.
+
+        Returns:
+            One `Applied` per object: created, configured or unchanged.
+
+        Raises:
+            ManifestError: not Kubernetes objects; nothing was sent.
+            UnknownResource: no such kind; nothing was sent.
+            Invalid: the server's causes, field by field.
+            ReadOnlyError: this lab may not write there.
+        """
+        self._check_open("apply")
+        return self.client.apply_manifests(
+            source, namespace=namespace, server_side=server_side, dry_run=dry_run
+        )
+
+    def get(self, resource: str | ApiResource, name: str, namespace: str | None = None) -> Any:
+        """Read one object from the server (not the cache), as a fresh dict.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        self._check_open("get")
+        return self.client.get(resource, name, namespace=namespace)
+
+    def delete(self, resource: str | ApiResource, name: str, namespace: str | None = None) -> Any:
+        """Ask the server to delete one object; return its answer.
+
+        Raises:
+            NotFound: there is none of that name.
+            ReadOnlyError: this lab may not write there.
+        """
+        self._check_open("delete")
+        return self.client.delete(resource, name, namespace=namespace)
+
+    @property
+    def requests(self) -> pd.DataFrame:
+        """Every request this lab made.
+
+        Shape:
+            Index "seq" (int64); time, actor, verb, resource, namespace, name, subresource,
+            status, duration_seconds, bytes_sent, bytes_received, error.
+        """
+        from crlab.frame.requests import requests_frame
+
+        return requests_frame(self.client.requests)
+
+    @property
+    def _whole(self) -> Lab:
+        """This lab with all its layers, for the parts it is handed to."""
+        return cast("Lab", self)
+
+    @property
+    def informers(self) -> list[Informer]:
+        """The informers of this lab, in the order they were made."""
+        with self._lock:
+            return list(self._informers.values())
+
+    @property
+    def controllers(self) -> list[LabController]:
+        """The controllers of this lab, in the order they were made."""
+        with self._lock:
+            return list(self._controllers)
+
+    def _check_open(self, what: str) -> None:
+        if self._is_closed:
+            raise AlreadyStopped(
+                f"cannot {what}: {self!r} is closed; open another one with crlab.{self.opener}()"
+            )
+
+    @property
+    def opener(self) -> str:
+        """The function that makes a lab of this kind."""
+        return {"sandbox": "sandbox", "cluster": "connect"}.get(self.kind, self.kind)
+
+    def adopt(self, closable: Any) -> None:
+        """Close `closable` with this lab (views, controllers, recorders call this)."""
+        with self._lock:
+            self._closables.append(closable)
+
+    def release(self, closable: Any) -> None:
+        """Forget something that has closed itself."""
+        with self._lock:
+            if closable in self._closables:
+                self._closables.remove(closable)
+
+    # -- the end -------------------------------------------------------------------------
+
+    def close(self, timeout_seconds: float = 5.0) -> list[str]:
+        """End everything this lab made. Idempotent, any thread.
+
+        Returns:
+            Names of threads that were abandoned because user code did not return, [] if
+            none was.
+        """
+        with self._lock:
+            if self._is_closed:
+                return []
+            self._is_closed = True
+            closables = self._closables[::-1]
+            informers = list(self._informers.values())[::-1]
+        abandoned: list[str] = []
+        deadline = Deadline(self.clock, timeout_seconds)
+        for item in [*closables, *informers]:
+            stop = getattr(item, "stop", None)
+            if stop is not None:
+                stop()
+        for item in [*closables, *informers]:
+            abandoned += _close(item, deadline)
+        self._close_widgets()
+        if self._builtin is not None:
+            self._builtin.close()
+        self._transport.close()
+        if self.server is not None:
+            self.server.close()
+        for closer in self._closers[::-1]:
+            closer()
+        registry.unregister(self._number)
+        return abandoned
+
+    def _close_widgets(self) -> None:
+        """Replace this lab's live views by static ones, if any were ever shown."""
+        views = sys.modules.get("crlab.widgets.view")
+        if views is not None:
+            views.close_all(self)
+
+    def on_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call `callback` at the end of `close`; return the undo."""
+        with self._lock:
+            self._closers.append(callback)
+
+        def undo() -> None:
+            with self._lock:
+                if callback in self._closers:
+                    self._closers.remove(callback)
+
+        return undo
+
+    def __enter__(self) -> Lab:
+        return self._whole
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{len(self._informers)} informers"
+        rights = "writable" if self.is_writable else "read-only"
+        return f"Lab({self.title}, {rights}, {state})"
+
+
+def _close(item: Any, deadline: Deadline) -> list[str]:
+    """Close one thing within what is left of the time; return the threads it left."""
+    try:
+        return list(item.close() or ())
+    except CrlabError as error:
+        return list(getattr(error, "threads", ()))

@@ -1,0 +1,81 @@
+"""`lab.faults`: what can be broken on the embedded server, from a notebook.
+
+From: a cell or the fault panel. To: the server's `Faults`; every injection also becomes a
+record of the trace, so that charts, explain and recordings show it.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crlab.apiserver import ApiServer
+from crlab.apiserver.fault_rule import Injection
+from crlab.apiserver.faults import Faults
+from crlab.trace.record import TraceStage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlab.lab.lab import Lab
+    from crlab.widgets.fault import FaultView
+
+
+class LabFaults(Faults):
+    """The faults of a sandbox; see `crlab.apiserver.faults.Faults` for each of them."""
+
+    def __init__(self, lab: Lab, server: ApiServer) -> None:
+        core = server.core
+        super().__init__(
+            clock=core.clock,
+            ids=core.ids,
+            storage=core.storage,
+            registry=core.registry,
+            alarm=core.alarm,
+            on_inject=self._noted,
+        )
+        self._lab = lab
+        server.faults = self
+
+    def _noted(self, injection: Injection) -> None:
+        self._lab.trace.append(
+            TraceStage.FAULT,
+            "injected",
+            resource=injection.resource,
+            data={
+                "name": injection.fault,
+                "is_legal": injection.is_legal,
+                "verb": injection.verb,
+                "description": injection.description,
+            },
+        )
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """What was injected.
+
+        Shape:
+            RangeIndex; time (datetime64[us, UTC]), fault, is_legal, verb, resource,
+            namespace, name, description.
+        """
+        import pandas as pd
+
+        from crlab.frame.array import texts, times
+
+        rows = list(self.journal)
+        data: dict[str, Any] = {"time": times([row.at for row in rows])}
+        data["fault"] = texts(row.fault for row in rows)
+        data["is_legal"] = pd.array([row.is_legal for row in rows], dtype="boolean")
+        for name in ("verb", "resource", "namespace", "name", "description"):
+            data[name] = texts(getattr(row, name) for row in rows)
+        return pd.DataFrame(data)
+
+    def panel(self) -> FaultView:
+        """Return the fault panel with its buttons."""
+        from crlab.lab.view import fault_view
+
+        return fault_view(self._lab)
+
+    def __repr__(self) -> str:
+        return f"LabFaults({len(self.active())} active, {len(self.journal)} injected)"

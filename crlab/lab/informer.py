@@ -1,0 +1,344 @@
+"""An informer as a user holds it: the cache, its frame, its events, its rates, its views.
+
+It joins floors that do not know each other: `SharedInformer` (floor 3), frames (floor 5)
+and widgets (floor 6). Frames and widgets are made when first asked for.
+
+Thread: any; see the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlab.cache import SharedInformer
+from crlab.errors import KeyFuncError, nearest
+from crlab.model.key import split_key
+from crlab.model.object import KubeObject
+from crlab.model.resource import ApiResource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlab.cache import HandlerRegistration
+    from crlab.frame.live_frame import LiveFrame
+    from crlab.frame.time_travel import Moment, TimeTravel, When
+    from crlab.lab.describing import Description
+    from crlab.lab.framing import InformerEvents, InformerRates
+    from crlab.lab.lab import Lab
+    from crlab.widgets.pipeline import PipelineView
+    from crlab.widgets.table import TableView
+
+
+class Informer:
+    """One resource, cached and kept current by a watch. Made by `Lab.informer`.
+
+    Attributes:
+        shared: the `SharedInformer` underneath.
+        resource: what discovery says of it.
+        namespace: the one it is limited to, None for all.
+        label_selector, field_selector: what the server is asked to send only.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        shared: SharedInformer,
+        resource: ApiResource,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        columns: Any = None,
+    ) -> None:
+        self._lab = lab
+        self.shared = shared
+        self.resource = resource
+        self.namespace = namespace
+        self.label_selector = label_selector
+        self.field_selector = field_selector
+        self._columns = columns
+        self._frame: LiveFrame | None = None
+        self._events: InformerEvents | None = None
+        self._rates: InformerRates | None = None
+        self._history: TimeTravel | None = None
+
+    # -- life ----------------------------------------------------------------------------
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether the first full list has been delivered to the cache."""
+        return self.shared.has_synced
+
+    def wait_for_sync(self, timeout_seconds: float = 10.0) -> Informer:
+        """Return this informer once it has synced.
+
+        Raises:
+            SyncTimeout: it did not in time; carries its state and the cause.
+        """
+        self.shared.wait_for_sync(timeout_seconds)
+        return self
+
+    @property
+    def status(self) -> Any:
+        """What can be claimed of the cache now: state, age, cause (`InformerStatus`)."""
+        return self.shared.status
+
+    @property
+    def last_sync_resource_version(self) -> str:
+        """The resourceVersion the cache has reached."""
+        return self.shared.last_sync_resource_version
+
+    def stop(self) -> None:
+        """End the watch; the cache stays readable. Idempotent, any thread."""
+        self.shared.stop()
+
+    def close(self) -> list[str]:
+        """Stop and wait; return the names of threads that user code did not let go."""
+        for part in (self._frame, self._rates):
+            if part is not None:
+                part.close()
+        self.shared.close()
+        return list(self.shared.abandoned)
+
+    # -- the cache -----------------------------------------------------------------------
+
+    @property
+    def indexer(self) -> Any:
+        """The cache itself, with its indices."""
+        return self.shared.indexer
+
+    def get(self, key: str) -> KubeObject | None:
+        """Return the cached object under a key, None if there is none."""
+        split_key(key)
+        found: KubeObject | None = self.indexer.get_by_key(key)
+        return found
+
+    def objects(self) -> Sequence[KubeObject]:
+        """Return every cached object, sorted by key."""
+        found: Sequence[KubeObject] = self.indexer.list()
+        return found
+
+    def __getitem__(self, key: str) -> KubeObject:
+        found = self.get(key)
+        if found is None:
+            near = nearest(key, self.indexer.list_keys())
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            raise KeyFuncError(f"no {self.resource.gvr.resource} {key!r} in this cache{hint}")
+        return found
+
+    def __len__(self) -> int:
+        return len(self.indexer.list_keys())
+
+    def __iter__(self) -> Iterator[KubeObject]:
+        return iter(self.objects())
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.indexer.get_by_key(key) is not None
+
+    def add_event_handler(
+        self,
+        *,
+        on_add: Callable[..., Any] | None = None,
+        on_update: Callable[..., Any] | None = None,
+        on_delete: Callable[..., Any] | None = None,
+        resync_seconds: float | None = None,
+        name: str | None = None,
+    ) -> HandlerRegistration:
+        """Call functions for each change, each handler on a thread of its own.
+
+        Args:
+            on_add: ``f(obj, is_in_initial_list)``.
+            on_update: ``f(old, new)``.
+            on_delete: ``f(obj)``; a `DeletedFinalStateUnknown` if only the absence was seen.
+            resync_seconds: repeat an update for every object this often; None as the informer.
+            name: for the thread and the views.
+
+        Returns:
+            The registration: `has_synced`, `backlog`, `remove()`.
+        """
+        return self.shared.add_event_handler(
+            on_add=on_add,
+            on_update=on_update,
+            on_delete=on_delete,
+            resync_seconds=resync_seconds,
+            name=name,
+        )
+
+    # -- frames --------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> LiveFrame:
+        """The frame builder behind `df`."""
+        if self._frame is None:
+            from crlab.lab import framing
+
+            self._frame = framing.live_frame(self._lab, self, self._columns)
+        return self._frame
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The cache as an ordinary DataFrame: a snapshot at one resourceVersion.
+
+        Shape:
+            Index "key", sorted; one row per object; columns and dtypes as declared for the
+            resource, the same on every snapshot. ``df.attrs`` holds the resource, the
+            resourceVersion, the time and the state.
+        """
+        return self.frame.df
+
+    def with_columns(self, columns: Mapping[str, str] | None = None, **options: Any) -> LiveFrame:
+        """Return another live frame over the same cache: ``columns={"image": ".spec.image"}``.
+
+        Args:
+            columns: name → JSONPath, beside the resource's own columns.
+            options: as `LiveFrame`: labels, conditions, owner, wide, quantities.
+        """
+        from crlab.lab import framing
+
+        return framing.live_frame(self._lab, self, columns, **options)
+
+    @property
+    def events(self) -> InformerEvents:
+        """The watch events of this informer: ``.df``, ``.watch()``."""
+        if self._events is None:
+            from crlab.lab.framing import InformerEvents
+
+            self._events = InformerEvents(self._lab, self)
+        return self._events
+
+    @property
+    def rates(self) -> InformerRates:
+        """Events per second: ``.df``, ``.plot()``, ``.watch()``."""
+        if self._rates is None:
+            from crlab.lab.framing import InformerRates
+
+            self._rates = InformerRates(self._lab, self)
+        return self._rates
+
+    # -- the past ------------------------------------------------------------------------
+
+    @property
+    def history(self) -> TimeTravel:
+        """Moments of this cache, rebuilt from the trace."""
+        if self._history is None:
+            from crlab.lab import framing
+
+            self._history = framing.time_travel(self._lab, self)
+        return self._history
+
+    def at(self, moment: When) -> Moment:
+        """Return the cache as it was; ``services.at("42").df``.
+
+        Args:
+            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a
+                wall time.
+
+        Raises:
+            OutOfTrace: the trace does not reach that far back, or not yet that far.
+        """
+        return self.history.at(moment)
+
+    def diff(self, before: When, after: When) -> pd.DataFrame:
+        """Return what changed between two moments, field by field.
+
+        Shape:
+            RangeIndex; key, change, path, old, new.
+        """
+        return self.history.diff(before, after)
+
+    # -- judging -------------------------------------------------------------------------
+
+    def audit(self) -> pd.DataFrame:
+        """Compare the cache with an exact list of the server at the cache's revision.
+
+        Shape:
+            Index "key" (str); problem, cached_version, server_version. No rows: they agree.
+
+        Raises:
+            ResourceExpired: the server no longer holds that revision.
+        """
+        from crlab.lab.judging import audit_frame
+
+        return audit_frame(self.shared)
+
+    def memory(self, top: int = 20) -> pd.DataFrame:
+        """Weigh the cached bytes by field path; what a transform would save.
+
+        Shape:
+            Index "path" (str); bytes (int64), share (float64, 0 to 1).
+        """
+        from crlab.lab.judging import memory_frame
+
+        return memory_frame(self.shared, top)
+
+    @property
+    def lane(self) -> str:
+        """How the pipeline view calls this informer."""
+        place = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.resource.gvr.group_resource}{place}"
+
+    def unsettled(self, truth: Mapping[str, str] | None) -> list[str]:
+        """Say what is still on its way; [] if nothing is.
+
+        Args:
+            truth: key → resourceVersion as the server has it; None if unknown.
+        """
+        if self.shared.is_stopped:
+            return []
+        found = [f"{self.lane}: {text}" for text in self.shared.unsynced()]
+        if truth is not None:
+            held = {obj.key: obj.resource_version for obj in self.indexer.list()}
+            if held != truth:
+                found.append(f"{self.lane}: {len(held.items() ^ truth.items())} keys differ")
+        if waiting := len(self.shared.queue):
+            found.append(f"{self.lane}: {waiting} deltas queued")
+        found += [
+            f"{self.lane}: {each.backlog} notifications wait for handler {each.name}"
+            for each in self.shared.registrations
+            if each.backlog
+        ]
+        return found
+
+    # -- views ---------------------------------------------------------------------------
+
+    def watch(self, *, filter: str = "", rows: int = 20) -> TableView:
+        """Return the live table of this informer.
+
+        Args:
+            filter: words that must all hold: ``phase=Running name~web replicas>2``.
+            rows: of the window.
+        """
+        from crlab.lab.view import table_view
+
+        return table_view(self._lab, self, filter=filter, rows=rows)
+
+    def pipeline(self) -> PipelineView:
+        """Return the pipeline view on this informer's lane."""
+        return self._lab.pipeline(self)
+
+    def describe(self, key: str) -> Description:
+        """Return one cached object, readable, with the last events that touched it.
+
+        Raises:
+            KeyFuncError: it is not in the cache; the nearest keys are named.
+        """
+        from crlab.lab.describing import described
+
+        return described(self, self[key])
+
+    def __repr__(self) -> str:
+        place = self.namespace or "*"
+        state = "synced" if self.has_synced else "not synced"
+        if self.shared.is_stopped:
+            state = "stopped"
+        version = self.last_sync_resource_version or "-"
+        return (
+            f"Informer({self.resource.gvr.group_resource}, ns={place}, {state}, "
+            f"{len(self)} objects, rv={version})"
+        )
+
+    def _repr_html_(self) -> str:
+        from crlab.lab.view import informer_html
+
+        return informer_html(self._lab, self)

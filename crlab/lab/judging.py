@@ -1,0 +1,64 @@
+"""An informer's audit and weight as frames.
+
+Thread: any; the audit sends one list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crlab.cache import SharedInformer
+from crlab.frame.array import texts
+
+
+def audit_frame(shared: SharedInformer) -> pd.DataFrame:
+    """Return the differences between cache and server; none is an empty frame.
+
+    Shape:
+        Index "key" (str); problem, cached_version, server_version (str). ``attrs``:
+        compared, cache_version, server_version, is_exact.
+    """
+    audit = shared.audit()
+    frame = pd.DataFrame(
+        {
+            "problem": texts(row.problem for row in audit.rows),
+            "cached_version": texts(row.cached_version for row in audit.rows),
+            "server_version": texts(row.server_version for row in audit.rows),
+        },
+        index=pd.Index(texts(row.key for row in audit.rows), name="key"),
+    )
+    frame.attrs.update(
+        compared=audit.compared,
+        cache_version=audit.cache_version,
+        server_version=audit.server_version,
+        is_exact=audit.is_exact,
+    )
+    return frame
+
+
+def memory_frame(shared: SharedInformer, top: int) -> pd.DataFrame:
+    """Return the heaviest fields.
+
+    Shape:
+        Index "path" (str); bytes (int64), share (float64, 0 to 1), objects (int64).
+        ``attrs``: objects, json_bytes, overhead_bytes.
+    """
+    memory: Any = shared.memory()
+    fields = memory.fields[:top]
+    frame = pd.DataFrame(
+        {
+            "bytes": np.array([field.bytes for field in fields], dtype=np.int64),
+            "share": np.array([field.share for field in fields], dtype=np.float64),
+            "objects": np.array([field.objects for field in fields], dtype=np.int64),
+        },
+        index=pd.Index(texts(field.path for field in fields), name="path"),
+    )
+    frame.attrs.update(
+        objects=memory.objects,
+        json_bytes=memory.json_bytes,
+        overhead_bytes=memory.overhead_bytes,
+    )
+    return frame

@@ -1,0 +1,257 @@
+"""What a lab makes: informers and controllers, each once.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from crlab.errors import ConfigError
+from crlab.lab.pace import PacedLab
+from crlab.model.resource import ApiResource
+from crlab.runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
+    from crlab.lab.builtin import BuiltinControllers
+    from crlab.lab.controller import LabController
+    from crlab.lab.informer import Informer
+    from crlab.model.object import KubeObject
+
+
+class MakingLab(PacedLab):
+    """A lab that is the factory of its informers and controllers."""
+
+    # -- informers -----------------------------------------------------------------------
+
+    def informer(
+        self,
+        resource: str | ApiResource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        resync_seconds: float = 0.0,
+        queue: Literal["real", "delta"] = "real",
+        list_mode: Literal["auto", "watchlist", "list"] = "auto",
+        columns: Any = None,
+        indexers: Mapping[str, Callable[..., Any]] | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        is_metadata_only: bool = False,
+        include_secrets: bool = False,
+        start: bool = True,
+        **options: Any,
+    ) -> Informer:
+        """Return the informer of a resource; the same arguments give the same one.
+
+        Args:
+            resource: plural, kind, short name, "plural.group", "plural.version.group".
+            namespace: limit it to one; None is everywhere.
+            label_selector, field_selector: let the server send only what matches.
+            resync_seconds: how often handlers are shown everything again; 0 never.
+            queue: "real" (RealFIFO, in order) or "delta" (the classic DeltaFIFO).
+            list_mode: "auto" streams the first list where the server can; "watchlist", "list".
+            columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``.
+            indexers: name → function from an object to values.
+            transform: what to keep of an object; applied before it is cached.
+            is_metadata_only: cache only the objects' metadata.
+            include_secrets: keep the values of Secrets; otherwise only keys and lengths.
+            start: begin at once.
+            options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
+
+        Raises:
+            UnknownResource: nothing is served under that name; the nearest are named.
+        """
+        from crlab.lab.informer import Informer
+
+        self._check_open("make an informer")
+        found = self.client.resolve(resource)
+        namespace = namespace if found.is_namespaced else None
+        identity = (
+            found.gvr, namespace, label_selector, field_selector, queue, list_mode,
+            is_metadata_only, include_secrets, id(transform), tuple(sorted(options)),
+        )  # fmt: skip
+        with self._lock:
+            known = self._informers.get(identity)
+        if known is not None and not known.shared.is_stopped:
+            return known
+        shared = self._shared_informer(
+            found,
+            namespace,
+            label_selector,
+            field_selector,
+            is_metadata_only=is_metadata_only,
+            include_secrets=include_secrets,
+            resync_seconds=resync_seconds,
+            queue=queue,
+            list_mode=list_mode,
+            indexers=indexers,
+            transform=transform,
+            **options,
+        )
+        informer = Informer(
+            self._whole,
+            shared,
+            found,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            columns=columns,
+        )
+        with self._lock:
+            self._informers[identity] = informer
+        if start:
+            shared.start()
+        return informer
+
+    def _shared_informer(
+        self,
+        resource: ApiResource,
+        namespace: str | None,
+        label_selector: str,
+        field_selector: str,
+        *,
+        is_metadata_only: bool,
+        include_secrets: bool,
+        **options: Any,
+    ) -> SharedInformer:
+        from crlab.cache import SharedInformer
+        from crlab.model.redaction import redact_kube_object
+
+        def redact(obj: KubeObject) -> KubeObject:
+            return redact_kube_object(obj, resource)
+
+        lister_watcher = self.client.lister_watcher(
+            resource, namespace, label_selector, field_selector, is_metadata_only=is_metadata_only
+        )
+        return SharedInformer(
+            lister_watcher,
+            driver=self.driver,
+            clock=self.clock,
+            ids=self.ids.fork(f"informer/{resource.gvr}/{namespace}/{label_selector}"),
+            trace=self.trace,
+            redact=None if include_secrets else redact,
+            **options,
+        )
+
+    def wait_for_cache_sync(self, timeout_seconds: float = 10.0) -> None:
+        """Return once every informer made so far has synced.
+
+        Raises:
+            SyncTimeout: some had not in time; names them.
+        """
+        self._check_open("wait")
+        deadline = Deadline(self.clock, timeout_seconds)
+        for informer in self.informers:
+            informer.wait_for_sync(deadline.remaining_seconds() or 0.0)
+
+    # -- controllers ---------------------------------------------------------------------
+
+    def controller(
+        self,
+        informer: Informer | str,
+        *,
+        owns: Sequence[Informer | str] = (),
+        watches: Mapping[Any, Callable[..., Any]] | None = None,
+        predicates: Sequence[Callable[..., bool]] = (),
+        workers: int = 1,
+        max_retries: int | None = 5,
+        timeout_seconds: float | None = None,
+        queue: Literal["fifo", "priority"] = "fifo",
+        name: str | None = None,
+    ) -> Callable[[Callable[..., Any]], LabController]:
+        """Make a controller of a function: ``@lab.controller(services, owns=["deployments"])``.
+
+        The function takes (request, ctx) and returns None or a `Result`. It is called with
+        one key at a time, by `step()` or by `start(workers=…)`.
+
+        Args:
+            informer: of the resource whose keys are reconciled, or its name.
+            owns: what it creates; their events go to the owner's key.
+            watches: informer or name → function from an object to keys.
+            predicates: which events trigger; all must agree.
+            workers: how many keys at a time.
+            max_retries: tries after the first; None has no limit.
+            timeout_seconds: a run over it is marked stuck and frees its worker.
+            queue: "fifo" or "priority".
+            name: for threads, the trace and the field manager; None is the function's.
+
+        Raises:
+            UnknownResource: a name that nothing serves.
+            ConfigError: a function or an argument that cannot work.
+        """
+
+        def decorate(reconcile: Callable[..., Any]) -> LabController:
+            return self._controller(
+                reconcile,
+                name or str(getattr(reconcile, "__name__", "controller")),
+                self._informer_of(informer),
+                owns=[self._informer_of(each).shared for each in owns],
+                watches={
+                    self._informer_of(each).shared: mapper
+                    for each, mapper in (watches or {}).items()
+                },
+                predicates=predicates,
+                workers=workers,
+                max_retries=max_retries,
+                timeout_seconds=timeout_seconds,
+                queue=queue,
+            )
+
+        return decorate
+
+    def _controller(
+        self, reconcile: Callable[..., Any], name: str, informer: Informer, **options: Any
+    ) -> LabController:
+        from crlab.controller import Controller
+        from crlab.lab.controller import LabController
+
+        self._check_open("make a controller")
+        made = Controller(
+            name,
+            reconcile,
+            informer=informer.shared,
+            client=self.client,
+            driver=self.driver,
+            clock=self.clock,
+            ids=self.ids.fork(f"controller/{name}"),
+            trace=self.trace,
+            is_dry_run=self.kind == "cluster",
+            **options,
+        )
+        controller = LabController(self._whole, made, reconcile)
+        with self._lock:
+            self._controllers.append(controller)
+            self._closables.append(controller)
+        return controller
+
+    def _informer_of(self, what: Informer | str) -> Informer:
+        from crlab.lab.informer import Informer
+
+        return what if isinstance(what, Informer) else self.informer(what)
+
+    def controllers_of(self, informer: Informer) -> list[LabController]:
+        """Return the controllers that an informer's changes reach."""
+        name = informer.resource.gvr.group_resource
+        return [c for c in self.controllers if c.controller.listens_to(name)]
+
+    def start_builtin_controllers(self, names: Sequence[str]) -> None:
+        """Start controllers of the embedded server: "namespace", "gc", "workloads"."""
+        if not names or self.server is None:
+            return
+        from crlab.lab.builtin import BuiltinControllers
+
+        self._builtin = BuiltinControllers(self._whole, self.server, names)
+
+    @property
+    def builtin_controllers(self) -> BuiltinControllers:
+        """The server's own controllers: pause, resume or step them.
+
+        Raises:
+            ConfigError: none run here.
+        """
+        if self._builtin is None:
+            raise ConfigError(f"no built-in controllers run in {self!r}")
+        return self._builtin

@@ -1,0 +1,290 @@
+"""The four ways to open a lab: sandbox, connect, envtest, replay.
+
+Thread: any; each call makes a lab of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from crlab.apiserver import ApiServer
+from crlab.client import DynamicClient, HttpTransport, load_config
+from crlab.client.config import ClientConfig
+from crlab.client.transport import Transport
+from crlab.errors import ConfigError
+from crlab.lab.in_process import InProcessTransport
+from crlab.lab.lab import Lab, LabKind
+from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
+from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
+from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
+
+DriverName = Literal["threads", "manual"]
+CONTROLLERS = ("namespace", "gc", "workloads")
+
+
+def sandbox(
+    *,
+    seed: int | None = None,
+    driver: DriverName = "threads",
+    controllers: Sequence[str] | bool = True,
+    tokens: Mapping[str, Any] | None = None,
+    port: int = 0,
+    name: str = "",
+    max_records: int = 200_000,
+) -> Lab:
+    """Open a lab on an embedded API server of its own: writable, in this process, no cluster.
+
+    Args:
+        seed: the same uids, names, times and resourceVersions on every run; None is random.
+        driver: "threads" runs every stage on a thread of its own, over HTTP on loopback;
+            "manual" moves only by `lab.step()`, `settle()` and waits, on a clock that only
+            `lab.advance()` moves, without a socket.
+        controllers: which of the server's own controllers run: True for all, or names of
+            "namespace", "gc" and "workloads".
+        tokens: bearer token → user name or (user, groups); switches authentication and RBAC
+            on. The lab itself stays the administrator.
+        port: for HTTP; 0 takes a free one. With "manual" the server is on a socket only
+            once `lab.serve()` is called.
+        max_records: bound of the trace.
+
+    Raises:
+        ConfigError: an argument that cannot work, or the port is taken.
+    """
+    _check_driver(driver)
+    ids = Ids(seed)
+    clock = _clock(driver, seed)
+    server = ApiServer(clock, ids.fork("server"))
+    if isinstance(clock, TickingClock):
+        server.storage.subscribe(lambda entry: clock.tick())
+    if tokens is not None:
+        _secure(server, tokens)
+    transport: Transport
+    if driver == "threads":
+        serve(server, port)
+        transport = _loopback(server, clock)
+    else:
+        transport = InProcessTransport(server)
+    lab = _assemble(
+        "sandbox",
+        transport,
+        clock=clock,
+        ids=ids,
+        driver=driver,
+        server=server,
+        name=name or ("" if seed is None else f"seed={seed}"),
+        allow_writes=True,
+        max_records=max_records,
+    )
+    lab.start_builtin_controllers(_chosen(controllers))
+    return lab
+
+
+def connect(
+    kubeconfig: str | os.PathLike[str] | None = None,
+    context: str | None = None,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    ca_file: str | None = None,
+    is_insecure: bool = False,
+    allow_writes: Collection[str] | bool = (),
+    allowed_plugins: Collection[str] | None = None,
+    driver: DriverName = "threads",
+    max_records: int = 200_000,
+) -> Lab:
+    """Open a lab on a real API server, read-only unless told otherwise.
+
+    The configuration is found in client-go's order: the arguments, the files of
+    ``KUBECONFIG`` merged, the pod's service account (only where its token is mounted), and
+    ``~/.kube/config``.
+
+    Args:
+        allow_writes: namespaces that may be written; True or ["*"] for everything,
+            cluster-scoped objects included.
+        is_insecure: do not verify the server's certificate; shown in every status.
+        allowed_plugins: credential plugins that may run; None allows all.
+
+    Raises:
+        ConfigError: nothing was found, or it is broken; says what was looked at.
+        CredentialError: a credential cannot be honoured; nothing was sent.
+    """
+    _check_driver(driver)
+    clock = RealClock()
+    config = load_config(
+        kubeconfig,
+        context=context,
+        url=url,
+        token=token,
+        ca_file=ca_file,
+        is_insecure=is_insecure,
+        allowed_plugins=allowed_plugins,
+        clock=clock,
+    )
+    return _connected("cluster", config, clock, driver, allow_writes, max_records)
+
+
+def envtest(*, timeout_seconds: float = 60.0, driver: DriverName = "threads") -> Lab:
+    """Open a lab on a real kube-apiserver and etcd from `KUBEBUILDER_ASSETS`.
+
+    They run on loopback and end with the lab. No controllers run there: namespaces stay
+    terminating and nothing is garbage-collected (that is what envtest is).
+
+    Raises:
+        ConfigError: the binaries are missing, too old, or did not become ready.
+    """
+    from crlab.lab.envtest import ControlPlane, find_assets
+
+    _check_driver(driver)
+    clock = RealClock()
+    plane = ControlPlane(find_assets(), clock)
+
+    def config() -> ClientConfig:
+        return load_config(url=plane.url, token=plane.token, ca_file=str(plane.ca_file))
+
+    def is_ready() -> bool:
+        return plane.ca_file.exists() and _answers(config(), clock)
+
+    plane.start(is_ready, timeout_seconds)
+    lab = _connected("envtest", config(), clock, driver, True, 200_000)
+    lab.on_close(plane.stop)
+    return lab
+
+
+def replay(path: str | os.PathLike[str], *, driver: DriverName = "manual") -> Lab:
+    """Open a lab on a recording: its informers, frames and charts, without a cluster.
+
+    Args:
+        path: what `lab.record` wrote.
+        driver: "manual" moves the recording by steps, "threads" plays it at its own speed.
+
+    Raises:
+        RecordingError: it is damaged, from a newer version, or hostile.
+    """
+    from crlab.lab.replaying import open_replay
+
+    _check_driver(driver)
+    return open_replay(path, driver)
+
+
+def serve(server: ApiServer, port: int = 0) -> None:
+    """Put a server on a loopback socket.
+
+    Raises:
+        ConfigError: the port is taken or may not be used.
+    """
+    try:
+        server.start(port=port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot serve on 127.0.0.1:{port}: {error.strerror or error}; "
+            "choose another port, or 0 for a free one"
+        ) from error
+
+
+def _connected(
+    kind: LabKind,
+    config: ClientConfig,
+    clock: Clock,
+    driver: DriverName,
+    allow_writes: Collection[str] | bool,
+    max_records: int,
+) -> Lab:
+    transport = HttpTransport(config.endpoint, config.credentials, clock=clock)
+    return _assemble(
+        kind,
+        transport,
+        clock=clock,
+        ids=Ids(),
+        driver=driver,
+        server=None,
+        name=config.context or config.endpoint.authority,
+        url=f"{config.endpoint.scheme}://{config.endpoint.authority}",
+        allow_writes=allow_writes,
+        namespace=config.namespace,
+        max_records=max_records,
+    )
+
+
+def _assemble(
+    kind: LabKind,
+    transport: Transport,
+    *,
+    clock: Clock,
+    ids: Ids,
+    driver: DriverName,
+    server: ApiServer | None,
+    name: str,
+    allow_writes: Collection[str] | bool,
+    url: str = "",
+    namespace: str = "default",
+    max_records: int,
+) -> Lab:
+    trace = Trace(clock, max_records=max_records)
+    client = DynamicClient(
+        transport,
+        clock=clock,
+        trace=trace,
+        allow_writes=allow_writes,
+        default_namespace=namespace,
+        ids=ids.fork("client"),
+    )
+    performer: Driver = ManualDriver() if driver == "manual" else ThreadDriver(clock)
+    return Lab(
+        kind=kind,
+        transport=transport,
+        client=client,
+        clock=clock,
+        ids=ids,
+        trace=trace,
+        driver=performer,
+        server=server,
+        name=name,
+        url=url,
+    )
+
+
+def _loopback(server: ApiServer, clock: Clock) -> HttpTransport:
+    config = load_config(url=server.url)
+    return HttpTransport(config.endpoint, clock=clock)
+
+
+def _clock(driver: DriverName, seed: int | None) -> Clock:
+    if driver == "manual":
+        return FakeClock()
+    return RealClock() if seed is None else TickingClock()
+
+
+def _answers(config: ClientConfig, clock: Clock) -> bool:
+    transport = HttpTransport(config.endpoint, config.credentials, clock=clock)
+    try:
+        return transport.request("GET", "/readyz", timeout_seconds=2.0).status == 200
+    except Exception:  # noqa: BLE001 - not ready yet, whatever the reason
+        return False
+    finally:
+        transport.close()
+
+
+def _secure(server: ApiServer, tokens: Mapping[str, Any]) -> None:
+    from crlab.apiserver.auth import secure
+
+    secure(server, tokens)
+
+
+def _chosen(controllers: Sequence[str] | bool) -> tuple[str, ...]:
+    if isinstance(controllers, bool):
+        return CONTROLLERS if controllers else ()
+    unknown = [each for each in controllers if each not in CONTROLLERS]
+    if unknown:
+        raise ConfigError(f"no built-in controller {unknown[0]!r}; there are {CONTROLLERS}")
+    return tuple(controllers)
+
+
+def _check_driver(driver: str) -> None:
+    if driver not in ("threads", "manual"):
+        raise ConfigError(f'driver is "threads" or "manual", not {driver!r}')
+
+
+Opener = Callable[..., Lab]

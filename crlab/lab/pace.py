@@ -1,0 +1,153 @@
+"""How a lab moves: step by step, to rest, until something holds.
+
+Thread: any; with the manual driver one at a time (a second caller waits).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from crlab.apiserver import ADMIN
+from crlab.client import ListOptions, ResourceListerWatcher
+from crlab.errors import ConfigError, SyncTimeout
+from crlab.lab.core import LabCore
+from crlab.runtime.clock import FakeClock
+from crlab.runtime.deadline import Deadline
+from crlab.runtime.driver import ManualDriver
+from crlab.trace.record import TraceRecord
+
+if TYPE_CHECKING:
+    from crlab.lab.informer import Informer
+
+
+class PacedLab(LabCore):
+    """A lab that can be stepped, settled and waited for."""
+
+    # -- time ----------------------------------------------------------------------------
+
+    def step(self) -> TraceRecord | None:
+        """Perform one transition anywhere in the pipeline (manual driver).
+
+        Returns:
+            The last record it wrote to the trace; None if nothing was left to do.
+
+        Raises:
+            ConfigError: this lab runs in threads; open it with ``driver="manual"``.
+        """
+        driver = self._manual("step")
+        before = self.trace.last_seq
+        while driver.step() is not None:
+            if self.trace.last_seq > before:
+                return self.trace.get(self.trace.last_seq)
+        return None
+
+    def settle(self, timeout_seconds: float = 10.0) -> int:
+        """Let everything that is under way reach its end.
+
+        With the manual driver this performs every transition there is, on this thread.
+        With threads it waits until the informers hold the server's present revision and
+        nothing is queued.
+
+        Returns:
+            How many transitions were performed (manual), else 0.
+
+        Raises:
+            SyncTimeout: threads did not come to rest in time; says what had not.
+        """
+        self._check_open("settle")
+        if isinstance(self.driver, ManualDriver):
+            return self.driver.settle()
+        self.wait_until(lambda: not self._unsettled(), timeout_seconds, what=self._unsettled)
+        return 0
+
+    def advance(self, seconds: float) -> None:
+        """Move a manual lab's clock on, letting timers, back-offs and deadlines fire.
+
+        Raises:
+            ConfigError: the clock of this lab is the machine's.
+        """
+        if not isinstance(self.clock, FakeClock):
+            raise ConfigError(
+                "this lab runs on the machine's clock; "
+                'crlab.sandbox(driver="manual") has one that can be advanced'
+            )
+        self.clock.advance(seconds)
+
+    def wait_until(
+        self,
+        predicate: Callable[[], object],
+        timeout_seconds: float = 10.0,
+        *,
+        what: Callable[[], Sequence[str]] | str = "the condition",
+    ) -> None:
+        """Return once `predicate()` is true; it is looked at after each thing that happens.
+
+        Args:
+            timeout_seconds: on the lab's clock; the manual driver gives up as soon as
+                nothing moves any more.
+            what: for the error: what was awaited.
+
+        Raises:
+            SyncTimeout: it did not become true in time.
+        """
+        self._check_open("wait")
+        happened = threading.Condition()
+
+        def notify(record: TraceRecord) -> None:
+            del record
+            with happened:
+                happened.notify_all()
+
+        untap = self.trace.tap(notify)
+        try:
+            if self.driver.wait_until(happened, lambda: bool(predicate()), 0):
+                return
+            deadline = Deadline(self.clock, timeout_seconds)
+            while not deadline.is_over():
+                # Not every change leaves a record (a backlog that drains): look again soon.
+                slice_seconds = min(0.05, deadline.remaining_seconds() or 0.0)
+                if self.driver.wait_until(happened, lambda: bool(predicate()), slice_seconds):
+                    return
+                if self.driver.is_manual:
+                    break
+        finally:
+            untap()
+        missing = [what] if isinstance(what, str) else list(what())
+        raise SyncTimeout(missing or ["the condition"], timeout_seconds=timeout_seconds)
+
+    def _manual(self, verb: str) -> ManualDriver:
+        self._check_open(verb)
+        if not isinstance(self.driver, ManualDriver):
+            raise ConfigError(
+                f"cannot {verb}: this lab runs in threads; "
+                'crlab.sandbox(driver="manual") moves only when told'
+            )
+        return self.driver
+
+    def _unsettled(self) -> list[str]:
+        """Say what is still under way; [] if nothing is."""
+        found: list[str] = []
+        for informer in self.informers:
+            found += informer.unsettled(self._truth(informer))
+        for controller in self.controllers:
+            found += controller.unsettled()
+        return found
+
+    def _truth(self, informer: Informer) -> dict[str, str] | None:
+        """Return key → resourceVersion as the embedded server has it; None elsewhere."""
+        if self.server is None:
+            return None
+        from crlab.lab.in_process import InProcessTransport
+
+        mine = ResourceListerWatcher(
+            InProcessTransport(self.server, identity=ADMIN),
+            informer.resource,
+            informer.namespace,
+            informer.label_selector,
+            informer.field_selector,
+            clock=self.clock,
+        )
+        page = mine.list(ListOptions())
+        return {obj.key: obj.resource_version for obj in page.items}

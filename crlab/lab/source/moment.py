@@ -1,0 +1,33 @@
+"""The trace as something to travel in.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from crlab.lab.source.sentence import sentence_of
+from crlab.lab.source.status import Changing, status_state
+from crlab.views.state import TimeState
+
+MARKED = frozenset({"listed", "injected", "error"})
+MAX_MARKS = 40
+
+
+class Moments(Changing):
+    """Where the time slider of a lab may go."""
+
+    def time_state(self, seq: int | None) -> TimeState:
+        """Return the range and what happened at `seq`; see `TimeSource`."""
+        trace = self.lab.trace
+        first, last = trace.first_seq, trace.last_seq
+        at = None if seq is None else trace.get(max(first, min(seq, last)))
+        marks = [(r.seq, sentence_of(r)) for r in trace if r.kind in MARKED]
+        return TimeState(
+            first_seq=first,
+            last_seq=last,
+            seq=None if at is None else at.seq,
+            at=None if at is None else at.at,
+            sentence="" if at is None else sentence_of(at),
+            status=status_state(self.lab, None, None if at is None else at.seq),
+            marks=tuple(marks[-MAX_MARKS:]),
+        )

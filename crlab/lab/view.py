@@ -1,0 +1,91 @@
+"""Views over a lab: each with its source.
+
+Widgets are imported here and only when a view is made; making one starts nothing.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crlab.lab.source.event import EventRows
+from crlab.lab.source.fault import FaultPanel
+from crlab.lab.source.moment import Moments
+from crlab.lab.source.pipeline import Pipeline
+from crlab.lab.source.rate import RateCounts
+from crlab.lab.source.status import status_state
+from crlab.lab.source.step import Steps
+from crlab.lab.source.table import TableRows
+from crlab.views.header import static_page
+from crlab.views.state import TableQuery
+from crlab.views.table import table_html
+from crlab.widgets.events import EventsView
+from crlab.widgets.fault import FaultView
+from crlab.widgets.pipeline import PipelineView
+from crlab.widgets.rate import RateView
+from crlab.widgets.stepper import StepperView
+from crlab.widgets.table import TableView
+from crlab.widgets.timeline import TimelineView
+
+if TYPE_CHECKING:
+    from crlab.lab.controller import LabController
+    from crlab.lab.informer import Informer
+    from crlab.lab.lab import Lab
+
+
+def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:
+    """Return the live table of an informer."""
+    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
+    return TableView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
+
+
+def live_view(lab: Lab, title: str, frame: Callable[[], Any], *, rows: int = 20) -> TableView:
+    """Return the live table of an expression."""
+    return TableView(TableRows(lab, title, frame), title=title, owner=lab, limit=rows)
+
+
+def events_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> EventsView:
+    """Return the events inspector of an informer."""
+    source = EventRows(lab, informer.lane, informer.events, informer)
+    return EventsView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
+
+
+def rate_view(lab: Lab, informer: Informer, *, by: str = "type") -> RateView:
+    """Return the live chart of an informer's event rate."""
+    source = RateCounts(lab, informer.lane, informer.rates, informer)
+    return RateView(source, title=informer.lane, owner=lab, by=by)
+
+
+def pipeline_view(lab: Lab, lane: str = "") -> PipelineView:
+    """Return the pipeline view of a lab."""
+    return PipelineView(Pipeline(lab, lane), title=lab.title, owner=lab, lane=lane)
+
+
+def stepper_view(lab: Lab, controller: LabController) -> StepperView:
+    """Return the stepper of a controller."""
+    return StepperView(Steps(lab, controller), title=controller.name, owner=lab)
+
+
+def fault_view(lab: Lab) -> FaultView:
+    """Return the fault panel of a sandbox."""
+    return FaultView(FaultPanel(lab), title=lab.title, owner=lab)
+
+
+def timeline_view(lab: Lab, informer: Informer | None = None) -> TimelineView:
+    """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
+    table = None
+    if informer is not None:
+        table = TableRows(lab, informer.lane, lambda: informer.df, informer)
+    return TimelineView(
+        Moments(lab), title=lab.title, owner=lab, pipeline=Pipeline(lab), table=table
+    )
+
+
+def informer_html(lab: Lab, informer: Informer) -> str:
+    """Return an informer as static HTML: its first rows under its status."""
+    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
+    state = source.table_state(TableQuery())
+    body = table_html(state)
+    return str(static_page(status_state(lab, informer), body, title=informer.lane))
