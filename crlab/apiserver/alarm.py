@@ -22,8 +22,8 @@ class Appointment:
 
     __slots__ = ("callback",)
 
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """Make sure it does not run, if it has not yet."""
@@ -42,11 +42,11 @@ class Alarm:
         self._armed_at = float("inf")
         self._is_closed = False
 
-    def call_in(self, seconds: float, callback: Callable[[], None]) -> Appointment:
+    def call_in(self, seconds: float, callback: Callable[[], object]) -> Appointment:
         """Run a callback in so many seconds."""
         return self.call_at(self.clock.monotonic() + seconds, callback)
 
-    def call_at(self, at: float, callback: Callable[[], None]) -> Appointment:
+    def call_at(self, at: float, callback: Callable[[], object]) -> Appointment:
         """Run a callback once the clock's `monotonic` reaches `at`."""
         appointment = Appointment(callback)
         with self._lock:

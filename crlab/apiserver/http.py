@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from crlab.apiserver.auth.authentication import GROUP_SEPARATOR
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision
 from crlab.apiserver.request import Request, Response
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from crlab.apiserver.server import ApiServer
 
 BODY_LIMIT = 3_145_728
+DRAIN_LIMIT = 2 * BODY_LIMIT  # read that far, so that a client still writing hears its 413
 CONNECTION_LIMIT = 256
 READ_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -189,21 +191,24 @@ class HttpServer:
 
     async def _read(self, raw: web.BaseRequest) -> Request:
         body = None
-        length = raw.content_length
-        if length is not None and length > BODY_LIMIT:
-            raise too_large(BODY_LIMIT)
         if raw.can_read_body:
             pieces, size = [], 0
             async with asyncio.timeout(READ_SECONDS):
                 async for piece in raw.content.iter_any():
                     size += len(piece)
-                    if size > BODY_LIMIT:
-                        raise too_large(BODY_LIMIT)
-                    pieces.append(piece)
+                    if size > DRAIN_LIMIT:
+                        break
+                    if size <= BODY_LIMIT:
+                        pieces.append(piece)
+            if size > BODY_LIMIT:
+                raise too_large(BODY_LIMIT)
             body = b"".join(pieces)
         url = raw.rel_url
         path = url.raw_path[len(self._prefix) :] or "/"
         headers = {key.lower(): value for key, value in raw.headers.items()}
+        for key in headers:
+            if key.startswith("impersonate-"):  # the one family that repeats with a meaning
+                headers[key] = GROUP_SEPARATOR.join(raw.headers.getall(key))
         return Request(raw.method, path, tuple(url.query.items()), headers, body)
 
     async def _delay(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ _SPECIAL_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE":
 class Identity:
     """Who asks. `is_system` marks the server's own controllers."""
 
-    name: str = "crlab-admin"
+    name: str = "admin"
     groups: tuple[str, ...] = ("system:masters", "system:authenticated")
     uid: str = ""
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -25,6 +25,10 @@ import msgspec
 
 from crlab.apiserver.alarm import Alarm
 from crlab.apiserver.audit import Audit, AuditRecord
+from crlab.apiserver.auth.authentication import Authenticator, Tokens, impersonate
+from crlab.apiserver.auth.escalation import check_grant
+from crlab.apiserver.auth.rbac import Rbac
+from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.builtin import builtin_types, crd_type
 from crlab.apiserver.core import Core
 from crlab.apiserver.definition import Definitions
@@ -35,7 +39,6 @@ from crlab.apiserver.faults import Faults
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.request import (
-    ADMIN,
     SYSTEM,
     Identity,
     Request,
@@ -47,6 +50,7 @@ from crlab.apiserver.resource import Registry, ResourceType, Version
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
+from crlab.apiserver.strategy import Call
 from crlab.apiserver.watch import WatchResponse
 from crlab.apiserver.write import Writer
 from crlab.errors import LifecycleError
@@ -98,6 +102,7 @@ class ApiServer:
         storage: Storage | None = None,
         wait_seconds: float | None = None,
         establish_seconds: float = 0.0,
+        tokens: Tokens | None = None,
         authenticate: Authenticate | None = None,
         authorize: Authorize | None = None,
         secret: str | None = None,
@@ -108,8 +113,10 @@ class ApiServer:
             wait_seconds: patience with reads of future revisions; None: 3 s, and 0 under a
                 clock that only moves by hand.
             establish_seconds: how long a new CRD takes to be Established.
-            authenticate: who a request is from; None: everybody is the administrator.
-            authorize: what they may do; None: everything.
+            tokens: bearer tokens, token → (user, groups); None: nobody is asked, everybody
+                is the administrator (who may impersonate others).
+            authenticate: who a request is from; None: as the tokens say.
+            authorize: what they may do; None: as RBAC says.
             secret: the URL prefix' secret; None takes 192 random bits.
         """
         clock = clock or RealClock()
@@ -119,8 +126,15 @@ class ApiServer:
         self.registry = Registry()
         self.audit = Audit()
         self.core = Core(self.storage, self.registry, clock, ids or Ids(), Alarm(clock), wait)
-        self.authenticate: Authenticate = authenticate or (lambda request: ADMIN)
-        self.authorize: Authorize = authorize or (lambda info, identity: None)
+        self.rbac = Rbac(self.storage)
+        self._access: dict[str, Any] = {
+            "tokens": tokens,
+            "authenticate": authenticate,
+            "authorize": authorize,
+        }
+        self._authenticator = Authenticator(tokens)
+        self.authenticate: Authenticate = authenticate or self._authenticator.authenticate
+        self.authorize: Authorize = authorize or self.rbac.authorize
         self.faults = Faults(
             clock=clock,
             ids=self.core.ids,
@@ -130,8 +144,10 @@ class ApiServer:
         )
         self.discovery = Discovery(self.registry)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
-        self._router = Router(self.core, Reader(self.core), Writer(self.core), Deleter(self.core))
+        writer = Writer(self.core, admit=self._admit)
+        self._router = Router(self.core, Reader(self.core), writer, Deleter(self.core))
         self.reviews = self._router.reviews
+        self.reviews.update(Reviews(self.rbac, self._authenticator, self.core.now).by_kind())
         self._secret = secret or Ids.token()
         self._http: HttpServer | None = None
         self._watches: set[WatchResponse] = set()
@@ -209,6 +225,7 @@ class ApiServer:
         identity = request.identity or self.authenticate(request)
         info = read_info(request)
         self._note(record, info, identity)
+        identity = impersonate(request, info, identity, self.rbac)
         if len(request.body or b"") > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
         request = self.faults.before(request, info, record)
@@ -220,6 +237,9 @@ class ApiServer:
             self.faults.after(request, info, record)
             return answer
         return self._other(request, info)
+
+    def _admit(self, call: Call, new: Tree, old: Tree | None) -> None:
+        check_grant(self.rbac, call.resource, call.identity, call.info.namespace, new, old)
 
     def _note(self, record: AuditRecord, info: RequestInfo, identity: Identity) -> None:
         record.verb, record.user = info.verb, identity.name
@@ -369,8 +389,7 @@ class ApiServer:
             fresh,
             storage=Storage.fork(snapshot),
             wait_seconds=self.core.wait_seconds,
-            authenticate=self.authenticate,
-            authorize=self.authorize,
+            **self._access,
         )
 
     def restore(self, snapshot: tuple[Snapshot, object]) -> int:
@@ -437,6 +456,7 @@ class ApiServer:
         self.registry.add(crd_type(self.definitions))
 
     def _reload(self) -> None:
+        self.rbac.forget()
         for resource in self.registry.all():
             if resource.is_custom:
                 self.registry.remove(resource.group, resource.plural)

@@ -17,6 +17,7 @@ pkg/registry/generic/registry/store.go.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from crlab.apiserver.body import (
@@ -77,11 +78,16 @@ def open_api_of(call: Call) -> Any:
     return builtin_schema.for_kind(call.api_version, call.resource.kind)
 
 
+Admit = Callable[[Call, Tree, Tree | None], None]
+
+
 class Writer:
     """create, update, patch and apply on one server."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, admit: Admit | None = None) -> None:
+        """Write to a server; `admit` may refuse what is about to be validated."""
         self._core = core
+        self._admit = admit or (lambda call, new, old: None)
 
     # --- create ------------------------------------------------------------------------------
 
@@ -119,6 +125,7 @@ class Writer:
             metadata["name"] = metadata["generateName"][:NAME_BASE] + core.ids.suffix()
         wanted = metadata.pop("resourceVersion", "")
         prepare_create(core, call, tree)
+        self._admit(call, tree, None)
         validate_create(call, tree)
         if not has_managers:
             self._manage(call, None, tree)
@@ -192,6 +199,7 @@ class Writer:
         prepare_update(call, tree, old)
         if not has_managers:
             self._manage(call, old, tree)
+        self._admit(call, tree, old)
         validate_update(call, tree, old)
         key = resource.key(call.info.namespace, call.info.name)
         tree["metadata"]["resourceVersion"] = str(live.revision)
