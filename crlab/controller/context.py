@@ -257,6 +257,11 @@ class Context:
         self.check()
         return self._writer.update(self._complete(obj), subresource="status")
 
+    def update_subresource(self, obj: Mapping[str, Any], subresource: str) -> Draft:
+        """Replace an object through another subresource, e.g. a namespace's "finalize"."""
+        self.check()
+        return self._writer.update(self._complete(obj), subresource=subresource)
+
     def patch(
         self,
         resource: str | ApiResource,
@@ -303,6 +308,7 @@ class Context:
         *,
         namespace: str | None = None,
         propagation_policy: str | None = None,
+        grace_period_seconds: int | None = None,
         missing_ok: bool = True,
     ) -> bool:
         """Delete an object, named or given; an object given is deleted by its uid.
@@ -319,7 +325,14 @@ class Context:
         else:
             found, place = self._place(resource, namespace)
         try:
-            self._writer.delete(found, place, _checked_name(name), uid, propagation_policy)
+            self._writer.delete(
+                found,
+                place,
+                _checked_name(name),
+                uid=uid,
+                propagation_policy=propagation_policy,
+                grace_period_seconds=grace_period_seconds,
+            )
         except NotFound:
             if not missing_ok:
                 raise

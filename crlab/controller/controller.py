@@ -348,10 +348,6 @@ class Controller:
             self._check_open("start")
             self._is_running, self._is_stopping = True, False
 
-    def listens_to(self, plural: str) -> bool:
-        """Whether changes of a resource ("plural.group") reach this controller."""
-        return self.env.reader.informer_named(plural) is not None
-
     def _add_worker_locked(self) -> None:
         worker = Worker(self, self._numbers)
         self._numbers += 1

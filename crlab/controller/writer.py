@@ -121,7 +121,13 @@ class Writer:
 
     def update(self, target: tuple[ApiResource, dict[str, Any]], subresource: str = "") -> Draft:
         resource, obj = target
-        send = self._client.update_status if subresource else self._client.update
+
+        def send(resource: ApiResource, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
+            if subresource:
+                options["subresource"] = subresource
+            answer: dict[str, Any] = self._client.update(resource, obj, **options)
+            return answer
+
         return self._write_object("update", resource, obj, subresource, send)
 
     def apply(self, target: tuple[ApiResource, dict[str, Any]], *, force: bool) -> Draft:
@@ -186,15 +192,11 @@ class Writer:
         resource: ApiResource,
         namespace: str,
         name: str,
-        uid: str | None,
-        propagation_policy: str | None,
+        **wanted: Any,
     ) -> None:
         call = self._draft_call("delete", resource, namespace, name, "", None)
-        options: dict[str, Any] = {"dry_run": self._context.is_dry_run}
-        if uid is not None:
-            options["uid"] = uid
-        if propagation_policy is not None:
-            options["propagation_policy"] = propagation_policy
+        options = {option: value for option, value in wanted.items() if value is not None}
+        options["dry_run"] = self._context.is_dry_run
         self._send(
             call,
             resource,

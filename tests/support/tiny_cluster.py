@@ -162,7 +162,9 @@ class TinyCluster:
         fresh["metadata"]["uid"] = self.ids.uid()
         return self._store("create", "ADDED", found, key, fresh, dry_run)
 
-    def update(self, resource, obj, *, namespace=None, dry_run=False, field_manager=None, sub=""):
+    def update(
+        self, resource, obj, *, namespace=None, dry_run=False, field_manager=None, subresource=""
+    ):
         found = self.resolve(resource)
         self._fail()
         held = self._held(found, obj["metadata"]["name"], namespace)
@@ -170,10 +172,10 @@ class TinyCluster:
         if asked and asked != held["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified", code=409, reason="Conflict")
         fresh = copy.deepcopy(dict(obj))
-        return self._changed("update", found, held, fresh, dry_run, sub)
+        return self._changed("update", found, held, fresh, dry_run, subresource)
 
     def update_status(self, resource, obj, **options):
-        return self.update(resource, obj, sub="status", **options)
+        return self.update(resource, obj, subresource="status", **options)
 
     def patch(self, resource, name, patch, *, namespace=None, dry_run=False, **options):
         found = self.resolve(resource)
@@ -196,7 +198,7 @@ class TinyCluster:
         key = _key(found, namespace, obj)
         if key not in self.objects[found.gvr.group_resource]:
             return self.create(found, obj, namespace=namespace, dry_run=dry_run)
-        body = {k: v for k, v in copy.deepcopy(dict(obj)).items()}
+        body = copy.deepcopy(dict(obj))
         body["metadata"].pop("resourceVersion", None)
         return self.patch(
             found, obj["metadata"]["name"], body, namespace=namespace, dry_run=dry_run
