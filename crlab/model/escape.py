@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterable
 # Letters that draw nothing: Hangul fillers, the blank Braille pattern, Khmer inherent vowels.
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\u17b4\u17b5")
 _DECEIVING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MAX_TEXT = 4000  # characters of one child that H shows; `esc` it first to show more
+_MAX_VALUE = 1000  # and of one attribute
 _MAX_MARKS = 4  # combining marks in a row; no script needs more, a "Zalgo" text has dozens
 
 
@@ -135,7 +137,7 @@ def _attribute(name: str, value: object) -> str:
         raise ValueError(f"{name} takes only simple characters, not {plain(text, limit=40)!r}")
     if name == "href" and not _URL.match(text):
         raise ValueError(f"href takes only http(s) addresses, not {plain(text, limit=40)!r}")
-    return f' {name}="{esc(text)}"'
+    return f' {name}="{esc(text, limit=None if name in _GUARDED else _MAX_VALUE)}"'
 
 
 def _flatten(children: Iterable[object], out: list[str]) -> None:
@@ -143,11 +145,11 @@ def _flatten(children: Iterable[object], out: list[str]) -> None:
         if child is None or child is False:
             continue
         if isinstance(child, str):
-            out.append(esc(child))
+            out.append(esc(child, limit=_MAX_TEXT))
         elif isinstance(child, list | tuple) or hasattr(child, "__next__"):
             _flatten(child, out)  # type: ignore[arg-type]
         else:
-            out.append(esc(child))
+            out.append(esc(child, limit=_MAX_TEXT))
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:

@@ -125,7 +125,7 @@ def _detail_text(detail: EventDetail) -> list[str]:
             lines.append("    " + " ".join(plain(part, limit=120) for part in parts if part))
     if detail.side_by_side:
         both = detail.side_by_side
-        lines.append(f"  {plain(both.left_title)} | {plain(both.right_title)}")
+        lines.append(f"  {plain(both.left_title, limit=60)} | {plain(both.right_title, limit=60)}")
         for op, left, right in both.lines[:MAX_LINES]:
             text = left if left == right else f"{plain(left, limit=80)} | {plain(right, limit=80)}"
             lines.append(f"  {op} {plain(text, limit=180)}")

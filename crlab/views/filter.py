@@ -183,10 +183,13 @@ def _holds(term: Term, lookup: Lookup, cells: Callable[[], Iterable[Any]], now: 
         value = lookup(term.field)
     except KeyError:
         return term.operator in ("!=", "!~")
+    several = value if isinstance(value, list | tuple) else (value,)  # any of them may hold
     if term.operator in ("=", "!="):
-        return any(_equal(value, wanted) for wanted in term.values) == (term.operator == "=")
+        found = any(_equal(one, wanted) for one in several for wanted in term.values)
+        return found == (term.operator == "=")
     if term.operator in ("~", "!~"):
-        return (term.values[0].lower() in as_text(value).lower()) == (term.operator == "~")
+        needle = term.values[0].lower()
+        return any(needle in as_text(one).lower() for one in several) == (term.operator == "~")
     return _compares(value, term.operator, term.values[0], now)
 
 

@@ -124,7 +124,9 @@ def _step_text(step: StepState) -> list[str]:
             lines.append(f"    {call_text(call)}")
             lines += [f"      {line}" for line in diff_text(call.diff)]
     lines.append(f"  result: {plain(step.result, limit=200)}")
-    lines += [f"    {line}" for line in plain(step.error, is_multiline=True).splitlines()]
+    lines += [
+        f"    {line}" for line in plain(step.error, limit=MAX_TEXT, is_multiline=True).splitlines()
+    ]
     return [*lines, f"  queue after: {queue_text(step.after)}"]
 
 

@@ -314,6 +314,7 @@ class View:
             body = self._arrange(controls, self._panes["body"])
             self._root = column([style, self._panes["head"], *body])
             self._disposables += [style, *self._panes.values(), self._root]
+            self._sync(self._current())
 
     def _go_live(self) -> None:
         if self._is_closed or self._is_live:

@@ -116,5 +116,7 @@ def test_every_character_stays_inside_its_element() -> None:
 
     parser = Parser()
     parser.seen = []
-    parser.feed(H.p("".join(map(chr, range(65536))), title="".join(map(chr, range(65536)))))
-    assert parser.seen == ["p"]
+    for start in range(0, 65536, 512):
+        text = "".join(map(chr, range(start, start + 512)))
+        parser.feed(H.p(text, title=text))
+    assert set(parser.seen) == {"p"}
