@@ -19,7 +19,7 @@ from crlab.apiserver.resource import (
     text_of,
 )
 from crlab.apiserver.storage import Tree
-from crlab.model.printer import columns_for
+from crlab.model.printer import PrinterColumn, columns_for
 
 STATUS = "status"
 NO_COLLECTION = ("create", "delete", "get", "list", "patch", "update", "watch")
@@ -33,6 +33,12 @@ def _field(*path: str) -> Callable[[Tree], str]:
     return lambda tree: text_of(look(tree, path))
 
 
+def _version(name: str, **rest: Any) -> Version:
+    version = Version(name, **rest)
+    version.form = -version.form  # written in the order of Go's fields
+    return version
+
+
 def _kind(
     group: str,
     plural: str,
@@ -42,6 +48,7 @@ def _kind(
     status: bool = False,
     scale: bool = False,
     subresources: tuple[Subresource, ...] = (),
+    columns: tuple[PrinterColumn, ...] | None = None,
     **rest: Any,
 ) -> ResourceType:
     extra = list(subresources)
@@ -53,7 +60,7 @@ def _kind(
         group=group,
         plural=plural,
         kind=kind,
-        versions={version: Version(version, columns=columns_for(group, kind))},
+        versions={version: _version(version, columns=columns or columns_for(group, kind))},
         subresources=tuple(extra),
         has_status=status,
         scale=_REPLICAS if scale else None,
@@ -144,6 +151,7 @@ def _core() -> list[ResourceType]:
             prepare=workload.prepare_pod,
             check=workload.check_pod,
             grace_seconds=workload.pod_grace,
+            shows_deletion_time=True,
         ),
         _kind(
             "",
@@ -215,6 +223,7 @@ def _core() -> list[ResourceType]:
             "events",
             "Event",
             short_names=("ev",),
+            columns=event.columns(),
             fields=event.field_names("involvedObject"),
             prepare=event.fill_core,
             check=event.check_core,
@@ -228,9 +237,9 @@ def _new_events() -> ResourceType:
         plural="events",
         kind="Event",
         versions={
-            "v1": Version(
+            "v1": _version(
                 "v1",
-                columns=columns_for("", "Event"),
+                columns=event.columns(),
                 to_storage=event.to_core,
                 from_storage=event.from_core,
             )
@@ -383,6 +392,7 @@ def crd_type(hooks: Any) -> ResourceType:
         returns_object_on_delete=True,
         allows_unconditional_update=False,
         can_collect=False,
+        name_rule="",
         prepare=hooks.prepare,
         check=hooks.check,
         begin_delete=hooks.begin_delete,

@@ -100,6 +100,11 @@ class Deleter:
         is_graceful = resource.grace_seconds(tree) > 0 or was_terminating
         if options.is_dry_run:
             return live, True
+        if not is_graceful and resource.shows_deletion_time:
+            gone = self._commit(resource, key, None, 0)
+            shown = gone.tree()
+            self._mark(resource, shown, [], 0)
+            return Stored.of(shown, gone.revision, gone.form), True
         if is_graceful and metadata.get("deletionGracePeriodSeconds") != 0:
             self._mark(resource, tree, list(metadata.get("finalizers") or ()), 0)
             live = self._commit(resource, key, tree, live.form)

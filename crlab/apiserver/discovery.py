@@ -114,7 +114,9 @@ class Discovery:
             rows.extend(_sub_row(resource, sub) for sub in resource.subresources)
         rows.sort(key=lambda row: str(row["name"]))
         head: dict[str, Any] = {"kind": "APIResourceList"}
-        if (group and any(r.is_custom for r, _ in self._registry.resources(group, version))) or group:
+        if (
+            group and any(r.is_custom for r, _ in self._registry.resources(group, version))
+        ) or group:
             head["apiVersion"] = "v1"
         name = f"{group}/{version}" if group else version
         return {**head, "groupVersion": name, "resources": rows}

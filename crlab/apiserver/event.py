@@ -11,12 +11,14 @@ pkg/apis/core/validation/events.go.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from crlab.apiserver.core import Core
 from crlab.apiserver.status import Cause, invalid_value, required
 from crlab.apiserver.storage import DELETED, Entry, Tree
 from crlab.model.label import label_key_faults
+from crlab.model.printer import NAME_DESCRIPTION, PrinterColumn, columns_for
 from crlab.model.resource import GroupVersionKind
 
 EVENTS = "events"
@@ -31,7 +33,53 @@ _TO_CORE = {
     "deprecatedLastTimestamp": "lastTimestamp",
     "deprecatedCount": "count",
 }
+_IMMUTABLE = (
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingComponent",
+    "reportingInstance",
+)
 _FROM_CORE = {core: new for new, core in _TO_CORE.items()}
+
+
+DESCRIPTIONS = {
+    "Last Seen": "The time at which the most recent occurrence of this event was recorded.",
+    "Type": "Type of this event (Normal, Warning), new types could be added in the future",
+    "Reason": "This should be a short, machine understandable string that gives the reason for "
+    "the transition into the object's current status.",
+    "Object": "The object that this event is about.",
+    "Subobject": "If referring to a piece of an object instead of an entire object, this string "
+    "should contain a valid JSON/Go field access statement, such as "
+    "desiredState.manifest.containers[2]. For example, if the object reference is to a container "
+    'within a pod, this would take on a value like: "spec.containers{name}" (where "name" refers '
+    "to the name of the container that triggered the event) or if no container name is specified "
+    '"spec.containers[2]" (container with index 2 in this pod). This syntax is chosen only to '
+    "have some well-defined way of referencing a part of an object.",
+    "Source": "The component reporting this event. Should be a short machine understandable "
+    "string.",
+    "Message": "A human-readable description of the status of this operation.",
+    "First Seen": "The time at which the event was first recorded. (Time of server receipt is in "
+    "TypeMeta.)",
+    "Count": "The number of times this event has occurred.",
+    "Name": NAME_DESCRIPTION,
+}
+
+
+def columns() -> tuple[PrinterColumn, ...]:
+    """Return the columns of events, with what the server says about each."""
+    return tuple(
+        replace(column, description=DESCRIPTIONS.get(column.name, column.description))
+        for column in columns_for("", "Event") or ()
+    )
 
 
 def fill_core(event: Tree, old: Tree | None) -> None:
@@ -63,7 +111,8 @@ def from_core(event: Tree) -> Tree:
 
 def check_core(event: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a core event."""
-    del old
+    if old is not None:
+        return []
     if event.get("eventTime"):
         return check_new(event, None, names=("involvedObject", "reportingComponent", "message"))
     namespace = (event.get("involvedObject") or {}).get("namespace") or ""
@@ -81,7 +130,7 @@ def check_new(
 ) -> list[Cause]:
     """Return what is wrong with an event of the new kind."""
     if old is not None:
-        return []
+        return _immutable_causes(to_core(event), to_core(old))
     _, controller_key, note_key = names
     causes: list[Cause] = []
     if not event.get("eventTime"):
@@ -103,6 +152,17 @@ def check_new(
     if event.get("type") not in ("Normal", "Warning"):
         causes.append(invalid_value("type", "", f"has invalid value: {event.get('type') or ''}"))
     return causes
+
+
+def _immutable_causes(event: Tree, old: Tree) -> list[Cause]:
+    """Return what an update of an event of the new kind must not have changed."""
+    if not old.get("eventTime"):
+        return []
+    return [
+        invalid_value(name, event.get(name), "field is immutable")
+        for name in _IMMUTABLE
+        if (event.get(name) or None) != (old.get(name) or None)
+    ]
 
 
 def field_names(of_object: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from crlab.apiserver.status import (
+    INVALID,
     Cause,
-    duplicate,
     forbidden_field,
     invalid_value,
     required,
@@ -71,7 +73,7 @@ def name_faults(rule: str, name: str, *, is_prefix: bool = False) -> list[str]:
     if rule == "label":
         return dns_label_faults(name)
     if rule == "service":
-        faults = ["must be no more than 63 bytes"] if len(name) > 63 else []
+        faults = ["must be no more than 63 characters"] if len(name) > 63 else []
         return faults if _SERVICE.fullmatch(name) else [*faults, SERVICE_HINT]
     faults = ["must be no more than 253 characters"] if len(name) > 253 else []
     return faults if _SUBDOMAIN.fullmatch(name) else [*faults, SUBDOMAIN_HINT]
@@ -79,7 +81,7 @@ def name_faults(rule: str, name: str, *, is_prefix: bool = False) -> list[str]:
 
 def dns_label_faults(name: str) -> list[str]:
     """Return why a name is no DNS label."""
-    faults = ["must be no more than 63 bytes"] if len(name) > 63 else []
+    faults = ["must be no more than 63 characters"] if len(name) > 63 else []
     if _LABEL.fullmatch(name):
         return faults
     if _SUBDOMAIN.fullmatch(name):
@@ -124,16 +126,16 @@ def type_fault(metadata: Any) -> tuple[str, str, str] | None:
             continue
         if wanted == "map":
             if not isinstance(value, dict):
-                return f"ObjectMeta.metadata.{key}", _json_name(value), "map[string]string"
+                return f"ObjectMeta.{key}", _json_name(value), "map[string]string"
             for item in value.values():
                 if not isinstance(item, str | None):
-                    return f"ObjectMeta.metadata.{key}", _json_name(item), "string"
+                    return f"ObjectMeta.{key}", _json_name(item), "string"
         elif wanted == "array" and not isinstance(value, list):
-            return f"ObjectMeta.metadata.{key}", _json_name(value), "[]string"
+            return f"ObjectMeta.{key}", _json_name(value), "[]string"
         elif wanted == "string" and not isinstance(value, str):
-            return f"ObjectMeta.metadata.{key}", _json_name(value), "string"
+            return f"ObjectMeta.{key}", _json_name(value), "string"
         elif wanted == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-            return f"ObjectMeta.metadata.{key}", _json_name(value), "int64"
+            return f"ObjectMeta.{key}", _json_name(value), "int64"
     return None
 
 
@@ -145,15 +147,24 @@ def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "string"}.get(type(value), "null")
 
 
-def validate_metadata(metadata: Tree, *, rule: str, is_namespaced: bool) -> list[Cause]:
-    """Return what is wrong with an object's metadata."""
+def validate_metadata(
+    metadata: Tree, *, rule: str, is_namespaced: bool, is_core: bool = False
+) -> list[Cause]:
+    """Return what is wrong with an object's metadata.
+
+    Args:
+        rule: of the name; "" if the kind checks its names itself.
+        is_core: whether finalizers must be qualified (custom resources only earn a warning).
+    """
     causes: list[Cause] = []
     prefix = metadata.get("generateName")
     if prefix:
         faults = name_faults(rule, prefix, is_prefix=True)
         causes += [invalid_value("metadata.generateName", prefix, fault) for fault in faults]
     name = metadata.get("name", "")
-    if not name:
+    if not rule:
+        pass  # the kind's own check covers the name
+    elif not name:
         causes.append(required("metadata.name", "name or generateName is required"))
     else:
         causes += [invalid_value("metadata.name", name, f) for f in name_faults(rule, name)]
@@ -164,7 +175,8 @@ def validate_metadata(metadata: Tree, *, rule: str, is_namespaced: bool) -> list
         else:
             faults = dns_label_faults(namespace)
             causes += [invalid_value("metadata.namespace", namespace, f) for f in faults]
-    return causes + _label_causes(metadata) + _owner_causes(metadata) + _finalizer_causes(metadata)
+    causes += _label_causes(metadata) + _owner_causes(metadata)
+    return causes + _finalizer_causes(metadata, is_core=is_core)
 
 
 def _label_causes(metadata: Tree) -> list[Cause]:
@@ -186,66 +198,60 @@ def _label_causes(metadata: Tree) -> list[Cause]:
 
 
 def _owner_causes(metadata: Tree) -> list[Cause]:
-    causes = []
-    controllers: list[str] = []
-    for index, owner in enumerate(metadata.get("ownerReferences") or ()):
-        at = "metadata.ownerReferences"
-        place = f"{at}[{index}]"
+    causes: list[Cause] = []
+    owners = [owner for owner in metadata.get("ownerReferences") or () if isinstance(owner, dict)]
+    at = "metadata.ownerReferences"
+    for owner in owners:
         version = str(owner.get("apiVersion") or "")
-        if version.count("/") > 1:
-            causes.append(
-                invalid_value(
-                    f"{place}.apiVersion", version, f"unexpected GroupVersion string: {version}"
-                )
-            )
-        if not version.rpartition("/")[2]:
-            causes.append(
-                invalid_value(f"{place}.apiVersion", version, "version must not be empty")
-            )
+        if not version.rpartition("/")[2] or version.count("/") > 1:
+            detail = "version must not be empty"
+            causes.append(invalid_value(f"{at}.apiVersion", version, detail))
         for field in ("kind", "name", "uid"):
             if not owner.get(field):
-                causes.append(invalid_value(f"{place}.{field}", "", f"{field} must not be empty"))
-        if owner.get("controller") is True:
-            controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
+                causes.append(invalid_value(f"{at}.{field}", "", "must not be empty"))
+        if owner.get("kind") == "Event" and version in ("v1", "events.k8s.io/v1"):
+            group, _, name = version.rpartition("/")
+            detail = f"{group}/{name}, Kind=Event is disallowed from being an owner"
+            causes.append(Cause(INVALID, f"Invalid value: {_shown(owner)}: {detail}", at))
+    controllers = [owner for owner in owners if owner.get("controller") is True]
     if len(controllers) > 1:
+        first, second = (f"{o.get('kind')}/{o.get('name')}" for o in controllers[:2])
         detail = (
             "Only one reference can have Controller set to true. Found "
-            f'"true" in references for {controllers[0]} and {controllers[1]}'
+            f'"true" in references for {first} and {second}'
         )
-        shown = metadata.get("ownerReferences")
-        causes.append(
-            Cause(
-                "FieldValueInvalid",
-                f"Invalid value: {show(shown)}: {detail}",
-                "metadata.ownerReferences",
-            )
-        )
+        shown = ",".join(_shown(owner) for owner in owners)
+        causes.append(Cause(INVALID, f"Invalid value: [{shown}]: {detail}", at))
     return causes
 
 
-def _finalizer_causes(metadata: Tree) -> list[Cause]:
-    causes = []
+def _shown(owner: Tree) -> str:
+    """Return an ownerReference as Go prints it: in the order of its fields."""
+    ordered = {name: owner[name] for name in OWNER_FIELDS if name in owner}
+    return msgspec.json.encode(ordered).decode()
+
+
+def _finalizer_causes(metadata: Tree, *, is_core: bool) -> list[Cause]:
+    causes: list[Cause] = []
     finalizers = metadata.get("finalizers") or []
-    for finalizer in finalizers:
+    for index, finalizer in enumerate(finalizers):
         faults = label_key_faults(finalizer)
         causes += [invalid_value("metadata.finalizers", finalizer, f) for f in faults]
+        if is_core and not faults and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"metadata.finalizers[{index}]", finalizer, detail))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
-        causes.append(
-            Cause(
-                "FieldValueInvalid",
-                f"Invalid value: {show(finalizers)}: {detail}",
-                "metadata.finalizers",
-            )
-        )
+        message = f"Invalid value: {show(finalizers)}: {detail}"
+        causes.append(Cause(INVALID, message, "metadata.finalizers"))
     return causes
 
 
 def finalizer_warnings(metadata: Tree) -> list[str]:
     """Return the warnings for finalizers without a domain."""
     return [
-        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name including a '
-        "path (/) to avoid accidental conflicts with other finalizer writers"
+        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name to avoid '
+        "accidental conflicts with other finalizer writers"
         for name in metadata.get("finalizers") or ()
         if "/" not in name and name not in STANDARD_FINALIZERS
     ]
@@ -293,17 +299,4 @@ def validate_metadata_update(new: Tree, old: Tree) -> list[Cause]:
     ):
         if new.get(field) != old.get(field):
             causes.append(invalid_value(f"metadata.{field}", new.get(field), IMMUTABLE))
-    return causes
-
-
-__all__ = [
-    "carry_over",
-    "dns_label_faults",
-    "duplicate",
-    "finalizer_warnings",
-    "name_faults",
-    "prune_metadata",
-    "type_fault",
-    "validate_metadata",
-    "validate_metadata_update",
-]
+    return causes + _label_causes(new) + _owner_causes(new)

@@ -87,8 +87,15 @@ def select(
         raise bad_request(str(error)) from error
     for name in fields.fields:
         if not resource.supports_field(view.version, name):
-            raise bad_request(f"field label not supported: {name}")
+            raise bad_request(_unsupported_field(resource, name))
     return Selection(view, info.namespace if resource.is_namespaced else "", labels, fields)
+
+
+def _unsupported_field(resource: ResourceType, name: str) -> str:
+    if resource.is_custom or resource.fields:
+        return f"field label not supported: {name}"
+    known = '"metadata.name", "metadata.namespace"'
+    return f'"{name}" is not a known field selector: only {known}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,8 @@ class _Token:
             ) from error
         if body.get("v") != "meta.k8s.io/v1" or not token.start:
             raise bad_request(
-                "invalid continue token: continue key is not valid: server does not recognize this encoded version"
+                "invalid continue token: continue key is not valid: server does not recognize "
+                "this encoded version"
             )
         return token
 
@@ -223,7 +231,7 @@ class Reader:
     ) -> Response:
         if start:
             items = items[bisect.bisect_left(items, start, key=lambda item: item[0]) :]
-        limit = 0 if options.resource_version == "0" and not start else max(0, options.limit)
+        limit = 0 if options.resource_version == "0" else max(0, options.limit)
         chosen: list[Stored] = []
         metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if view.resource.is_custom:

@@ -42,8 +42,15 @@ class Schema(Protocol):
     def default(self, obj: Tree) -> None:
         """Fill in defaults in place."""
 
-    def validate(self, obj: Tree, old: Tree | None = None) -> list[Cause]:
-        """Return every broken rule."""
+    def validate(
+        self,
+        obj: Tree,
+        old: Tree | None = None,
+        *,
+        is_status: bool = False,
+        has_faults: bool = False,
+    ) -> list[Cause]:
+        """Return every broken rule; `has_faults`: the rest of the object is broken already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ class ResourceType:
         storage_name: where its objects live; two resources may share one (events).
         generation: "spec" (anything outside metadata and status), "spec+annotations", ""
             (no generation).
-        name_rule: "subdomain", "label", "service", "path".
+        name_rule: "subdomain", "label", "service", "path", "" (the kind checks it).
         fields: field selector names beyond metadata.name and metadata.namespace.
         prepare: called with (new, old) before validation, changes `new`.
         check: called with (new, old), returns causes.
@@ -144,6 +151,7 @@ class ResourceType:
     allows_unconditional_update: bool = True
     returns_object_on_delete: bool = False
     can_collect: bool = True
+    shows_deletion_time: bool = False
     fields: Mapping[str, Callable[[Tree], str]] = field(default_factory=dict)
     prepare: Callable[[Tree, Tree | None], None] | None = None
     check: Callable[[Tree, Tree | None], list[Cause]] = _no_causes
@@ -194,7 +202,7 @@ class ResourceType:
             return stored.data
         tree = self.tree(version, stored)
         del tree["apiVersion"], tree["kind"]
-        return encode(tree)
+        return encode(tree, version.form)
 
     def document(self, version: Version, stored: Stored) -> bytes:
         """Return an object's JSON as served."""

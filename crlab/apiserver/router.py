@@ -18,11 +18,10 @@ from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
 from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
-from crlab.apiserver.patch import merge_patch
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
 from crlab.apiserver.resource import ResourceType, Version
-from crlab.apiserver.scale import put_replicas, scale_of
+from crlab.apiserver.scale import put_replicas, replicas_fault, scale_of
 from crlab.apiserver.status import (
     StatusError,
     bad_request,
@@ -33,7 +32,7 @@ from crlab.apiserver.status import (
     success,
 )
 from crlab.apiserver.storage import Stored, Tree
-from crlab.apiserver.strategy import Call
+from crlab.apiserver.strategy import Call, patch_fault
 from crlab.apiserver.watch import WatchResponse
 from crlab.apiserver.write import Writer
 
@@ -287,17 +286,16 @@ class Router:
         return stored
 
     def _wanted_scale(self, call: Call, scale: Tree, *, is_patch: bool) -> Tree:
-        body, _ = read_object(
-            call.request.body,
-            "application/json" if is_patch else call.request.header("content-type"),
-            "Scale",
-        )
+        request = call.request
         if not is_patch:
-            return body
-        merged = merge_patch.apply(scale, body)
-        if not isinstance(merged, dict):
-            raise bad_request("the patched object is not an object")
-        return merged
+            wanted, _ = read_object(request.body, request.header("content-type"), "Scale")
+            if fault := replicas_fault(wanted):
+                raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
+            return wanted
+        wanted = self._writer.patched(call, scale)
+        if fault := replicas_fault(wanted):
+            raise patch_fault(wanted, fault)
+        return wanted
 
 
 def _quote(text: str) -> str:

@@ -47,6 +47,18 @@ def scale_of(resource: ResourceType, tree: Tree) -> Tree:
     }
 
 
+def replicas_fault(scale: Tree) -> str:
+    """Return Go's words for replicas of a wrong JSON type, "" if they are a number."""
+    value = (scale.get("spec") or {}).get("replicas")
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return ""
+    names = {str: "string", bool: "bool", dict: "object", list: "array"}
+    found = names.get(type(value), f"number {value}")
+    return (
+        f"json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32"
+    )
+
+
 def put_replicas(resource: ResourceType, tree: Tree, replicas: Any) -> None:
     """Write replicas where the object keeps them."""
     paths = resource.scale

@@ -40,6 +40,7 @@ from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.request import (
     SYSTEM,
+    TEXT,
     Identity,
     Request,
     RequestInfo,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from crlab.apiserver.http import HttpServer
 
 BODY_LIMIT = 3_145_728
+COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history dropped
 VERSION = {
     "major": "1",
     "minor": "36",
@@ -92,6 +94,7 @@ class ApiServer:
         registry: what is served.
         audit: what was asked.
         faults: what goes wrong on demand (see faults.py).
+        allow_compaction: whether POST /v3/kv/compaction below the prefix drops history.
     """
 
     def __init__(
@@ -149,6 +152,7 @@ class ApiServer:
         self.reviews = self._router.reviews
         self.reviews.update(Reviews(self.rbac, self._authenticator, self.core.now).by_kind())
         self._secret = secret or Ids.token()
+        self.allow_compaction = False
         self._http: HttpServer | None = None
         self._watches: set[WatchResponse] = set()
         self._life = threading.Lock()
@@ -222,6 +226,8 @@ class ApiServer:
         return answer
 
     def _answer(self, request: Request, record: AuditRecord) -> Response | WatchResponse:
+        if self.allow_compaction and request.path == COMPACTION:
+            return self._compaction(request)
         identity = request.identity or self.authenticate(request)
         info = read_info(request)
         self._note(record, info, identity)
@@ -240,6 +246,15 @@ class ApiServer:
 
     def _admit(self, call: Call, new: Tree, old: Tree | None) -> None:
         check_grant(self.rbac, call.resource, call.identity, call.info.namespace, new, old)
+
+    def _compaction(self, request: Request) -> Response:
+        """Forget history, asked for as of etcd: POST {"revision": n}."""
+        try:
+            revision = int(msgspec.json.decode(request.body or b"")["revision"])
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+            return Response.json({"error": 'expected {"revision": n}', "code": 3}, 400)
+        self.compact(revision)
+        return Response.json({"header": {"revision": str(self.storage.revision)}})
 
     def _note(self, record: AuditRecord, info: RequestInfo, identity: Identity) -> None:
         record.verb, record.user = info.verb, identity.name
@@ -291,7 +306,8 @@ class ApiServer:
             body = openapi.openapi_v2_protobuf()
             return Response(200, [("Content-Type", OPENAPI_V2)], body)
         if path == "/openapi/v3":
-            return Response.json(openapi.openapi_v3_index(self.registry))
+            index = openapi.openapi_v3_index(self.registry)
+            return Response.json(index, content_type=TEXT)
         name = path.removeprefix("/openapi/v3/")
         document = openapi.openapi_v3_document(self.registry, name)
         if document is None:
@@ -353,6 +369,10 @@ class ApiServer:
     def __repr__(self) -> str:
         state = "serving" if self._http is not None else "in-process"
         return f"<ApiServer {state} rv={self.storage.revision}>"
+
+    def admin_token(self) -> str | None:
+        """Return a bearer token of the administrator; None if no tokens are asked for."""
+        return self._authenticator.admin_token()
 
     @property
     def is_serving(self) -> bool:

@@ -166,7 +166,9 @@ def unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(group_resource: str, name: str, why: str, causes: Iterable[Cause] = ()) -> StatusError:
+def forbidden(
+    group_resource: str, name: str, why: str, causes: Iterable[Cause] = ()
+) -> StatusError:
     """403: `why` completes the sentence '<resource> "<name>" is forbidden: '."""
     details = _named(group_resource, name)
     found = [cause.to_dict() for cause in causes]
@@ -211,7 +213,9 @@ def already_exists(group_resource: str, name: str, *, is_terminating: bool = Fal
     return StatusError(409, "AlreadyExists", message, _named(group_resource, name))
 
 
-STALE = "the object has been modified; please apply your changes to the latest version and try again"
+STALE = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
 
 
 def conflict(group_resource: str, name: str, why: str = STALE) -> StatusError:
@@ -242,7 +246,9 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Status
     qualified = f"{kind}.{group}" if group else kind
     texts = list(dict.fromkeys(str(cause) for cause in causes))
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    details = {key: item for key, item in (("name", name), ("group", group), ("kind", kind)) if item}
+    details = {
+        key: item for key, item in (("name", name), ("group", group), ("kind", kind)) if item
+    }
     listed: dict[str, Any] = {"causes": [cause.to_dict() for cause in causes]}
     message = f'{qualified} "{name}" is invalid' + (f": {text}" if texts else "")
     return StatusError(422, "Invalid", message, {**details, **listed})

@@ -36,7 +36,26 @@ KEEP_PER_RESOURCE = 100
 KEEP_LINES = 1_000
 RESTORE_STEP = 1_000
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+METADATA_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+_encode_as_given = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 Tree = dict[str, Any]
@@ -55,10 +74,11 @@ class Stored:
     """One object at one revision: bytes without apiVersion and kind, and what lists need.
 
     Attributes:
-        data: canonical JSON of the object; its keys are sorted.
+        data: JSON of the object, in the order `encode` gives it.
         revision: the resourceVersion it carries.
         labels: its labels, for selectors without decoding.
-        form: token of the schema it was written under (see `Version.form`).
+        form: token of the version it was written under (see `Version.form`); below 0 for
+            built-in kinds.
     """
 
     __slots__ = ("data", "form", "labels", "revision")
@@ -82,20 +102,30 @@ class Stored:
         """Stamp a tree with its revision and freeze it."""
         metadata = tree["metadata"]
         metadata["resourceVersion"] = str(revision)
-        return cls(encode(tree), revision, metadata.get("labels") or None, form)
+        return cls(encode(tree, form), revision, metadata.get("labels") or None, form)
 
     @classmethod
     def unsaved(cls, tree: Tree, form: int) -> Stored:
         """Freeze an object that has no revision: the answer to a dry run."""
         tree["metadata"].pop("resourceVersion", None)
-        return cls(encode(tree), 0, tree["metadata"].get("labels") or None, form)
+        return cls(encode(tree, form), 0, tree["metadata"].get("labels") or None, form)
 
 
-def encode(value: Any) -> bytes:
-    """Return canonical JSON: sorted keys, whole floats as integers (as Go prints them)."""
-    data = _encode(value)
-    if b".0" in data or b"e" in data:
-        data = _encode(whole(value)) if has_whole_float(value) else data
+def encode(tree: Tree, form: int = 0) -> bytes:
+    """Return the JSON of an object: whole floats as integers, as Go prints them.
+
+    Custom resources come out sorted. Objects of built-in kinds (`form` below 0) begin with
+    their metadata, in the order of ObjectMeta's fields; the rest stays in the writer's order.
+    """
+    if form < 0:
+        given = tree["metadata"]
+        metadata = {key: given[key] for key in METADATA_ORDER if key in given}
+        tree = {"metadata": metadata, **{k: v for k, v in tree.items() if k != "metadata"}}
+        data = _encode_as_given(tree)
+    else:
+        data = _encode_sorted(tree)
+    if (b".0" in data or b"e+" in data) and has_whole_float(tree):
+        data = (_encode_as_given if form < 0 else _encode_sorted)(whole(tree))
     return data
 
 

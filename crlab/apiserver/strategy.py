@@ -30,7 +30,17 @@ from crlab.apiserver.metadata import (
 from crlab.apiserver.options import WriteOptions
 from crlab.apiserver.request import Identity, Request, RequestInfo
 from crlab.apiserver.resource import ResourceType, Version
-from crlab.apiserver.status import Cause, StatusError, bad_request, invalid, invalid_value, show
+from crlab.apiserver.status import (
+    INVALID,
+    REQUIRED,
+    TOO_LONG,
+    Cause,
+    StatusError,
+    bad_request,
+    invalid,
+    invalid_value,
+    show,
+)
 from crlab.apiserver.storage import Tree, encode
 
 try:  # the types of core kinds know their fields
@@ -143,9 +153,14 @@ def decode_patched(call: Call, tree: Tree, repeated: list[str]) -> None:
     try:
         decode(call, tree, repeated)
     except Malformed as error:
-        shown = show(before.decode())
-        cause = Cause("FieldValueInvalid", f"Invalid value: {shown}: {error}", "patch")
-        raise invalid("", "", "", [cause]) from error
+        raise patch_fault(before, str(error)) from error
+
+
+def patch_fault(patched: Tree | bytes, why: str) -> StatusError:
+    """422: what a patch made of an object does not decode."""
+    text = patched if isinstance(patched, bytes) else encode(patched)
+    shown = show(text.decode())
+    return invalid("", "", "", [Cause(INVALID, f"Invalid value: {shown}: {why}", "patch")])
 
 
 def check_identity(call: Call, tree: Tree) -> None:
@@ -211,16 +226,29 @@ def validate_create(call: Call, tree: Tree) -> None:
         StatusError: 422.
     """
     resource = call.resource
-    causes = validate_metadata(
-        tree["metadata"], rule=resource.name_rule, is_namespaced=resource.is_namespaced
-    )
+    causes = _metadata_causes(call, tree)
     causes += _type_causes(call, tree)
     if call.version.schema is not None:
-        causes += call.version.schema.validate(tree)
+        causes += call.version.schema.validate(tree, has_faults=_is_unreliable(causes))
     causes += resource.check(tree, None)
     if causes:
         raise _invalid(call, tree, causes)
     call.warnings.extend(finalizer_warnings(tree["metadata"]) if resource.is_custom else ())
+
+
+def _metadata_causes(call: Call, tree: Tree) -> list[Cause]:
+    resource = call.resource
+    return validate_metadata(
+        tree["metadata"],
+        rule=resource.name_rule,
+        is_namespaced=resource.is_namespaced,
+        is_core=not resource.is_custom and resource.group != "apiextensions.k8s.io",
+    )
+
+
+def _is_unreliable(causes: list[Cause]) -> bool:
+    """Whether faults of the metadata keep the schema's rules from being evaluated."""
+    return any(cause.reason in (REQUIRED, TOO_LONG) for cause in causes)
 
 
 def _type_causes(call: Call, tree: Tree) -> list[Cause]:
@@ -236,6 +264,8 @@ def _type_causes(call: Call, tree: Tree) -> list[Cause]:
 def _invalid(call: Call, tree: Tree, causes: list[Cause]) -> StatusError:
     kind = str(tree.get("kind") or call.resource.kind)
     group = str(tree.get("apiVersion") or "").rpartition("/")[0] or call.resource.group
+    if call.resource.storage_name != call.resource.group_resource:
+        group = ""  # a second view of a core kind speaks of the core kind
     return invalid(kind, group, tree["metadata"].get("name", ""), causes)
 
 
@@ -313,17 +343,12 @@ def validate_update(call: Call, new: Tree, old: Tree) -> None:
     resource = call.resource
     changes = validate_metadata_update(new["metadata"], old["metadata"])
     causes = [*changes, *changes]  # the server checks twice and lists both
-    causes += validate_metadata(
-        new["metadata"], rule=resource.name_rule, is_namespaced=resource.is_namespaced
-    )
+    causes += _metadata_causes(call, new)
     causes += _type_causes(call, new)
     schema = call.version.schema
     if schema is not None:
-        causes += (
-            schema.validate(new, old, is_status=True)  # type: ignore[call-arg]
-            if call.is_status
-            else schema.validate(new, old)
-        )
+        has_faults = _is_unreliable(causes)
+        causes += schema.validate(new, old, is_status=call.is_status, has_faults=has_faults)
     if not call.info.subresource:
         causes += resource.check(new, old)
     if causes:

@@ -166,8 +166,9 @@ class TableView(View):
         row: dict[str, Any] = {"cells": table_cells(self._columns, tree, self._now())}
         if self._include == "Object":
             row["object"] = tree
-        elif self._include != "None":
-            row["object"] = _partial(tree, self._api_version)
+        else:
+            shows = self._include != "None"
+            row["object"] = _partial(tree, self._api_version) if shows else None
         return row
 
 

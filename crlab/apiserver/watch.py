@@ -40,14 +40,18 @@ BOOKMARK_BEFORE_END_SECONDS = 2.0
 POLL_ENTRIES = 500
 
 
+EVERYTHING = LabelSelector()
+EVERY_FIELD = FieldSelector()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which objects of a resource a list or watch is about."""
 
     view: View
     namespace: str = ""
-    labels: LabelSelector = LabelSelector()
-    fields: FieldSelector = FieldSelector()
+    labels: LabelSelector = EVERYTHING
+    fields: FieldSelector = EVERY_FIELD
 
     def holds(self, key: str, stored: Stored) -> bool:
         """Whether an object is selected."""

@@ -401,7 +401,8 @@ def check_job(new: Tree, old: Tree | None) -> list[Cause]:
         message = (
             'Required value: valid values: "OnFailure", "Never"'
             if not spec.get("restartPolicy")
-            else f'Unsupported value: "{spec.get("restartPolicy")}": supported values: "OnFailure", "Never"'
+            else f'Unsupported value: "{spec.get("restartPolicy")}": supported values: '
+            '"OnFailure", "Never"'
         )
         causes.append(Cause("FieldValueNotSupported", message, "spec.template.spec.restartPolicy"))
     return causes

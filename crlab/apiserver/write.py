@@ -262,12 +262,29 @@ class Writer:
             live = self._live(call)
             before = call.resource.tree(call.version, live)
             tree = self._patched(call, kind, before, body)
-            if not isinstance(tree, dict):
-                raise bad_request("the patched object is not an object")
             decode_patched(call, tree, repeated)
             check_identity_of_patch(call, tree)
             stored, is_gone = self.replace(call, tree, is_patch=True)
             return stored, False, is_gone
+
+    def patched(self, call: Call, before: Tree) -> Tree:
+        """Return what the request's patch makes of a tree (for the scale subresource)."""
+        kind = media_type(call.request.header("content-type"))
+        self._check_patch_type(call, kind)
+        if kind == APPLY_PATCH:
+            body = self._applied_scale(call)
+            return {**before, "spec": body.get("spec") or {}}
+        body, _ = self._patch_body(call, kind)
+        return self._patched(call, kind, before, body)
+
+    def _applied_scale(self, call: Call) -> Tree:
+        try:
+            body, _ = parse_yaml(call.request.body or b"")
+        except SyntaxFault as error:
+            raise bad_request(f"error decoding YAML: {error}") from error
+        if not isinstance(body, dict):
+            raise bad_request("a Scale is an object")
+        return body
 
     def _check_patch_type(self, call: Call, kind: str) -> None:
         accepted = [JSON_PATCH, MERGE_PATCH]
@@ -297,7 +314,13 @@ class Writer:
             )
         return body, repeated if kind != JSON_PATCH else []
 
-    def _patched(self, call: Call, kind: str, before: Tree, body: Any) -> Any:
+    def _patched(self, call: Call, kind: str, before: Tree, body: Any) -> Tree:
+        tree = self._patched_value(call, kind, before, body)
+        if not isinstance(tree, dict):
+            raise bad_request("the patched object is not an object")
+        return tree
+
+    def _patched_value(self, call: Call, kind: str, before: Tree, body: Any) -> Any:
         from crlab.apiserver.patch import json_patch, merge_patch, strategic
 
         if kind == JSON_PATCH:

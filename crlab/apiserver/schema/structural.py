@@ -92,12 +92,14 @@ class CompiledSchema:
         old: dict[str, Any] | None = None,
         *,
         is_status: bool = False,
+        has_faults: bool = False,
     ) -> list[Cause]:
         """Return what is wrong with an object, [] if nothing.
 
         Args:
             old: the stored object on an update.
             is_status: an update through /status; only the status is held to the schema.
+            has_faults: the metadata is broken in a way that makes CEL's input unreliable.
         """
         out: list[Cause] = []
         if is_status:
@@ -111,7 +113,7 @@ class CompiledSchema:
         if self.node.has_list_type:
             self._check_lists(obj, old, out)
         if self._rules is not None:
-            if any(cause.reason in _BLOCKING for cause in out):
+            if has_faults or any(cause.reason in _BLOCKING for cause in out):
                 out.append(_NOT_CHECKED)
             else:
                 out.extend(self._rules.validate(obj, old))
