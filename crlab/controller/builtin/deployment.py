@@ -87,13 +87,15 @@ class Deployments:
     def _shrink_old(
         self, old: list[dict[str, Any]], new: dict[str, Any], least: int, ctx: Context
     ) -> None:
-        """Scale old sets down as far as enough pods stay available."""
-        available = sum(_status(rs, "availableReplicas") for rs in [*old, new])
+        """Scale old sets down as far as enough pods stay available.
+
+        A pod that its set is about to delete is no longer counted as available.
+        """
         for rs in old:  # what is not available costs nothing
-            sick = max(0, _wanted(rs) - _status(rs, "availableReplicas"))
+            sick = _wanted(rs) - _available(rs)
             if sick and _status(rs, "observedGeneration") >= rs["metadata"].get("generation", 0):
                 rs.update(self._scale(rs, _wanted(rs) - sick, ctx))
-        spare = max(0, available - least)
+        spare = max(0, sum(_available(rs) for rs in [*old, new]) - least)
         for rs in old:
             step = min(spare, _wanted(rs))
             if step:
@@ -256,6 +258,10 @@ def _wanted(rs: dict[str, Any]) -> int:
 
 def _status(rs: dict[str, Any], field: str) -> int:
     return _count((rs.get("status") or {}).get(field), 0)
+
+
+def _available(rs: dict[str, Any]) -> int:
+    return min(_wanted(rs), _status(rs, "availableReplicas"))
 
 
 def _count(value: Any, default: int) -> int:

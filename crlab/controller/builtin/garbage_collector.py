@@ -317,26 +317,26 @@ class GarbageCollector:
         """Write an event about each owner that lives in another namespace."""
         for reference in metadata.owners:
             owner = self._owner_resource(reference)
-            elsewhere = self._elsewhere(owner, reference.uid, metadata.namespace)
-            if elsewhere is None:
+            if not self._lives_elsewhere(owner, reference.uid, metadata.namespace):
                 continue
             message = (
-                f"ownerRef [{reference.apiVersion}/{reference.kind}, namespace: {elsewhere}, "
-                f"name: {reference.name}, uid: {reference.uid}] does not exist in namespace "
+                f"ownerRef [{reference.apiVersion}/{reference.kind}, "
+                f"namespace: {metadata.namespace}, name: {reference.name}, "
+                f"uid: {reference.uid}] does not exist in namespace "
                 f'"{metadata.namespace}"'
             )
             self._write_event(resource, key, metadata, message, ctx)
 
-    def _elsewhere(self, owner: ApiResource, uid: str, namespace: str) -> str | None:
+    def _lives_elsewhere(self, owner: ApiResource, uid: str, namespace: str) -> bool:
         if not owner.is_namespaced or uid in self.graph.absent:
-            return None
+            return False
         needle = f'"{uid}"'.encode()
         for key, stored in self._feed.items(owner.gvr.group_resource):
             place = key.rpartition("/")[0]
             if place != namespace and needle in stored.data and metadata_of(stored).uid == uid:
-                return place
+                return True
         self.graph.absent[uid] = None
-        return None
+        return False
 
     def _write_event(
         self, resource: ApiResource, key: str, metadata: Metadata, message: str, ctx: Context

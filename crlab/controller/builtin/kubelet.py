@@ -22,6 +22,13 @@ from crlab.runtime.clock import Clock
 
 NODE = "crlab-node"
 HOST_IP = "192.0.2.1"
+CONDITIONS = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+)
 READY, PHASE = "crlab.dev/ready", "crlab.dev/phase"
 
 
@@ -31,32 +38,36 @@ class Kubelet:
     def __init__(self, clock: Clock, start_seconds: float) -> None:
         self._clock = clock
         self._start_seconds = start_seconds
+        self._ready_at: dict[str, float] = {}
 
     def reconcile(self, request: Request, ctx: Context) -> Result | None:
         """Start a new pod; let go of one that is being deleted."""
         pod = ctx.object
         if pod is None:
+            self._ready_at.pop(request.key, None)
             return None
         if pod["metadata"].get("deletionTimestamp"):
             if pod["metadata"].get("deletionGracePeriodSeconds") != 0:
                 ctx.delete(pod, grace_period_seconds=0)
             return None
         if not pod["spec"].get("nodeName"):
-            return self._schedule(request, pod, ctx)
+            self._schedule(request, ctx)
+            return None
+        left = self._ready_at.get(request.key, 0.0) - self._clock.monotonic()
+        if left > 0:
+            return Result(requeue_after_seconds=left)
         status = self._status(pod)
         if status is not None:
             ctx.update_status({**ctx_object(pod), "status": status})
         return None
 
-    def _schedule(self, request: Request, pod: dict[str, Any], ctx: Context) -> Result | None:
+    def _schedule(self, request: Request, ctx: Context) -> None:
+        if self._start_seconds > 0:
+            self._ready_at[request.key] = self._clock.monotonic() + self._start_seconds
         try:
             ctx.patch(ctx.resource, request.name, {"spec": {"nodeName": NODE}})
         except ApiError as error:  # refused: stay pending, the pod says why
             ctx.log(f"not scheduled: {error.code} {error.reason}")
-            return None
-        if self._start_seconds > 0:
-            return Result(requeue_after_seconds=self._start_seconds)
-        return None
 
     def _status(self, pod: dict[str, Any]) -> dict[str, Any] | None:
         """Return the status this pod should have, None if it has it."""
