@@ -188,7 +188,7 @@ class _Loader:
         )
 
     def _in_cluster(self, looked: list[str]) -> ClientConfig | None:
-        folder = self._env.get("CRLAB_SERVICE_ACCOUNT_DIR", SERVICE_ACCOUNT)
+        folder = SERVICE_ACCOUNT
         token_path = os.path.join(folder, "token")
         host = self._env.get("KUBERNETES_SERVICE_HOST", "")
         port = self._env.get("KUBERNETES_SERVICE_PORT", "")

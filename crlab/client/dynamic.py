@@ -371,16 +371,15 @@ class DynamicClient:
             options["propagationPolicy"] = propagation_policy
         if grace_period_seconds is not None:
             options["gracePeriodSeconds"] = grace_period_seconds
-        query = [("dryRun", "All")] if dry_run else []
+        if dry_run:
+            options["dryRun"] = ["All"]  # a server that gets a body ignores the query
         return self._send(
             "delete",
             "DELETE",
             found,
             self._place(found, namespace),
             _name(name),
-            "",
-            query,
-            options,
+            body=options,
             dry_run=dry_run,
         )
 
@@ -402,7 +401,7 @@ class DynamicClient:
         selectors = (("labelSelector", label_selector), ("fieldSelector", field_selector))
         query = [(key, value) for key, value in selectors if value]
         if dry_run:
-            query.append(("dryRun", "All"))
+            options["dryRun"] = ["All"]
         place = self._place(found, namespace)
         return self._send(
             "deletecollection",

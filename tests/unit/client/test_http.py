@@ -343,6 +343,8 @@ def test_an_early_refusal_of_a_body_is_heard():
 
     with wire_server(ok, on_accept=refuse) as server:
         assert (
-            transport(server).request("POST", "/", body=b"x" * (8 << 20), timeout_seconds=0.4).status
+            transport(server)
+            .request("POST", "/", body=b"x" * (8 << 20), timeout_seconds=0.4)
+            .status
             == 413
         )
