@@ -222,9 +222,8 @@ class ControllerManager:
         for controller in self.controllers.values():
             controller.close()
 
-    @property
     def pending(self) -> list[str]:
-        """What is still to do, delays and paused controllers not counted; [] when settled."""
+        """Return what is still to do, delays and paused controllers not counted."""
         with self._lock:
             count = len(self._commits)
         found = [f"{count} commits to look at"] if count else []
