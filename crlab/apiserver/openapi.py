@@ -137,12 +137,8 @@ def _place(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def openapi_v3_index(registry: OpenApiRegistry, *, prefix: str = "") -> dict[str, Any]:
-    """Return the list of documents: path → URL with the document's hash.
-
-    Args:
-        prefix: of the server's URL; clients take the URLs from the host's root.
-    """
+def openapi_v3_index(registry: OpenApiRegistry) -> dict[str, Any]:
+    """Return the list of documents: path → URL with the document's hash."""
     documents = _documents(registry)
     paths: dict[str, Any] = {}
     for group, versions in sorted(registry.groups().items()):
@@ -150,7 +146,7 @@ def openapi_v3_index(registry: OpenApiRegistry, *, prefix: str = "") -> dict[str
             name = _place(group, version)
             body = documents.encoded(registry, name) or b""
             digest = hashlib.sha256(body).hexdigest().upper()
-            url = f"{prefix}/openapi/v3/{name}?hash={digest}"
+            url = f"/openapi/v3/{name}?hash={digest}"
             paths[name] = {"serverRelativeURL": url}
     return {"paths": paths}
 

@@ -17,10 +17,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crlab.apiserver.schema.cel_declaration import FUNCTIONS, Overload
-from crlab.apiserver.schema.cel_syntax import (
+from crlab.apiserver.schema.cel_tree import (
     Bind,
     Call,
-    CelSyntaxError,
     Const,
     Expr,
     Ident,
@@ -29,7 +28,6 @@ from crlab.apiserver.schema.cel_syntax import (
     MapExpr,
     Select,
     UInt,
-    parse,
 )
 from crlab.apiserver.schema.cel_type import (
     BOOL,
@@ -51,60 +49,6 @@ TYPE_NAMES: dict[str, Type] = {
     "bool": BOOL, "int": INT, "uint": UINT, "double": DOUBLE, "string": STRING, "bytes": BYTES,
     "null_type": NULL, "list": ("list", DYN), "map": ("map", DYN, DYN), "type": ("type", DYN),
 }  # fmt: skip
-
-
-class CelCompileError(ValueError):
-    """The expression cannot be compiled; str() is cel-go's report."""
-
-
-def compile_expression(text: str, variables: Mapping[str, Type]) -> Expr:
-    """Parse and type an expression.
-
-    Raises:
-        CelCompileError: it is not CEL, or its types do not fit.
-    """
-    try:
-        tree = parse(text)
-    except CelSyntaxError as error:
-        report = syntax_report(text) or _report(text, [(error.offset, str(error))])
-        raise CelCompileError(report) from error
-    checker = Checker(variables)
-    checker.check(tree)
-    if checker.errors:
-        raise CelCompileError(_report(text, sorted(checker.errors, key=lambda found: found[0])))
-    checker.settle(tree)
-    return tree
-
-
-def syntax_report(text: str) -> str:
-    """Return the CEL library's own words for a syntax error, "" if it has none to offer.
-
-    The library (extra ``crlab[cel]``) knows the grammar's expectations at every token.
-    """
-    try:
-        from cel_expr_python import cel
-    except ImportError:
-        return ""
-    try:
-        cel.NewEnv().compile(text, disable_check=True)
-    except RuntimeError as error:
-        found = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
-        return found if found.startswith("ERROR: <input>") else ""
-    return ""
-
-
-def _report(text: str, errors: list[tuple[int, str]]) -> str:
-    lines = text.split("\n")
-    blocks = []
-    for offset, message in errors:
-        before = text[:offset]
-        row = before.count("\n")
-        column = offset - (before.rfind("\n") + 1)
-        dots = "." * column
-        blocks.append(
-            f"ERROR: <input>:{row + 1}:{column + 1}: {message}\n | {lines[row]}\n | {dots}^"
-        )
-    return "\n".join(blocks)
 
 
 class Checker:
@@ -350,7 +294,7 @@ class Checker:
         source = self.check(node.source)
         with_two = len(node.names) == 2
         if source[0] == "list":
-            variables = (INT, source[1]) if with_two else (source[1],)
+            variables: tuple[Type, ...] = (INT, source[1]) if with_two else (source[1],)
         elif source[0] == "map":
             variables = (source[1], source[2]) if with_two else (source[1],)
         elif source[0] in ("dyn", "!error!", "param"):

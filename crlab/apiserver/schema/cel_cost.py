@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.apiserver.schema.cel_declaration import Overload
-from crlab.apiserver.schema.cel_syntax import (
+from crlab.apiserver.schema.cel_tree import (
     Bind,
     Call,
     Const,

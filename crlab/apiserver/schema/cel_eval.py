@@ -12,14 +12,16 @@ Source: google/cel-go:interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from crlab.apiserver.schema import cel_library
 from crlab.apiserver.schema.cel_check import TYPE_NAMES
 from crlab.apiserver.schema.cel_declaration import Overload
-from crlab.apiserver.schema.cel_function import ERRORS_OF_TYPE, FUNCTIONS, sort_by
-from crlab.apiserver.schema.cel_syntax import (
+from crlab.apiserver.schema.cel_function import ERRORS_OF_TYPE, FUNCTIONS
+from crlab.apiserver.schema.cel_loop import compile_bind, compile_loop, insert_entry
+from crlab.apiserver.schema.cel_run import Program, Run, as_bool
+from crlab.apiserver.schema.cel_tree import (
     Bind,
     Call,
     Const,
@@ -43,28 +45,6 @@ from crlab.apiserver.schema.cel_value import (
 
 assert cel_library  # its import adds Kubernetes' functions
 
-STEP_LIMIT = 200_000
-OVER_LIMIT = "operation cancelled: actual cost limit exceeded"
-
-
-class Run:
-    """One evaluation: the variables in scope and the steps taken."""
-
-    __slots__ = ("steps", "variables")
-
-    def __init__(self, variables: Mapping[str, Any]) -> None:
-        self.variables = dict(variables)
-        self.steps = 0
-
-    def step(self) -> None:
-        """Count one turn of a loop."""
-        self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise CelError(OVER_LIMIT)
-
-
-Program = Callable[[Run], Any]
-
 
 def compile_tree(node: Expr) -> Program:
     """Return a checked tree as a function of a `Run`."""
@@ -79,18 +59,6 @@ def compile_tree(node: Expr) -> Program:
         Bind: _bind,
     }
     return makers[type(node)](node)
-
-
-def evaluate(program: Program, variables: Mapping[str, Any]) -> Any:
-    """Run a program.
-
-    Raises:
-        CelError: it failed.
-    """
-    try:
-        return program(Run(variables))
-    except RecursionError:
-        raise CelError("expression nests too deeply") from None
 
 
 def _const(node: Const) -> Program:
@@ -211,28 +179,22 @@ def _accepts(overload: Overload, values: list[Any]) -> bool:
     return True
 
 
-def _bool(value: Any) -> bool:
-    if value is True or value is False:
-        return bool(value)
-    raise CelError(NO_OVERLOAD)
-
-
 def _logic(left: Program, right: Program, *, decides: bool) -> Program:
     def logic(run: Run) -> bool:
         try:
-            if _bool(left(run)) is decides:
+            if as_bool(left(run)) is decides:
                 return decides
         except CelError:
-            if _bool(right(run)) is decides:
+            if as_bool(right(run)) is decides:
                 return decides
             raise
-        return _bool(right(run))
+        return as_bool(right(run))
 
     return logic
 
 
 def _conditional(test: Program, yes: Program, no: Program) -> Program:
-    return lambda run: yes(run) if _bool(test(run)) else no(run)
+    return lambda run: yes(run) if as_bool(test(run)) else no(run)
 
 
 def _or(left: Program, right: Program, *, is_value: bool) -> Program:
@@ -277,124 +239,17 @@ def _map(node: MapExpr) -> Program:
                 if not value.has:
                     continue
                 value = value.value
-            _insert(found, key, value)
+            insert_entry(found, key, value)
         return found
 
     return build
 
 
-def _insert(found: dict[Any, Any], key: Any, value: Any) -> None:
-    if key in found:
-        raise CelError(f"insert failed: key {key} already exists")
-    found[key] = value
-
-
 def _loop(node: Loop) -> Program:
-    source = compile_tree(node.source)
     condition = compile_tree(node.condition) if node.condition is not None else None
     body = compile_tree(node.body) if node.body is not None else None
-    makers = {"all": _quantifier, "exists": _quantifier, "exists_one": _one}
-    maker = makers.get(node.kind)
-    if maker is not None and condition is not None:
-        return maker(node, source, condition)
-    return _collector(node, source, condition, body)
-
-
-def _turns(run: Run, names: tuple[str, ...], source: Any) -> Any:
-    """Bind the loop's variables for each turn, and put back what they hid."""
-    if isinstance(source, dict):
-        pairs: Any = list(source.items())
-    elif isinstance(source, list):
-        pairs = list(enumerate(source)) if len(names) == 2 else [(item, None) for item in source]
-    else:
-        raise CelError(NO_OVERLOAD)
-    variables = run.variables
-    hidden = {name: variables[name] for name in names if name in variables}
-    try:
-        for first, second in pairs:
-            run.step()
-            variables[names[0]] = first
-            if len(names) == 2:
-                variables[names[1]] = second
-            yield first, second
-    finally:
-        for name in names:
-            variables.pop(name, None)
-        variables.update(hidden)
-
-
-def _quantifier(node: Loop, source: Program, condition: Program) -> Program:
-    decides, names = node.kind == "exists", node.names
-
-    def quantify(run: Run) -> bool:
-        failure: CelError | None = None
-        for _ in (turns := _turns(run, names, source(run))):
-            try:
-                if _bool(condition(run)) is decides:
-                    turns.close()
-                    return decides
-            except CelError as error:
-                if str(error) == OVER_LIMIT:
-                    raise
-                failure = error
-        if failure is not None:
-            raise failure
-        return not decides
-
-    return quantify
-
-
-def _one(node: Loop, source: Program, condition: Program) -> Program:
-    names = node.names
-    return lambda run: sum(_bool(condition(run)) for _ in _turns(run, names, source(run))) == 1
-
-
-def _collector(
-    node: Loop, source: Program, condition: Program | None, body: Program | None
-) -> Program:
-    kind, names = node.kind, node.names
-    is_map = kind in ("transformMap", "transformMapEntry")
-
-    def collect(run: Run) -> Any:
-        items: list[Any] = []
-        entries: dict[Any, Any] = {}
-        for first, _ in _turns(run, names, source(run)):
-            if condition is not None and not _bool(condition(run)):
-                continue
-            value = body(run) if body is not None else first
-            if kind == "transformMap":
-                _insert(entries, first, value)
-            elif kind == "transformMapEntry":
-                for key, item in value.items():
-                    _insert(entries, key, item)
-            else:
-                items.append(value)
-        return entries if is_map else items
-
-    return collect
+    return compile_loop(node, compile_tree(node.source), condition, body)
 
 
 def _bind(node: Bind) -> Program:
-    target, body, names = compile_tree(node.target), compile_tree(node.body), (node.name,)
-    if node.kind == "sortBy":
-
-        def sort(run: Run) -> list[Any]:
-            items = target(run)
-            return sort_by(items, [body(run) for _ in _turns(run, names, items)])
-
-        return sort
-
-    def bind(run: Run) -> Optional:
-        found = target(run)
-        if not isinstance(found, Optional):
-            raise CelError(NO_OVERLOAD)
-        if not found.has:
-            return NONE
-        (value,) = [body(run) for _ in _turns(run, names, [found.value])]
-        if node.kind == "optMap":
-            return Optional(True, value)
-        if not isinstance(value, Optional):
-            raise CelError(NO_OVERLOAD)
-        return value
-
-    return bind
+    return compile_bind(node, compile_tree(node.target), compile_tree(node.body))

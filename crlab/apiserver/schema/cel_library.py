@@ -15,7 +15,9 @@ from functools import total_ordering
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from crlab.apiserver.schema.cel_function import FUNCTIONS, search, show
+from crlab.apiserver.schema.cel_function import FUNCTIONS
+from crlab.apiserver.schema.cel_operator import show
+from crlab.apiserver.schema.cel_text import search
 from crlab.apiserver.schema.cel_value import NONE, CelError, Optional
 from crlab.apiserver.schema.format import STRING_FORMATS, is_quantity, is_uri
 from crlab.apiserver.schema.name import (
@@ -141,9 +143,8 @@ def _compare(left: Any, right: Any) -> int:
 def url(text: str) -> Url:
     """``url(text)``."""
     if not is_uri(text):
-        raise CelError(
-            f'URL parse error during conversion from string: parse "{text}": invalid URI for request'
-        )
+        problem = f'parse "{text}": invalid URI for request'
+        raise CelError(f"URL parse error during conversion from string: {problem}")
     return Url(text)
 
 
@@ -244,7 +245,7 @@ def semver(text: str, is_lenient: bool = False) -> Semver:
         why = "No Major.Minor.Patch elements found"
         if given.count(".") >= 2:
             why = "Invalid character(s) found"
-        raise CelError(f"semver parse error: {why}" if False else why)
+        raise CelError(why)
     return Semver((int(found[1]), int(found[2]), int(found[3])), found[4] or "")
 
 

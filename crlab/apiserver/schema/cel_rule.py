@@ -20,16 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crlab.apiserver.schema.cel_check import CelCompileError, compile_expression
-from crlab.apiserver.schema.cel_cost import UNKNOWN, Coster
-from crlab.apiserver.schema.cel_eval import OVER_LIMIT, Program, compile_tree, evaluate
-from crlab.apiserver.schema.cel_syntax import Expr, Ident
+from crlab.apiserver.schema.cel_program import RULES, CompiledRule, compile_rule
+from crlab.apiserver.schema.cel_run import OVER_LIMIT, evaluate
 from crlab.apiserver.schema.cel_type import (
-    BOOL,
-    MAX_REQUEST_BYTES,
-    STRING,
     Decl,
-    Type,
     escape,
     schema_decl,
     with_object_meta,
@@ -42,8 +36,7 @@ from crlab.apiserver.schema.cel_value import (
     Optional,
     converter,
 )
-from crlab.apiserver.schema.crd_column import FieldPathError, field_path
-from crlab.apiserver.schema.gotext import go_float, go_json
+from crlab.apiserver.schema.gotext import go_float
 from crlab.apiserver.schema.node import MISSING
 from crlab.apiserver.status import (
     DUPLICATE,
@@ -54,108 +47,7 @@ from crlab.apiserver.status import (
     required,
 )
 
-PER_RULE_LIMIT = 10_000_000
-PER_CRD_LIMIT = 100_000_000
 _MESSAGE_LIMIT = 5 * 1024
-_ADVICE = (
-    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, "
-    "maps, and strings are declared)"
-)
-_RULES = "x-kubernetes-validations"
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """One rule, ready to run."""
-
-    text: str
-    program: Program
-    message: str
-    message_program: Program | None
-    reason: str
-    field_path: str
-    uses_old_self: bool
-    is_optional_old_self: bool
-
-
-@dataclass(slots=True)
-class _Compilation:
-    rule: CompiledRule | None = None
-    problem: str = ""
-    message_problem: str = ""
-    cost: int = 0
-    message_cost: int = 0
-    uses_old_self: bool = False
-
-
-def _uses_old_self(node: Any) -> bool:
-    if isinstance(node, Ident):
-        return node.name == "oldSelf"
-    if isinstance(node, Expr):
-        names = [name for kind in type(node).__mro__ for name in getattr(kind, "__slots__", ())]
-        return any(_uses_old_self(getattr(node, name)) for name in names if name != "type")
-    if isinstance(node, list | tuple):
-        return any(_uses_old_self(item) for item in node)
-    return False
-
-
-def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any], decl: Decl) -> _Compilation:
-    found = _Compilation()
-    is_optional = bool(rule.get("optionalOldSelf"))
-    old: Type = ("optional_type", decl.type) if is_optional else decl.type
-    variables = {"self": decl.type, "oldSelf": old}
-    text = rule.get("rule") or ""
-    try:
-        tree = compile_expression(text, variables)
-    except CelCompileError as error:
-        found.problem = f"compilation failed: {error}"
-        return found
-    if tree.type != BOOL:
-        found.problem = "cel expression must evaluate to a bool"
-        return found
-    found.uses_old_self = _uses_old_self(tree)
-    found.cost = Coster(decl).cost(tree)
-    message_program = _compile_message(rule, variables, decl, found)
-    if found.message_problem:
-        return found
-    found.rule = CompiledRule(
-        text.strip(),
-        compile_tree(tree),
-        (rule.get("message") or "").strip(),
-        message_program,
-        rule.get("reason") or "",
-        _normal_path(rule.get("fieldPath") or "", schema),
-        found.uses_old_self,
-        is_optional,
-    )
-    return found
-
-
-def _compile_message(
-    rule: Mapping[str, Any], variables: Mapping[str, Type], decl: Decl, found: _Compilation
-) -> Program | None:
-    text = rule.get("messageExpression") or ""
-    if not text:
-        return None
-    try:
-        tree = compile_expression(text, variables)
-    except CelCompileError as error:
-        found.message_problem = f"messageExpression compilation failed: {error}"
-        return None
-    if tree.type != STRING:
-        found.message_problem = "messageExpression must evaluate to a string"
-        return None
-    found.message_cost = Coster(decl).cost(tree)
-    return compile_tree(tree)
-
-
-def _normal_path(path: str, schema: Mapping[str, Any]) -> str:
-    if not path:
-        return ""
-    try:
-        return field_path(path, schema)[0]
-    except FieldPathError:
-        return ""
 
 
 class RuleNode:
@@ -198,7 +90,7 @@ def _compiled(
 ) -> list[CompiledRule]:
     if decl is None:
         return []
-    compiled = [_compile(rule, full, decl).rule for rule in schema.get(_RULES) or ()]
+    compiled = [compile_rule(rule, full, decl).rule for rule in schema.get(RULES) or ()]
     return [rule for rule in compiled if rule is not None]
 
 
@@ -215,7 +107,7 @@ def _below(schema: Any, decl: Decl | None) -> RuleNode | None:
 def has_rules(schema: Any) -> bool:
     """Tell whether a schema or anything in it has rules."""
     if isinstance(schema, Mapping):
-        return bool(schema.get(_RULES)) or any(has_rules(sub) for sub in schema.values())
+        return bool(schema.get(RULES)) or any(has_rules(sub) for sub in schema.values())
     return isinstance(schema, list) and any(has_rules(sub) for sub in schema)
 
 
@@ -228,7 +120,7 @@ def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules 
     return CompiledRules(RuleNode(schema, decl, is_resource=is_resource))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
     """A value, its path, its old value for `oldSelf`, and what ratcheting compares."""
 
@@ -379,166 +271,3 @@ def _message(rule: CompiledRule, variables: Mapping[str, Any]) -> str:
     if "\n" in text or len(text.encode()) > _MESSAGE_LIMIT:
         return ""
     return text
-
-
-class RuleContext:
-    """A schema node as rules see it while a CRD is reviewed.
-
-    Attributes:
-        cardinality: how often the node can occur in an object; None if nothing bounds it.
-    """
-
-    def __init__(
-        self,
-        schema: Mapping[str, Any],
-        decl: Decl | None,
-        cardinality: int | None,
-        *,
-        is_resource: bool,
-    ) -> None:
-        self.schema = schema
-        self.cardinality = cardinality
-        self.is_resource = is_resource
-        self._decl = decl
-
-    @property
-    def decl(self) -> Decl | None:
-        """The declaration of `self`, None if CEL cannot see the node."""
-        if self._decl is None:
-            self._decl = schema_decl(self.schema, "selfType", is_resource=self.is_resource)
-        return self._decl
-
-    def _below(
-        self, schema: Mapping[str, Any], decl: Decl | None, factor: int | None
-    ) -> RuleContext:
-        count = None
-        if self.cardinality is not None and factor is not None:
-            count = min(UNKNOWN, self.cardinality * factor)
-        is_resource = bool(schema.get("x-kubernetes-embedded-resource"))
-        return RuleContext(schema, decl, count, is_resource=is_resource)
-
-    def field(self, key: str, schema: Mapping[str, Any]) -> RuleContext:
-        """Return the context of a property."""
-        decl = self.decl
-        known = decl.fields.get(escape(key) or "") if decl is not None else None
-        factor = 1 if self.schema.get("additionalProperties") is None else None
-        return self._below(schema, known, factor)
-
-    def items(self, schema: Mapping[str, Any]) -> RuleContext:
-        """Return the context of the items."""
-        decl = self.decl
-        return self._below(schema, decl.element if decl else None, self.schema.get("maxItems"))
-
-    def additional(self, schema: Mapping[str, Any]) -> RuleContext:
-        """Return the context of the additional properties."""
-        decl = self.decl
-        limit = self.schema.get("maxProperties")
-        return self._below(schema, decl.element if decl else None, limit)
-
-
-class RuleReview:
-    """Compiles every rule of one schema and adds up what they may cost."""
-
-    def __init__(self, schema: Mapping[str, Any], *, is_unchanged: bool) -> None:
-        self.root = RuleContext(schema, None, 1, is_resource=True)
-        self._is_unchanged = is_unchanged
-        self._total = 0
-        self._expensive: list[tuple[int, str]] = []
-
-    def causes(
-        self, context: RuleContext, schema: Mapping[str, Any], path: str, uncorrelatable: str
-    ) -> list[Cause]:
-        """Return what is wrong with the rules of one node."""
-        decl = context.decl
-        if decl is None:
-            problem = (
-                "Internal error: internal error: failed to construct type information for "
-                "x-kubernetes-validations rules: unable to convert structural schema to CEL "
-                "declarations"
-            )
-            return [Cause("InternalError", problem, f"{path}.{_RULES}")]
-        full = with_object_meta(schema) if context.is_resource else schema
-        out: list[Cause] = []
-        for at, rule in enumerate(schema.get(_RULES) or ()):
-            found = _compile(rule, full, decl)
-            self._rule_causes(found, rule, f"{path}.{_RULES}[{at}]", context, decl, out)
-            if found.uses_old_self and uncorrelatable:
-                detail = (
-                    "oldSelf cannot be used on the uncorrelatable portion of the schema within "
-                    f"{uncorrelatable}"
-                )
-                out.append(invalid_value(f"{path}.{_RULES}[{at}].rule", rule["rule"], detail))
-            elif not found.uses_old_self and rule.get("optionalOldSelf") is not None:
-                field = f"{path}.{_RULES}[{at}].optionalOldSelf"
-                detail = "may not be set if oldSelf is not used in rule"
-                out.append(invalid_value(field, bool(rule["optionalOldSelf"]), detail))
-        return out
-
-    def _rule_causes(
-        self,
-        found: _Compilation,
-        rule: Mapping[str, Any],
-        path: str,
-        context: RuleContext,
-        decl: Decl,
-        out: list[Cause],
-    ) -> None:
-        count = context.cardinality
-        if count is None:
-            count = MAX_REQUEST_BYTES // (decl.min_size + 1)
-        cost = min(UNKNOWN, found.cost * count)
-        self._observe(cost, f"{path}.rule")
-        if cost > PER_RULE_LIMIT and not self._is_unchanged:
-            detail = _over_budget("estimated rule cost", cost, PER_RULE_LIMIT)
-            out.append(forbidden_field(f"{path}.rule", detail))
-        if found.problem:
-            out.append(_bad_rule(f"{path}.rule", rule, found.problem))
-        if found.message_problem:
-            out.append(_bad_rule(f"{path}.messageExpression", rule, found.message_problem))
-        elif rule.get("messageExpression"):
-            self._observe(found.message_cost, f"{path}.messageExpression")
-            if found.message_cost > PER_RULE_LIMIT and not self._is_unchanged:
-                name = "estimated messageExpression cost"
-                detail = _over_budget(name, found.message_cost, PER_RULE_LIMIT)
-                out.append(forbidden_field(f"{path}.messageExpression", detail))
-
-    def _observe(self, cost: int, field: str) -> None:
-        self._total = min(UNKNOWN, self._total + cost)
-        if cost >= PER_CRD_LIMIT // 100:
-            self._expensive.append((cost, field))
-            self._expensive.sort(key=lambda found: -found[0])
-            del self._expensive[4:]
-
-    def total_causes(self, path: str) -> list[Cause]:
-        """Return the causes of the schema's rules costing too much together."""
-        if self._total <= PER_CRD_LIMIT:
-            return []
-        share = (
-            "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 "
-            "schema"
-        )
-        out = [forbidden_field(field, share) for _, field in self._expensive]
-        name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
-        out.append(forbidden_field(path, _over_budget(name, self._total, PER_CRD_LIMIT)))
-        return out
-
-
-def _bad_rule(field: str, rule: Mapping[str, Any], problem: str) -> Cause:
-    shown = {
-        "Rule": rule.get("rule") or "",
-        "Message": rule.get("message") or "",
-        "MessageExpression": rule.get("messageExpression") or "",
-        "Reason": rule.get("reason"),
-        "FieldPath": rule.get("fieldPath") or "",
-        "OptionalOldSelf": rule.get("optionalOldSelf"),
-    }
-    return Cause(INVALID, f"Invalid value: {go_json(shown)}: {problem}", field)
-
-
-def _over_budget(name: str, cost: int, limit: int) -> str:
-    factor = cost / limit
-    if factor > 100:
-        shown = "more than 100x"
-    else:
-        shown = f"{factor:.6f}x" if factor < 1.5 else f"{factor:.1f}x"
-    return f"{name} exceeds budget by factor of {shown} {_ADVICE}"

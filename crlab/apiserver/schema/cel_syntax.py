@@ -13,20 +13,20 @@ Source: the CEL language definition (google/cel-spec:doc/langdef.md).
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any
-
-_TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n\f]+|//[^\n]*)
-  | (?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
-  | (?P<int>0x[0-9a-fA-F]+[uU]?|\d+[uU]?)
-  | (?P<text>(?:[bB][rR]?|[rR][bB]?)?(?:\"\"\"[\s\S]*?(?<!\\)\"\"\"|'''[\s\S]*?(?<!\\)'''
-      |"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*'))
-  | (?P<name>[_a-zA-Z][_a-zA-Z0-9]*|`[a-zA-Z0-9_.\-/ ]+`)
-  | (?P<op>==|!=|<=|>=|&&|\|\||[-+*/%!<>?:.,()\[\]{}])""",
-    re.VERBOSE,
+from crlab.apiserver.schema.cel_token import CelSyntaxError, literal, tokens
+from crlab.apiserver.schema.cel_tree import (
+    Bind,
+    Call,
+    Const,
+    Expr,
+    Ident,
+    ListExpr,
+    Loop,
+    MapExpr,
+    Select,
+    UInt,
 )
+
 _RESERVED = frozenset(
     [
         "as",
@@ -52,112 +52,7 @@ _EXPECTED = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
     "STRING, BYTES, IDENTIFIER}"
 )
-_ESCAPES = {
-    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
-    "\\": "\\", "'": "'", '"': '"', "`": "`", "?": "?",
-}  # fmt: skip
 _LIMIT = 250
-
-
-class UInt(int):
-    """A CEL uint."""
-
-
-class CelSyntaxError(ValueError):
-    """The text is not CEL.
-
-    Attributes:
-        offset: where.
-    """
-
-    def __init__(self, offset: int, message: str) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
-@dataclass(slots=True)
-class Expr:
-    """A node; `type` is set by the checker."""
-
-    offset: int
-    type: Any = field(default=None, init=False, repr=False)
-
-
-@dataclass(slots=True)
-class Const(Expr):
-    """A literal."""
-
-    value: Any
-
-
-@dataclass(slots=True)
-class Ident(Expr):
-    """A variable or a type name."""
-
-    name: str
-
-
-@dataclass(slots=True)
-class Select(Expr):
-    """``operand.name``, ``operand.?name`` or ``has(operand.name)``."""
-
-    operand: Expr
-    name: str
-    is_test: bool = False
-    is_optional: bool = False
-
-
-@dataclass(slots=True)
-class Call(Expr):
-    """A function, method or operator; `function` is its name as cel-go spells it."""
-
-    function: str
-    target: Expr | None
-    args: list[Expr]
-    overloads: list[Any] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class ListExpr(Expr):
-    """``[a, ?b]``; `optional` holds the indices of the optional elements."""
-
-    elements: list[Expr]
-    optional: frozenset[int] = frozenset()
-
-
-@dataclass(slots=True)
-class MapExpr(Expr):
-    """``{k: v}``."""
-
-    entries: list[tuple[Expr, Expr, bool]]
-
-
-@dataclass(slots=True)
-class Loop(Expr):
-    """A macro over a list or map.
-
-    Attributes:
-        kind: all, exists, exists_one, map, filter, transformMap or transformMapEntry.
-        names: one variable (item or key) or two (index or key, value).
-        condition: the predicate; None if the macro has none.
-        body: what is collected; None for predicates.
-    """
-
-    kind: str
-    source: Expr
-    names: tuple[str, ...]
-    condition: Expr | None
-    body: Expr | None
-
-
-@dataclass(slots=True)
-class Bind(Expr):
-    """``target.optMap(v, body)`` and ``optFlatMap``, and ``list.sortBy(v, key)``."""
-
-    kind: str
-    target: Expr
-    name: str
-    body: Expr
 
 
 def parse(text: str) -> Expr:
@@ -177,7 +72,7 @@ def parse(text: str) -> Expr:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
+        self._tokens = tokens(text)
         self._at = 0
         self._depth = 0
 
@@ -207,7 +102,7 @@ class _Parser:
 
     def _fail(self, expected: str) -> None:
         _, text, offset = self._peek
-        shown = "<EOF>" if not text else text
+        shown = text or "<EOF>"
         if expected == _EXPECTED and text in _RESERVED:
             raise CelSyntaxError(offset, f"reserved identifier: {text}")
         message = f"Syntax error: mismatched input '{shown}' expecting {expected}"
@@ -327,7 +222,7 @@ class _Parser:
             return self._number(offset, "")
         if kind == "text":
             self._next()
-            return Const(offset, _literal(text, offset))
+            return Const(offset, literal(text, offset))
         if kind == "op" and text in ("(", "[", "{", "."):
             return self._group(text, offset)
         if kind != "name" or text in _RESERVED or text == "in":
@@ -389,59 +284,6 @@ class _Parser:
         if not -(2**63) <= number < 2**63:
             raise CelSyntaxError(offset, "invalid int literal")
         return Const(offset, number)
-
-
-def _tokens(text: str) -> list[tuple[str, str, int]]:
-    found, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            shown = text[at]
-            raise CelSyntaxError(at, f"Syntax error: token recognition error at: '{shown}'")
-        if match.lastgroup != "space":
-            found.append((str(match.lastgroup), match[0], at))
-        at = match.end()
-    found.append(("end", "", len(text)))
-    return found
-
-
-def _literal(text: str, offset: int) -> str | bytes:
-    prefix = re.match(r"[bBrR]*", text)
-    flags = prefix[0].lower() if prefix else ""
-    body = text[len(flags) :]
-    width = 3 if body[:3] in ('"""', "'''") else 1
-    body = body[width:-width]
-    if "r" in flags:
-        return body.encode() if "b" in flags else body
-    return _unescape(body, offset, is_bytes="b" in flags)
-
-
-def _unescape(body: str, offset: int, *, is_bytes: bool) -> str | bytes:
-    out = bytearray()
-    at = 0
-    while at < len(body):
-        char = body[at]
-        if char != "\\":
-            out += char.encode()
-            at += 1
-            continue
-        code = body[at + 1 : at + 2]
-        digits = {"x": 2, "X": 2, "u": 4, "U": 8}.get(code, 0)
-        if code in _ESCAPES:
-            out += _ESCAPES[code].encode()
-            at += 2
-        elif digits or code in "01234567":
-            size, base, start = (digits, 16, at + 2) if digits else (3, 8, at + 1)
-            try:
-                value = int(body[start : start + size], base)
-                is_byte = is_bytes and code not in "uU"
-                out += bytes([value]) if is_byte else chr(value).encode()
-            except (ValueError, OverflowError):
-                raise CelSyntaxError(offset, "invalid escape sequence") from None
-            at = start + size
-        else:
-            raise CelSyntaxError(offset, f"Syntax error: unable to unescape string: \\{code}")
-    return bytes(out) if is_bytes else out.decode(errors="replace")
 
 
 _PREDICATES = {

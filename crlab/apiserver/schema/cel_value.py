@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from crlab.apiserver.schema.cel_syntax import UInt
+from crlab.apiserver.schema.cel_tree import UInt
 from crlab.apiserver.schema.format import is_date_time
 
 Converter = Callable[[Any], Any]

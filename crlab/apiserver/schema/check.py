@@ -155,7 +155,10 @@ def _check_array(node: Node, value: list[Any], old: Any, name: str, out: list[Ca
     size = len(value)
     if node.items is not None:
         olds = _correlated(node, old) if type(old) is list else None
+        fast = node.items.fast
         for at, item in enumerate(value):
+            if fast is not None and fast(item):
+                continue
             mark = len(out)
             was = MISSING if olds is None else olds.get(_item_key(node, item), MISSING)
             check(node.items, item, was, name, f"[{at}]", out)
@@ -209,6 +212,9 @@ def _check_object(node: Node, value: dict[str, Any], old: Any, name: str, out: l
             if not isinstance(additional, Node):
                 continue
             child = additional
+        fast = child.fast
+        if fast is not None and fast(item):
+            continue
         mark = len(out)
         was = MISSING if olds is None else olds.get(key, MISSING)
         check(child, item, was, prefix, key, out)

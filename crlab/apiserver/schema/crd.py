@@ -4,8 +4,9 @@ From: a CRD as a client wrote it. To: the registry, which defaults, prepares and
 before storing, then compiles each version's schema.
 
 Guarantees:
-  1. Paths are those of kube-apiserver, which moves what all versions share to the top:
-     ``spec.validation.openAPIV3Schema…`` if all schemas are equal, else ``spec.versions[0].schema…``.
+  1. Paths are those of kube-apiserver, which moves what all versions share to the top: a
+     schema they share is ``spec.validation.openAPIV3Schema``, others are
+     ``spec.versions[0].schema.openAPIV3Schema``.
   2. An update is held to no rule that the stored CRD already broke.
 
 Thread: pure functions; `default_crd` and `prepare_crd` change the CRD they are given.
@@ -15,7 +16,7 @@ v1/{defaults,conversion}.go}, pkg/registry/customresourcedefinition/strategy.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +26,7 @@ from crlab.apiserver.schema.crd_column import (
     validate_scale,
     validate_selectable_fields,
 )
-from crlab.apiserver.schema.format import is_recognized
-from crlab.apiserver.schema.gotext import go_json
+from crlab.apiserver.schema.crd_spec import Spec
 from crlab.apiserver.schema.name import dns_1035_label, dns_1123_subdomain
 from crlab.apiserver.schema.reshape import clone
 from crlab.apiserver.status import (
@@ -77,64 +77,13 @@ def prepare_crd(crd: dict[str, Any], old: Mapping[str, Any] | None = None) -> No
     crd["status"]["storedVersions"] = stored or None
 
 
-class _Spec:
-    """A CRD's spec with what all versions share moved to the top, as the server sees it."""
-
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self.raw = spec
-        self.versions: list[Mapping[str, Any]] = list(spec.get("versions") or ())
-        self.shared = {
-            key: bool(self.versions)
-            and all(_same(version.get(key), self.versions[0].get(key)) for version in self.versions)
-            for key in ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
-        }
-
-    def places(
-        self, key: str, top: str, below: str
-    ) -> Iterator[tuple[Any, str, Mapping[str, Any]]]:
-        """Yield (value, path, version) for each place the field is validated at."""
-        if not self.versions:
-            return
-        if self.shared[key]:
-            yield self.versions[0].get(key), top, self.versions[0]
-            return
-        for at, version in enumerate(self.versions):
-            yield version.get(key), f"spec.versions[{at}].{below}", version
-
-    @property
-    def has_status(self) -> bool:
-        """Whether any version has the status subresource."""
-        return any("status" in (version.get("subresources") or {}) for version in self.versions)
-
-    def shown(self) -> str:
-        """Return the versions as the server prints them into a message."""
-        listed = []
-        for version in self.versions:
-            row: dict[str, Any] = {
-                "Name": version.get("name", ""),
-                "Served": bool(version.get("served")),
-                "Storage": bool(version.get("storage")),
-                "Deprecated": bool(version.get("deprecated")),
-                "DeprecationWarning": version.get("deprecationWarning"),
-            }
-            for key in self.shared:
-                shown = None if self.shared[key] else version.get(key)
-                row[key[0].upper() + key[1:]] = shown
-            listed.append(row)
-        return go_json(listed)
-
-
-def _same(left: Any, right: Any) -> bool:
-    return (left or None) == (right or None)
-
-
 def validate_crd(crd: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[Cause]:
     """Return what is wrong with a CRD (already defaulted and prepared), [] if nothing.
 
     Rules of ObjectMeta other than the name are the registry's.
     """
     raw = crd.get("spec") or {}
-    spec = _Spec(raw)
+    spec = Spec(raw)
     out: list[Cause] = []
     if old is None:
         _validate_name(crd, raw, out)
@@ -169,7 +118,7 @@ def _validate_name(crd: Mapping[str, Any], raw: Mapping[str, Any], out: list[Cau
     out.extend(invalid_value("metadata.name", name, text) for text in errors)
 
 
-def _validate_spec(spec: _Spec, old: Mapping[str, Any] | None, out: list[Cause]) -> None:
+def _validate_spec(spec: Spec, old: Mapping[str, Any] | None, out: list[Cause]) -> None:
     raw = spec.raw
     _validate_group(raw.get("group") or "", out)
     _validate_choice("spec.scope", raw.get("scope") or "", ("Cluster", "Namespaced"), out)
@@ -226,7 +175,7 @@ def _validate_choice(field: str, value: str, known: Sequence[str], out: list[Cau
         out.append(unsupported(field, value, known))
 
 
-def _validate_versions(spec: _Spec, out: list[Cause]) -> None:
+def _validate_versions(spec: Spec, out: list[Cause]) -> None:
     names = [version.get("name") or "" for version in spec.versions]
     for at, name in enumerate(names):
         if errors := dns_1035_label(name):
@@ -241,7 +190,7 @@ def _validate_versions(spec: _Spec, out: list[Cause]) -> None:
         out.append(invalid_value("spec.version", names[0], ",".join(errors)))
 
 
-def _bad_versions(spec: _Spec, detail: str) -> Cause:
+def _bad_versions(spec: Spec, detail: str) -> Cause:
     return Cause(INVALID, f"Invalid value: {spec.shown()}: {detail}", "spec.versions")
 
 
@@ -386,34 +335,3 @@ def _validate_approval(
     elif state == "invalid":
         either = 'with either a URL or a reason starting with "unapproved"'
         out.append(invalid_value(field, text, f"{must} {either}, {_ENHANCEMENT}"))
-
-
-def crd_warnings(crd: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[str]:
-    """Return the warnings a write of this CRD earns: unknown formats, sets of objects.
-
-    On an update only those that the old CRD did not earn.
-    """
-    found = _warnings(crd)
-    if old is None:
-        return found
-    known = set(_warnings(old))
-    return [text for text in found if text not in known]
-
-
-def _warnings(crd: Mapping[str, Any]) -> list[str]:
-    spec = _Spec(crd.get("spec") or {})
-    formats: list[str] = []
-    sets: set[str] = set()
-    for schema, _, _ in spec.places("schema", "", ""):
-        for node in crd_schema.walk((schema or {}).get("openAPIV3Schema")):
-            name, kind = node.get("format") or "", node.get("type") or ""
-            if name and not is_recognized(kind, name):
-                formats.append(f'unrecognized format "{name}"')
-            items = node.get("items") or {}
-            if node.get("x-kubernetes-list-type") == "set" and isinstance(items, Mapping):
-                if items.get("type") in ("object", "array"):
-                    sets.add(
-                        f'x-kubernetes-list-type: set for items of type "{items["type"]}" is not '
-                        "supported by server-side apply or CEL validation rules"
-                    )
-    return [*formats, *sorted(sets)]

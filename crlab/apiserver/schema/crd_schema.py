@@ -15,15 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crlab.apiserver.schema import cel_rule
-from crlab.apiserver.schema.check import check
+from crlab.apiserver.schema.cel_review import RuleReview
 from crlab.apiserver.schema.crd_column import FieldPathError, field_path
+from crlab.apiserver.schema.crd_default import default_causes
+from crlab.apiserver.schema.crd_list import check_list, typed
 from crlab.apiserver.schema.crd_structure import structural_causes
 from crlab.apiserver.schema.gotext import go_json
-from crlab.apiserver.schema.invariant import check_embedded
-from crlab.apiserver.schema.node import MISSING, Node
-from crlab.apiserver.schema.reshape import META_FIELDS, clone, prune
-from crlab.apiserver.schema.structural import below
+from crlab.apiserver.schema.reshape import META_FIELDS
 from crlab.apiserver.status import (
     INVALID,
     Cause,
@@ -87,7 +85,7 @@ class SchemaReview:
             version.get("name"): (version.get("schema") or {}).get("openAPIV3Schema")
             for version in old_spec.get("versions") or ()
         }
-        self._rules: cel_rule.RuleReview | None = None
+        self._rules: RuleReview | None = None
 
     def review(
         self, schema: Mapping[str, Any], path: str, has_status: bool, version: str
@@ -107,7 +105,7 @@ class SchemaReview:
         elif defaults := default_causes(schema, path):
             out.extend(defaults)
         else:
-            self._rules = cel_rule.RuleReview(schema, is_unchanged=old == schema)
+            self._rules = RuleReview(schema, is_unchanged=old == schema)
         context = self._rules.root if self._rules is not None else None
         schema_errors, rule_errors = self._node(schema, path, _Place(), context, is_root=True)
         out += schema_errors + rule_errors
@@ -134,7 +132,7 @@ class SchemaReview:
             out += errors
             rules += rule_errors
         _check_extensions(schema, path, out)
-        _check_list(schema, path, out)
+        check_list(schema, path, out)
         _check_rule_texts(schema, path, out)
         has_rules = bool(schema.get("x-kubernetes-validations"))
         if has_rules and not out and context is not None and self._rules is not None:
@@ -235,86 +233,9 @@ def _check_extensions(schema: Mapping[str, Any], path: str, out: list[Cause]) ->
     map_type = schema.get("x-kubernetes-map-type")
     if map_type is not None and kind != "object":
         detail = "must be object if x-kubernetes-map-type is specified"
-        out.append(_typed(f"{path}.type", kind, detail))
+        out.append(typed(f"{path}.type", kind, detail))
     if map_type is not None and map_type not in ("atomic", "granular"):
         out.append(unsupported(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular")))
-
-
-def _typed(field: str, kind: str, detail: str) -> Cause:
-    return invalid_value(field, kind, detail) if kind else required(field, detail)
-
-
-def _check_list(schema: Mapping[str, Any], path: str, out: list[Cause]) -> None:
-    list_type = schema.get("x-kubernetes-list-type")
-    keys = schema.get("x-kubernetes-list-map-keys") or []
-    kind, items = schema.get("type") or "", schema.get("items")
-    field = f"{path}.x-kubernetes-list-type"
-    if list_type is not None and kind != "array":
-        detail = "must be array if x-kubernetes-list-type is specified"
-        out.append(_typed(f"{path}.type", kind, detail))
-    elif list_type == "set" and isinstance(items, Mapping):
-        _check_set_items(items, path, out)
-    if list_type is not None and list_type not in ("atomic", "set", "map"):
-        out.append(unsupported(field, list_type, ("atomic", "set", "map")))
-    if keys and list_type != "map":
-        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
-        out.append(_typed(field, list_type or "", detail))
-    if list_type == "map":
-        _check_map_list(keys, items, path, out)
-    if list_type in ("set", "map") and isinstance(items, Mapping):
-        if items.get("nullable"):
-            detail = f"cannot be nullable when x-kubernetes-list-type is {list_type}"
-            out.append(forbidden_field(f"{path}.items.nullable", detail))
-        if list_type == "map":
-            _check_map_keys(keys, items, path, out)
-
-
-def _check_set_items(items: Mapping[str, Any], path: str, out: list[Cause]) -> None:
-    detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
-    nested = items.get("x-kubernetes-list-type")
-    if items.get("type") == "array" and nested not in (None, "atomic"):
-        out.append(invalid_value(f"{path}.items.x-kubernetes-list-type", nested, detail))
-    if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
-        out.append(invalid_value(f"{path}.items.x-kubernetes-map-type", nested, detail))
-
-
-def _check_map_list(keys: list[str], items: Any, path: str, out: list[Cause]) -> None:
-    field = f"{path}.x-kubernetes-list-map-keys"
-    if not keys:
-        out.append(required(field, "must not be empty if x-kubernetes-list-type is map"))
-    if items is None:
-        detail = "must have a schema if x-kubernetes-list-type is map"
-        out.append(required(f"{path}.items", detail))
-    if not isinstance(items, Mapping):
-        return
-    if items.get("type") != "object":
-        detail = "must be object if parent array's x-kubernetes-list-type is map"
-        out.append(invalid_value(f"{path}.items.type", items.get("type") or "", detail))
-        return
-    properties = items.get("properties") or {}
-    for at, key in enumerate(keys):
-        if key not in properties:
-            out.append(invalid_value(field, keys, "entries must all be names of item properties"))
-        elif properties[key].get("type") in ("array", "object"):
-            detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
-            out.append(invalid_value(f"{path}.items.properties[{key}].type", "object", detail))
-        if key in keys[:at]:
-            out.append(invalid_value(field, keys, "must not contain duplicate entries"))
-
-
-def _check_map_keys(keys: list[str], items: Mapping[str, Any], path: str, out: list[Cause]) -> None:
-    why = "this property is in x-kubernetes-list-map-keys, so it"
-    for key in keys:
-        found = (items.get("properties") or {}).get(key)
-        if found is None:
-            continue
-        base = f"{path}.items.properties[{key}]"
-        if key not in (items.get("required") or ()) and found.get("default") is None:
-            out.append(
-                required(f"{base}.default", f"{why} must have a default or be a required property")
-            )
-        if found.get("nullable"):
-            out.append(forbidden_field(f"{base}.nullable", f"{why} cannot be nullable"))
 
 
 def _check_rule_texts(schema: Mapping[str, Any], path: str, out: list[Cause]) -> None:
@@ -355,36 +276,3 @@ def _check_rule_path(where: str, schema: Mapping[str, Any], field: str, out: lis
 
 def _has_newline(text: str) -> bool:
     return "\n" in text or "\r" in text
-
-
-def default_causes(schema: Mapping[str, Any], path: str) -> list[Cause]:
-    """Return which defaults do not fit their own schema."""
-    out: list[Cause] = []
-    default = schema.get("default")
-    if default is not None:
-        _check_default(schema, default, f"{path}.default", out)
-    if isinstance(schema.get("items"), Mapping):
-        out += default_causes(schema["items"], f"{path}.items")
-    for key, sub in (schema.get("properties") or {}).items():
-        out += default_causes(sub, f"{path}.properties[{key}]")
-    return out
-
-
-def _check_default(schema: Mapping[str, Any], default: Any, field: str, out: list[Cause]) -> None:
-    node = Node(schema)
-    pruned = clone(default)
-    prune(pruned, node, "", None)
-    if pruned != default:
-        shown = go_json(default)
-        out.append(Cause(INVALID, f"Invalid value: {shown}: must not have unknown fields", field))
-    found: list[Cause] = []
-    check_embedded(node, default, field, found)
-    if found:
-        out.extend(found)
-        return
-    check(node, default, MISSING, "", "", found)
-    if not found:
-        rules = cel_rule.compile_rules(schema, is_root=False)
-        if rules is not None:
-            found.extend(rules.validate(default, None))
-    out.extend(below(field, cause) for cause in found)

@@ -27,7 +27,9 @@ _CARD = re.compile(
 _RGB_PART = r"(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
 _RGB = re.compile(rf"rgb\(\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*\)")
 _DATE_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)([Tt ])(\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)"
+    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+    r"(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
+    re.ASCII,
 )
 _GO_DURATION = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
 _SCALA_DURATION = re.compile(
@@ -82,12 +84,7 @@ def is_date_time(text: str) -> bool:
     found = _DATE_TIME.fullmatch(text)
     if found is None:
         return False
-    try:
-        datetime.date(int(found[1]), int(found[2]), int(found[3]))
-        datetime.time(int(found[5]), int(found[6]), int(found[7]))
-    except ValueError:
-        return False
-    return True
+    return int(found[3]) <= 28 or _is_date(f"{found[1]}-{found[2]}-{found[3]}")
 
 
 def _is_date(text: str) -> bool:

@@ -121,9 +121,9 @@ def _translated(pattern: str) -> str:
             end = pattern.index(":]", at)
             name = pattern[at + 2 : end]
             if name not in _POSIX_CLASSES:
-                raise PatternError(
-                    f"error parsing regexp: invalid character class range: `{pattern[at : end + 2]}`"
-                )
+                shown = pattern[at : end + 2]
+                problem = "invalid character class range"
+                raise PatternError(f"error parsing regexp: {problem}: `{shown}`")
             out.append(_POSIX_CLASSES[name])
             at = end + 2
             continue

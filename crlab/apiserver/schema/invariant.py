@@ -27,7 +27,8 @@ def check_list_types(node: Node, value: Any, path: str, out: list[Cause]) -> Non
         for key, item in value.items():
             child = node.properties.get(key)
             if child is not None:
-                check_list_types(child, item, f"{path}.{key}" if path else key, out)
+                if child.has_list_type:
+                    check_list_types(child, item, f"{path}.{key}" if path else key, out)
             elif isinstance(node.additional, Node):
                 check_list_types(node.additional, item, f"{path}[{key}]", out)
     elif type(value) is list:
@@ -41,12 +42,17 @@ def check_list_types(node: Node, value: Any, path: str, out: list[Cause]) -> Non
                 check_list_types(node.items, item, f"{path}[{at}]", out)
 
 
-def _canonical(value: Any) -> tuple[type, str]:
-    return type(value), json.dumps(value, sort_keys=True)
+def _canonical(value: Any) -> tuple[type, Any]:
+    kind = type(value)
+    if kind is dict or kind is list:
+        return kind, json.dumps(value, sort_keys=True)
+    return kind, value
 
 
 def _repeats(keys: list[Any]) -> list[int]:
     """Return the index of each key's second appearance."""
+    if len(set(keys)) == len(keys):
+        return []
     seen: dict[Any, int] = {}
     repeated = []
     for at, key in enumerate(keys):
@@ -62,9 +68,11 @@ def _check_list_map(node: Node, value: list[Any], path: str, out: list[Cause]) -
             detail = "must be an object for an array of list-type map"
             out.append(invalid_value(f"{path}[{at}]", item, detail))
             return
-    keys = [{key: item[key] for key in node.list_keys if item and key in item} for item in value]
-    for at in _repeats([_canonical(key) for key in keys]):
-        out.append(duplicate(f"{path}[{at}]", keys[at]))
+    names = node.list_keys
+    keys = [tuple(_canonical(item.get(name)) for name in names) if item else () for item in value]
+    for at in _repeats(keys):
+        shown = {name: value[at][name] for name in names if value[at] and name in value[at]}
+        out.append(duplicate(f"{path}[{at}]", shown))
 
 
 def check_embedded(node: Node | None, value: Any, path: str, out: list[Cause]) -> None:
@@ -77,7 +85,8 @@ def check_embedded(node: Node | None, value: Any, path: str, out: list[Cause]) -
         for key, item in value.items():
             child = node.properties.get(key)
             if child is not None:
-                check_embedded(child, item, f"{path}.{key}" if path else key, out)
+                if child.has_embedded:
+                    check_embedded(child, item, f"{path}.{key}" if path else key, out)
             elif isinstance(node.additional, Node):
                 check_embedded(node.additional, item, f"{path}[{key}]", out)
     elif type(value) is list:
