@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from crlab.apiserver import protobuf
 from crlab.apiserver.status import StatusError, bad_request, unsupported_media_type
 from crlab.apiserver.storage import Tree
 
@@ -42,10 +43,10 @@ def check_body_type(content_type: str) -> str:
     """Return the media type of an object's body ("" means JSON).
 
     Raises:
-        StatusError: 415 for anything but JSON and YAML.
+        StatusError: 415 for anything but JSON, YAML and protobuf.
     """
     kind = media_type(content_type) or "application/json"
-    if kind not in ("application/json", "application/yaml"):
+    if kind not in ("application/json", "application/yaml", protobuf.MEDIA_TYPE):
         raise unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: "
             + BODY_TYPES
@@ -294,6 +295,8 @@ def read_object(data: bytes | None, content_type: str, kind: str) -> tuple[Tree,
     """
     media = check_body_type(content_type)
     raw = data or b""
+    if media == protobuf.MEDIA_TYPE:
+        return _read_protobuf(raw, kind), []
     try:
         tree, repeated = parse_yaml(raw) if media.endswith("yaml") else parse_json(raw)
     except SyntaxFault as error:
@@ -310,6 +313,13 @@ def read_object(data: bytes | None, content_type: str, kind: str) -> tuple[Tree,
         )
         raise _unrecognized(kind, text, raw)
     return tree, repeated
+
+
+def _read_protobuf(raw: bytes, kind: str) -> Tree:
+    try:
+        return protobuf.decode_object(raw)
+    except protobuf.ProtobufError as error:
+        raise _unrecognized(kind, str(error), raw) from error
 
 
 def _unrecognized(kind: str, why: str, raw: bytes) -> StatusError:

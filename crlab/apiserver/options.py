@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crlab.apiserver import protobuf
 from crlab.apiserver.body import SyntaxFault, media_type, parse_json, parse_yaml
 from crlab.apiserver.request import Request
 from crlab.apiserver.status import (
@@ -246,10 +247,15 @@ def _from_query(request: Request) -> dict[str, Any]:
 def _delete_body(request: Request) -> dict[str, Any]:
     if not request.body:
         return {}
-    is_yaml = media_type(request.header("content-type")).endswith("yaml")
+    kind_of_body = media_type(request.header("content-type"))
     try:
-        body, _ = parse_yaml(request.body) if is_yaml else parse_json(request.body)
-    except SyntaxFault as error:
+        if kind_of_body == protobuf.MEDIA_TYPE:
+            body: Any = protobuf.decode_object(request.body)
+        elif kind_of_body.endswith("yaml"):
+            body, _ = parse_yaml(request.body)
+        else:
+            body, _ = parse_json(request.body)
+    except (SyntaxFault, protobuf.ProtobufError) as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(body, dict):
         raise bad_request("couldn't get version/kind; json parse error: the body is not an object")
