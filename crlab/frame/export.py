@@ -25,7 +25,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula (a leading ' is added)."""
+    """Return a cell that no spreadsheet takes for a formula (a leading ' is added).
+
+    A carriage return becomes a visible one: csv writes it bare, readers end the row there.
+    """
+    if isinstance(value, str) and "\r" in value:
+        value = value.replace("\r", "\\r")
+        return csv_cell(value) if value[:2] != "\\r" else "'" + value
     if isinstance(value, str) and value.lstrip(" ")[:1] in _FORMULA and value.strip():
         return "'" + value
     if isinstance(value, dict | list):

@@ -167,7 +167,7 @@ class Rates:
         note_read(self)
         bins = _bins(by, window_seconds, bin_seconds)
         now = self._clock.now() if end is None else end
-        edge = math.ceil(now / bin_seconds + 1e-9) * bin_seconds if end is None else end
+        edge = (math.floor(now / bin_seconds) + 1) * bin_seconds if end is None else end
         start = edge - bins * bin_seconds
         with self._lock:
             self._digest()

@@ -29,7 +29,7 @@ from crlab.frame.row_reader import RowReader
 from crlab.frame.slots import Slots
 from crlab.frame.writer import changes_between
 from crlab.model.diff import NOISE
-from crlab.model.key import split_key
+from crlab.model.key import join_key, split_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
@@ -260,9 +260,17 @@ def timeline(trace: Trace, key: str, *, resource: str = "") -> pd.DataFrame:
                 if obj.key == key:
                     last[record.resource] = obj
                     found.append((record, "was in the list"))
-        elif record.key == key:
+        elif record.key == key or _is_request_of(record, key):
             found.append((record, _what(record, last)))
     return _timeline_frame(found)
+
+
+def _is_request_of(record: TraceRecord, key: str) -> bool:
+    """Whether a record is a request for this one object."""
+    name = record.get("name")
+    if record.stage != "client" or record.key or not isinstance(name, str) or not name:
+        return False
+    return join_key(record.get("namespace"), name) == key
 
 
 def _what(record: TraceRecord, last: dict[str, KubeObject]) -> str:

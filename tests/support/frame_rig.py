@@ -54,7 +54,7 @@ def indexer_of(*objects: KubeObject) -> Indexer:
 
 def put(indexer: Indexer, *objects: KubeObject, gone: tuple[str, ...] = ()) -> None:
     """Store and delete in one step."""
-    version = max((int(o.resource_version) for o in objects), default=0)
+    version = max((int(o.resource_version or 0) for o in objects), default=0)
     indexer.apply([*((o.key, o) for o in objects), *((key, None) for key in gone)], str(version))
 
 

@@ -1,0 +1,106 @@
+"""The cache as it was."""
+
+from datetime import UTC, datetime
+
+import pytest
+from support.frame_rig import thing
+from support.tiny_cluster import SERVICES, TinyCluster
+
+from crlab.errors import OutOfTrace
+from crlab.frame import TimeTravel, timeline, trace_frame
+from crlab.runtime.clock import FakeClock
+from crlab.trace.record import Trace
+
+NAME = "myservices.example.com"
+
+
+@pytest.fixture
+def cluster():
+    made = TinyCluster()
+    made.service("old", image="a")
+    made.informer(SERVICES)
+    made.driver.settle()
+    for image in "bcd":
+        made.clock.advance(10)
+        made.patch(SERVICES, "old", {"spec": {"image": image}}, namespace="default")
+        made.driver.settle()
+    made.service("new", image="x")
+    made.driver.settle()
+    made.delete(SERVICES, "old", namespace="default")
+    made.driver.settle()
+    return made
+
+
+def test_a_revision_a_seq_and_a_time_lead_to_a_moment(cluster):
+    """str, int, float or datetime."""
+    travel = TimeTravel(cluster.trace, SERVICES)
+    assert travel.at("2").objects["default/old"]["spec"]["image"] == "b"
+    start = cluster.clock.now() - 30
+    assert travel.at(start + 11).objects["default/old"]["spec"]["image"] == "b"
+    moment = datetime.fromtimestamp(start + 21, UTC)
+    assert travel.at(moment).objects["default/old"]["spec"]["image"] == "c"
+    assert list(travel.at(cluster.trace.last_seq).objects) == ["default/new"]
+    assert travel.at().df.index.tolist() == ["default/new"]
+
+
+def test_its_frame_has_the_shape_of_the_live_one(cluster):
+    """And says that it is past."""
+    frame = TimeTravel(cluster.trace, SERVICES).at("5").df
+    assert list(frame.index) == ["default/new", "default/old"]
+    assert frame.attrs["state"] == "past"
+    assert frame.attrs["resource_version"] == "5"
+
+
+def test_two_moments_differ_field_by_field(cluster):
+    """Objects that came and went are rows too."""
+    found = TimeTravel(cluster.trace, SERVICES).diff("2", "6")
+    assert found[["key", "change"]].to_numpy().tolist() == [
+        ["default/new", "added"],
+        ["default/old", "removed"],
+    ]
+    found = TimeTravel(cluster.trace, SERVICES).diff("2", "4")
+    assert found[["path", "old", "new"]].to_numpy().tolist() == [[".spec.image", "b", "d"]]
+
+
+@pytest.mark.parametrize("moment", ["0", "99", "x", "", -1, 10**9, 5.0])
+def test_a_moment_outside_the_trace_is_a_typed_error(cluster, moment):
+    """Never an approximation."""
+    with pytest.raises(OutOfTrace):
+        TimeTravel(cluster.trace, SERVICES).at(moment)
+
+
+def test_a_revision_that_was_not_watched_is_not_guessed():
+    """Between the end of a watch and the next list nothing is known."""
+    trace = Trace(FakeClock())
+
+    def listed(rv):
+        data = {"objects": (thing("a", rv),)}
+        trace.append("reflector", "listed", resource=NAME, resource_version=str(rv), data=data)
+
+    listed(1)
+    data = {"type": "MODIFIED", "object": thing("a", 5)}
+    trace.append(
+        "reflector", "watch_event", resource=NAME, key="d/a", resource_version="5", data=data
+    )
+    listed(20)
+    travel = TimeTravel(trace, SERVICES)
+    assert travel.at("4").objects["d/a"].resource_version == "1"
+    assert travel.at("5").objects["d/a"].resource_version == "5"
+    assert travel.at("20").objects["d/a"].resource_version == "20"
+    with pytest.raises(OutOfTrace, match="was not watched"):
+        travel.at("10")
+
+
+def test_a_timeline_tells_one_keys_story(cluster):
+    """Every stage, in order, with causes."""
+    story = timeline(cluster.trace, "default/old", resource=NAME)
+    assert story.index.is_monotonic_increasing
+    assert "MODIFIED .spec.image: a → b" in set(story["what"])
+    assert {"client", "reflector", "queue", "indexer"} <= set(story["stage"])
+
+
+def test_the_whole_trace_is_a_frame(cluster):
+    """One row per record."""
+    frame = trace_frame(cluster.trace)
+    assert len(frame) == len(cluster.trace)
+    assert str(frame["time"].dtype) == "datetime64[us, UTC]"
