@@ -395,6 +395,7 @@ def crd_type(hooks: Any) -> ResourceType:
         name_rule="",
         prepare=hooks.prepare,
         check=hooks.check,
+        warn=hooks.warn,
         begin_delete=hooks.begin_delete,
         after_commit=hooks.committed,
     )

@@ -29,6 +29,8 @@ from crlab.apiserver.resource import (
     version_priority,
 )
 from crlab.apiserver.schema.crd import default_crd, prepare_crd, validate_crd
+from crlab.apiserver.schema.crd_names import accept_names
+from crlab.apiserver.schema.crd_warning import crd_warnings
 from crlab.apiserver.schema.structural import compile_schema
 from crlab.apiserver.status import Cause
 from crlab.apiserver.storage import DELETED, Entry, Stored, Tree
@@ -87,6 +89,10 @@ class Definitions:
         """Return what is wrong with a CRD."""
         return validate_crd(crd, old)
 
+    def warn(self, crd: Tree, old: Tree | None) -> list[str]:
+        """Return the warnings a write of a CRD earns."""
+        return crd_warnings(crd, old)
+
     def begin_delete(self, crd: Tree) -> None:
         """Mark a CRD as terminating: its objects go first."""
         metadata = crd["metadata"]
@@ -124,25 +130,26 @@ class Definitions:
     def _accept(self, crd: Tree) -> None:
         """Decide about names; then establish."""
         now = self._core.now()
-        accepted, reason, message = self._names(crd)
-        crd["status"]["acceptedNames"] = accepted
+        found = accept_names(crd, self._others(crd))
+        crd["status"]["acceptedNames"] = found.names
         was_established = _is_true(crd, "Established")
-        if reason:
-            set_condition(crd, "NamesAccepted", "False", reason, message, now)
-            if not was_established:
-                why = "not all names are accepted"
-                set_condition(crd, "Established", "False", "NotAccepted", why, now)
-            self._write(crd)
-        else:
-            set_condition(crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
-            if not was_established:
-                why = "the initial names have been accepted"
-                set_condition(crd, "Established", "False", "Installing", why, now)
-            self._write(crd)
+        for kind, (status, reason, message) in found.conditions.items():
+            set_condition(crd, kind, status, reason, message, now)
+        self._write(crd)
         if was_established:
             self._serve(crd)
-        elif not reason:
+        elif found.is_accepted:
             self._establish_later(crd)
+
+    def _others(self, crd: Tree) -> list[Tree]:
+        """Return the other CRDs of the same group."""
+        name, group = crd["metadata"]["name"], crd["spec"]["group"]
+        found = [stored.tree() for _, stored in self._core.storage.items(CRDS)]
+        return [
+            other
+            for other in found
+            if other["metadata"]["name"] != name and other["spec"]["group"] == group
+        ]
 
     def _establish_later(self, crd: Tree) -> None:
         if self.establish_seconds <= 0:
@@ -180,52 +187,6 @@ class Definitions:
         if now == crd:
             return live
         return self._core.storage.commit(CRDS, name, crd, live.form).stored
-
-    def _names(self, crd: Tree) -> tuple[Tree, str, str]:
-        """Return (accepted names, reason, message); "" if nothing clashes."""
-        spec, name = crd["spec"], crd["metadata"]["name"]
-        wanted = spec["names"]
-        taken_resources, taken_kinds = self._taken(spec["group"], name)
-        accepted: Tree = dict(crd["status"].get("acceptedNames") or {})
-        reason = message = ""
-
-        def check(key: str, values: list[str], taken: set[str], why: str) -> None:
-            nonlocal reason, message
-            clash = next((value for value in values if value in taken), None)
-            if clash is None:
-                if wanted.get(key):
-                    accepted[key] = wanted[key]
-                else:
-                    accepted.pop(key, None)
-            elif not reason or len(values) == 1:
-                reason, message = why, f'"{clash}" is already in use'
-
-        check("plural", [wanted["plural"]], taken_resources, "PluralConflict")
-        check("singular", [wanted.get("singular", "")], taken_resources, "SingularConflict")
-        shorts = list(wanted.get("shortNames") or ())
-        check("shortNames", shorts, taken_resources, "ShortNamesConflict")
-        check("kind", [wanted["kind"]], taken_kinds, "KindConflict")
-        check("listKind", [wanted["listKind"]], taken_kinds, "ListKindConflict")
-        accepted.setdefault("plural", "")
-        accepted.setdefault("kind", "")
-        if wanted.get("categories"):
-            accepted["categories"] = wanted["categories"]
-        else:
-            accepted.pop("categories", None)
-        return accepted, reason, message
-
-    def _taken(self, group: str, name: str) -> tuple[set[str], set[str]]:
-        resources: set[str] = set()
-        kinds: set[str] = set()
-        for _, stored in self._core.storage.items(CRDS):
-            other = stored.tree()
-            if other["spec"]["group"] != group or other["metadata"]["name"] == name:
-                continue
-            names = (other.get("status") or {}).get("acceptedNames") or {}
-            found = (names.get("plural"), names.get("singular"), *(names.get("shortNames") or ()))
-            resources.update(item for item in found if item)
-            kinds.update(item for item in (names.get("kind"), names.get("listKind")) if item)
-        return resources, kinds
 
     def _serve(self, crd: Tree, *, is_loading: bool = False) -> None:
         spec = crd["spec"]
@@ -303,6 +264,9 @@ class Definitions:
             return
         self._core.registry.remove(spec["group"], spec["names"]["plural"])
         self._core.storage.rebuild(resource.storage_name)
+        for other in self._others(crd):  # its names are free again
+            if not _is_true(other, "NamesAccepted"):
+                self._accept(other)
 
 
 def _is_true(crd: Tree, kind: str) -> bool:

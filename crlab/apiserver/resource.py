@@ -99,6 +99,10 @@ def _no_causes(*_: Any) -> list[Cause]:
     return []
 
 
+def _no_warnings(*_: Any) -> list[str]:
+    return []
+
+
 def _no_names(tree: Tree) -> list[str]:
     del tree
     return []
@@ -121,6 +125,7 @@ class ResourceType:
         fields: field selector names beyond metadata.name and metadata.namespace.
         prepare: called with (new, old) before validation, changes `new`.
         check: called with (new, old), returns causes.
+        warn: called with (new, old), returns warnings for the writer.
         before_delete: called with the live tree, may raise StatusError.
         begin_delete: called with the tree when its graceful deletion begins, changes it.
         after_commit: called with each commit, in the writer's critical section.
@@ -155,6 +160,7 @@ class ResourceType:
     fields: Mapping[str, Callable[[Tree], str]] = field(default_factory=dict)
     prepare: Callable[[Tree, Tree | None], None] | None = None
     check: Callable[[Tree, Tree | None], list[Cause]] = _no_causes
+    warn: Callable[[Tree, Tree | None], list[str]] = _no_warnings
     before_delete: Callable[[Tree], None] | None = None
     begin_delete: Callable[[Tree], None] | None = None
     after_commit: Callable[[Entry], None] | None = None

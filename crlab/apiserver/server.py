@@ -39,6 +39,7 @@ from crlab.apiserver.faults import Faults
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.request import (
+    JSON,
     SYSTEM,
     TEXT,
     Identity,
@@ -309,11 +310,11 @@ class ApiServer:
             index = openapi.openapi_v3_index(self.registry)
             return Response.json(index, content_type=TEXT)
         name = path.removeprefix("/openapi/v3/")
-        document = openapi.openapi_v3_document(self.registry, name)
+        document = openapi.openapi_v3_bytes(self.registry, name)
         if document is None:
             return Response.text(NOT_FOUND, 404)
         del request
-        return Response.json(document)
+        return Response(200, [("Content-Type", JSON)], document)
 
     def _await_revision(self, future: FutureRevision) -> None:
         condition = threading.Condition()

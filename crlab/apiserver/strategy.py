@@ -234,6 +234,7 @@ def validate_create(call: Call, tree: Tree) -> None:
     if causes:
         raise _invalid(call, tree, causes)
     call.warnings.extend(finalizer_warnings(tree["metadata"]) if resource.is_custom else ())
+    call.warnings.extend(resource.warn(tree, None))
 
 
 def _metadata_causes(call: Call, tree: Tree) -> list[Cause]:
@@ -357,6 +358,8 @@ def validate_update(call: Call, new: Tree, old: Tree) -> None:
         before = set(finalizer_warnings(old["metadata"]))
         fresh = [w for w in finalizer_warnings(new["metadata"]) if w not in before]
         call.warnings.extend(fresh)
+    if not call.info.subresource:
+        call.warnings.extend(resource.warn(new, old))
 
 
 def is_unchanged(new: Tree, old: Tree) -> bool:
