@@ -40,11 +40,12 @@ _VERBS = {
 _COLLECTION = ("list", "create", "deletecollection")
 _OBJECT = ("get", "update", "patch", "delete")
 _WRITES = frozenset({"create", "update", "patch"})
+_STRATEGIC = "application/strategic-merge-patch+json"
 _PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    _STRATEGIC,
 )
 
 
@@ -228,6 +229,11 @@ def _add_paths(paths: dict[str, Any], resource: OpenApiResource, version: OpenAp
         place = f"{item}/{sub.name}"
         wanted = (*_OBJECT, "create")
         _add_operations(paths, place, verbs, wanted, sub_kind, name, [_in_path("name"), *shared])
+    if resource.is_custom:
+        for place in (p for p in paths if p.startswith(item)):
+            patch = paths[place].get("patch")
+            if patch is not None:  # kubectl sends the strategic one wherever it is listed
+                patch["requestBody"]["content"].pop(_STRATEGIC, None)
 
 
 def _add_operations(
