@@ -175,7 +175,9 @@ def bearer(token: str, where: str) -> str:
     if not token:
         raise CredentialError(f"the token from {where} is empty; nothing was sent")
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise CredentialError(f"the token from {where} holds characters no token has; nothing was sent")
+        raise CredentialError(
+            f"the token from {where} holds characters no token has; nothing was sent"
+        )
     return f"Bearer {token}"
 
 

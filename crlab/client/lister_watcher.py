@@ -210,8 +210,9 @@ class ResourceWatch:
 
     def read(self, timeout_seconds: float | None) -> list[WatchEvent]:
         """Return the events that are there; see `list_watch.WatchStream`."""
-        if self._failure is not None:
-            raise self._failure
+        failure = self._failure or self._decoder.error
+        if failure is not None:
+            raise failure
         try:
             chunk = self._stream.read(timeout_seconds)
         except TimeoutError:

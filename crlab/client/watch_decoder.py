@@ -63,6 +63,11 @@ class WatchDecoder:
         self.lines = 0
 
     @property
+    def error(self) -> DecodeError | None:
+        """What ended the decoding, None as long as every line was good."""
+        return self._error
+
+    @property
     def has_fragment(self) -> bool:
         """Whether a line has begun that has not ended."""
         return self._fragment_bytes > 0

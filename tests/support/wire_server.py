@@ -55,11 +55,9 @@ class Peer:
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Send a whole answer."""
-        fields = {"Content-Length": str(len(body)), "Content-Type": "application/json", **headers}
-        lines = [
-            f"HTTP/1.1 {status} X",
-            *(f"{k.replace('_', '-')}: {v}" for k, v in fields.items()),
-        ]
+        fields = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+        fields.update({name.replace("_", "-"): value for name, value in headers.items()})
+        lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in fields.items())]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def begin_stream(self) -> None:
