@@ -22,12 +22,13 @@ class LabController:
     """A reconcile function with its queue, its workers and its stepper.
 
     Attributes:
+        lab: whose it is.
         controller: the `Controller` underneath.
         reconcile: the user's function.
     """
 
     def __init__(self, lab: Lab, controller: Controller, reconcile: Callable[..., Any]) -> None:
-        self._lab = lab
+        self.lab = lab
         self.controller = controller
         self.reconcile = reconcile
         self.__name__ = controller.name
@@ -72,7 +73,7 @@ class LabController:
         """Return the stepper with its buttons."""
         from crlab.lab.view import stepper_view
 
-        return stepper_view(self._lab, self)
+        return stepper_view(self.lab, self)
 
     # -- running -------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class LabController:
         self.controller.stop()
         left = self.controller.join(1.0)
         self.controller.close()
-        self._lab.release(self)
+        self.lab.release(self)
         return left
 
     # -- looking -------------------------------------------------------------------------

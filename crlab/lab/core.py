@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from crlab.errors import AlreadyStopped, CrlabError
 from crlab.lab import registry
@@ -97,6 +97,11 @@ class LabCore:
     def title(self) -> str:
         """Kind and name: "sandbox seed=0"."""
         return f"{self.kind} {self.name}".rstrip()
+
+    @property
+    def builtin_names(self) -> tuple[str, ...]:
+        """Which of the embedded server's own controllers run: "namespace", "gc", …"""
+        return self._builtin.names if self._builtin is not None else ()
 
     @property
     def is_seeded(self) -> bool:
@@ -278,8 +283,8 @@ class LabCore:
 
         return undo
 
-    def __enter__(self) -> Lab:
-        return self._whole
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()

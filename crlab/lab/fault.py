@@ -27,6 +27,7 @@ class LabFaults(Faults):
 
     def __init__(self, lab: Lab, server: ApiServer) -> None:
         core = server.core
+        self._lab = lab
         super().__init__(
             clock=core.clock,
             ids=core.ids,
@@ -35,7 +36,6 @@ class LabFaults(Faults):
             alarm=core.alarm,
             on_inject=self._noted,
         )
-        self._lab = lab
         server.faults = self
 
     def _noted(self, injection: Injection) -> None:

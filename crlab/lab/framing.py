@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import ApiError, CrlabError
+from crlab.errors import CrlabError
 from crlab.frame.column import Column
 from crlab.frame.column_set import choose_columns
 from crlab.frame.events_frame import EventsFrame
 from crlab.frame.live_frame import LiveFrame
 from crlab.frame.rates import Rates
 from crlab.frame.time_travel import TimeTravel
+from crlab.model.object import thawed
 from crlab.model.resource import ApiResource
+from crlab.trace.record import TraceStage
 
 if TYPE_CHECKING:
     from crlab.client import DynamicClient
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any) -> LiveFrame:
     """Return a frame with the resource's own columns, and others if named."""
-    definitions, schema = definition_of(lab.client, informer.resource)
+    definitions, schema = definition_of(lab, informer.resource)
     return LiveFrame(
         informer.indexer,
         resource=informer.resource,
@@ -80,27 +82,49 @@ class InformerRates(Rates):
 
 def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     """Return the moments of one informer, with the columns of its frame."""
-    definitions, schema = definition_of(lab.client, informer.resource)
+    definitions, schema = definition_of(lab, informer.resource)
     columns: Sequence[Column] = choose_columns(
         informer.resource, definitions=definitions, schema=schema
     )
     return TimeTravel(lab.trace, informer.resource, namespace=informer.namespace, columns=columns)
 
 
-def definition_of(
-    client: DynamicClient, resource: ApiResource
-) -> tuple[list[Mapping[str, Any]] | None, Mapping[str, Any] | None]:
+Definition = tuple[list[Mapping[str, Any]] | None, Mapping[str, Any] | None]
+
+
+def definition_of(lab: Lab, resource: ApiResource) -> Definition:
     """Return a custom resource's printer columns and schema; (None, None) if unreadable.
 
     A user who may watch the resource may still not be allowed to read its definition; the
-    frame then has the columns that every object has.
+    frame then has the columns that every object has. A recording has it in its trace.
     """
+    if lab.kind == "replay":
+        for record in lab.trace:
+            if record.kind == "definition" and record.resource == resource.gvr.group_resource:
+                return thawed(record.get("columns")), thawed(record.get("schema"))
+        return None, None
+    return _read_definition(lab.client, resource)
+
+
+def note_definition(lab: Lab, resource: ApiResource) -> None:
+    """Leave a custom resource's definition in the trace, for recordings."""
+    columns, schema = definition_of(lab, resource)
+    if columns is not None or schema is not None:
+        lab.trace.append(
+            TraceStage.LAB,
+            "definition",
+            resource=resource.gvr.group_resource,
+            data={"columns": columns, "schema": schema},
+        )
+
+
+def _read_definition(client: DynamicClient, resource: ApiResource) -> Definition:
     group = resource.gvr.group
     if "." not in group or group.endswith(".k8s.io"):
         return None, None
     try:
         crd = client.get("customresourcedefinitions", resource.gvr.group_resource)
-    except (ApiError, CrlabError):
+    except CrlabError:
         return None, None
     for version in crd.get("spec", {}).get("versions", []):
         if version.get("name") == resource.gvr.version:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crlab.cache import SharedInformer
-from crlab.frame.array import texts
+from crlab.frame.array import floats, texts, times
 
 
 def audit_frame(shared: SharedInformer) -> pd.DataFrame:
@@ -62,3 +62,18 @@ def memory_frame(shared: SharedInformer, top: int) -> pd.DataFrame:
         overhead_bytes=memory.overhead_bytes,
     )
     return frame
+
+
+def audit_log_frame(records: Any) -> pd.DataFrame:
+    """Return the server's audit records as a frame; see `Lab.audit_log`."""
+    rows = list(records() if callable(records) else records)
+    data: dict[str, Any] = {"time": times([row.received_at for row in rows])}
+    for name in ("user", "user_agent", "verb", "group", "resource", "subresource", "namespace"):
+        data[name] = texts(getattr(row, name) for row in rows)
+    data["name"] = texts(row.name for row in rows)
+    data["code"] = np.array([row.code for row in rows], dtype=np.int64)
+    data["duration_seconds"] = floats([row.duration_seconds for row in rows])
+    for name in ("request_bytes", "response_bytes", "revision"):
+        data[name] = np.array([getattr(row, name) for row in rows], dtype=np.int64)
+    data["fault"] = texts(row.fault for row in rows)
+    return pd.DataFrame(data)

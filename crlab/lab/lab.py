@@ -16,16 +16,16 @@ included.
 
 from __future__ import annotations
 
+from crlab.lab.branching import BranchingLab
 from crlab.lab.core import LabKind
-from crlab.lab.looking import LookingLab
 
 
-class Lab(LookingLab):
+class Lab(BranchingLab):
     """One API server and everything that looks at it. Made by `crlab.sandbox()` and others.
 
     Its verbs by layer: `core` (apply, get, delete, requests, close), `pace` (step, settle,
     advance, wait_until), `making` (informer, controller), `looking` (pipeline, explain,
-    timeline, faults, record, live).
+    timeline, faults, record, live), `branching` (snapshot, fork, rewind, audit_log).
     """
 
     __slots__ = ()

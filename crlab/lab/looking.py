@@ -5,17 +5,37 @@ Thread: any; making a view starts nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from crlab.errors import ConfigError
 from crlab.lab.making import MakingLab
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from crlab.lab.explaining import Explanation
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
+    from crlab.lab.live import Live
+    from crlab.lab.owning import OwnerTree
+    from crlab.trace.recording import Recorder
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.timeline import TimelineView
+
+OWNED = (
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "jobs",
+    "cronjobs",
+    "pods",
+    "services",
+    "configmaps",
+    "secrets",
+)
 
 
 class LookingLab(MakingLab):
@@ -49,6 +69,78 @@ class LookingLab(MakingLab):
 
         return explained(self.trace, key, resource=resource)
 
+    # -- the past and the joined ---------------------------------------------------------
+
+    def timeline(self, key: str, *, resource: str = "") -> pd.DataFrame:
+        """Return everything the trace holds of one key, in order.
+
+        Shape:
+            Index "seq" (int64); time, stage, kind, resource, resource_version, what.
+        """
+        from crlab.frame.time_travel import timeline
+
+        return timeline(self.trace, key, resource=resource)
+
+    def kube_events(self, key: str | None = None, *, kind: str = "") -> pd.DataFrame:
+        """Return Kubernetes Events (of both API groups), the newest last.
+
+        Args:
+            key: only those about "namespace/name".
+            kind: only those about objects of this kind.
+
+        Shape:
+            RangeIndex; last_seen, first_seen, type, reason, object, message, count, source,
+            event.
+        """
+        from crlab.frame.kube_events import kube_events
+
+        informer = self.informer("events").wait_for_sync()
+        self._let_events_come()
+        return kube_events(informer.objects(), key, kind=kind)
+
+    def _let_events_come(self) -> None:
+        if self.driver.is_manual:
+            self.settle()
+
+    def tree(self, resource: str, key: str, *, among: Sequence[str] = OWNED) -> OwnerTree:
+        """Return an object with what it owns, directly and through others.
+
+        Args:
+            among: resources to look for owned objects in; those that are not served, or may
+                not be listed, are passed over.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        from crlab.lab.owning import owner_tree_of
+
+        self._check_open("draw a tree")
+        return owner_tree_of(self._whole, resource, key, among)
+
+    def live(self, function: Callable[[], Any], *, name: str = "") -> Live:
+        """Return an expression that is worked out again when an informer it reads changed.
+
+        ``lab.live(lambda: pods.df.groupby("phase").size())``: `.value` is always current,
+        `.watch()` is its live table.
+        """
+        from crlab.lab.live import Live
+
+        self._check_open("make a live expression")
+        return Live(self._whole, function, name=name)
+
+    def record(self, path: str | os.PathLike[str], *, include_secrets: bool = False) -> Recorder:
+        """Write what happens from now on, and what the trace holds, into a new file.
+
+        Redacted, hash-chained JSON lines, compressed; ``crlab.replay(path)`` opens it.
+
+        Raises:
+            RecordingError: the file exists or cannot be created.
+        """
+        from crlab.lab.recording import start_recording
+
+        self._check_open("record")
+        return start_recording(self._whole, path, include_secrets=include_secrets)
+
     @property
     def faults(self) -> LabFaults:
         """What can be broken on the embedded server, on purpose.
@@ -64,3 +156,8 @@ class LookingLab(MakingLab):
         if self._faults is None:
             self._faults = LabFaults(self._whole, self.server)
         return self._faults
+
+    def ready_faults(self) -> None:
+        """Put the sandbox's faults in place, so that they know every watch from the first."""
+        if self.server is not None:
+            assert self.faults is not None

@@ -6,10 +6,10 @@ Thread: any; each call makes a lab of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from crlab.apiserver import ApiServer
+from crlab.apiserver import ADMIN, ApiServer
 from crlab.client import DynamicClient, HttpTransport, load_config
 from crlab.client.config import ClientConfig
 from crlab.client.transport import Transport
@@ -20,6 +20,9 @@ from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
+
+if TYPE_CHECKING:
+    from crlab.lab.replaying import ReplayLab
 
 DriverName = Literal["threads", "manual"]
 CONTROLLERS = ("namespace", "gc", "workloads")
@@ -56,17 +59,41 @@ def sandbox(
     _check_driver(driver)
     ids = Ids(seed)
     clock = _clock(driver, seed)
-    server = ApiServer(clock, ids.fork("server"))
+    chosen = _chosen(controllers)
+    server = ApiServer(clock, ids.fork("server"), tokens=_tokens(tokens))
+    title = name or ("" if seed is None else f"seed={seed}")
+    return _on_server(server, clock, ids, driver, chosen, title, port, max_records)
+
+
+def forked(lab: Lab) -> Lab:
+    """Open a lab on a fork of a sandbox's server; see `Lab.fork`."""
+    assert lab.server is not None
+    driver: DriverName = "manual" if lab.driver.is_manual else "threads"
+    clock = _clock(driver, lab.ids.seed)
+    if isinstance(clock, FakeClock | TickingClock):
+        clock = type(clock)(lab.clock.now())
+    ids = Ids(lab.ids.seed)
+    server = lab.server.fork(clock)
+    names = lab.builtin_names
+    return _on_server(server, clock, ids, driver, names, f"{lab.name} fork".strip(), 0, 200_000)
+
+
+def _on_server(
+    server: ApiServer,
+    clock: Clock,
+    ids: Ids,
+    driver: DriverName,
+    controllers: tuple[str, ...],
+    name: str,
+    port: int,
+    max_records: int,
+) -> Lab:
     if isinstance(clock, TickingClock):
         server.storage.subscribe(lambda entry: clock.tick())
-    if tokens is not None:
-        _secure(server, tokens)
-    transport: Transport
+    transport: Transport = InProcessTransport(server, identity=ADMIN)
     if driver == "threads":
         serve(server, port)
         transport = _loopback(server, clock)
-    else:
-        transport = InProcessTransport(server)
     lab = _assemble(
         "sandbox",
         transport,
@@ -74,11 +101,12 @@ def sandbox(
         ids=ids,
         driver=driver,
         server=server,
-        name=name or ("" if seed is None else f"seed={seed}"),
+        name=name,
         allow_writes=True,
         max_records=max_records,
     )
-    lab.start_builtin_controllers(_chosen(controllers))
+    lab.ready_faults()
+    lab.start_builtin_controllers(controllers)
     return lab
 
 
@@ -153,12 +181,19 @@ def envtest(*, timeout_seconds: float = 60.0, driver: DriverName = "threads") ->
     return lab
 
 
-def replay(path: str | os.PathLike[str], *, driver: DriverName = "manual") -> Lab:
+def replay(
+    path: str | os.PathLike[str],
+    *,
+    driver: DriverName = "manual",
+    speed: float | None = float("inf"),
+) -> ReplayLab:
     """Open a lab on a recording: its informers, frames and charts, without a cluster.
 
     Args:
         path: what `lab.record` wrote.
-        driver: "manual" moves the recording by steps, "threads" plays it at its own speed.
+        driver: as for `sandbox`.
+        speed: 1.0 as it was recorded, 10.0 ten times as fast, inf all at once, None only by
+            ``lab.control.step()``.
 
     Raises:
         RecordingError: it is damaged, from a newer version, or hostile.
@@ -166,7 +201,7 @@ def replay(path: str | os.PathLike[str], *, driver: DriverName = "manual") -> La
     from crlab.lab.replaying import open_replay
 
     _check_driver(driver)
-    return open_replay(path, driver)
+    return open_replay(path, driver, speed)
 
 
 def serve(server: ApiServer, port: int = 0) -> None:
@@ -247,8 +282,10 @@ def _assemble(
 
 
 def _loopback(server: ApiServer, clock: Clock) -> HttpTransport:
-    config = load_config(url=server.url)
-    return HttpTransport(config.endpoint, clock=clock)
+    """Reach our own server over HTTP, as its administrator, tokens or not."""
+    token = server.admin_token()
+    config = load_config(url=server.url, token=token, clock=clock)
+    return HttpTransport(config.endpoint, config.credentials, clock=clock)
 
 
 def _clock(driver: DriverName, seed: int | None) -> Clock:
@@ -267,10 +304,14 @@ def _answers(config: ClientConfig, clock: Clock) -> bool:
         transport.close()
 
 
-def _secure(server: ApiServer, tokens: Mapping[str, Any]) -> None:
-    from crlab.apiserver.auth import secure
-
-    secure(server, tokens)
+def _tokens(tokens: Mapping[str, Any] | None) -> dict[str, tuple[str, Sequence[str]]] | None:
+    """Return token → (user, groups), with one more for the lab itself."""
+    if tokens is None:
+        return None
+    found: dict[str, tuple[str, Sequence[str]]] = {}
+    for token, who in tokens.items():
+        found[token] = (who, ()) if isinstance(who, str) else (who[0], tuple(who[1]))
+    return found
 
 
 def _chosen(controllers: Sequence[str] | bool) -> tuple[str, ...]:
@@ -285,6 +326,3 @@ def _chosen(controllers: Sequence[str] | bool) -> tuple[str, ...]:
 def _check_driver(driver: str) -> None:
     if driver not in ("threads", "manual"):
         raise ConfigError(f'driver is "threads" or "manual", not {driver!r}')
-
-
-Opener = Callable[..., Lab]

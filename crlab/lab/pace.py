@@ -133,6 +133,8 @@ class PacedLab(LabCore):
             found += informer.unsettled(self._truth(informer))
         for controller in self.controllers:
             found += controller.unsettled()
+        if self._builtin is not None:
+            found += self._builtin.unsettled()
         return found
 
     def _truth(self, informer: Informer) -> dict[str, str] | None:

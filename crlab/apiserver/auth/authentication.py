@@ -22,6 +22,7 @@ from crlab.apiserver.auth.rbac import Action, Rbac
 from crlab.apiserver.request import ADMIN, Identity, Request, RequestInfo
 from crlab.apiserver.status import bad_request, unauthorized
 from crlab.errors import ConfigError
+from crlab.runtime.ids import Ids
 
 ANONYMOUS_NAME = "system:anonymous"
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
@@ -73,6 +74,14 @@ class Authenticator:
         if found is None:
             raise unauthorized()
         return found
+
+    def admin_token(self) -> str | None:
+        """Return a token of the administrator that only this process knows; None if open."""
+        if self._users is None:
+            return None
+        token = Ids.token()
+        self._users = (*self._users, (token.encode(), ADMIN))
+        return token
 
     def user(self, token: str) -> Identity | None:
         """Return whose token it is."""

@@ -1,0 +1,100 @@
+"""What only a sandbox can: serve, snapshot, go back, fork, forget history, show its log.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crlab.errors import ConfigError
+from crlab.lab.looking import LookingLab
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlab.apiserver import ApiServer
+    from crlab.lab.lab import Lab
+
+
+class BranchingLab(LookingLab):
+    """A lab whose server can be branched, if it is our own."""
+
+    def _own_server(self, verb: str) -> ApiServer:
+        self._check_open(verb)
+        if self.server is None:
+            raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
+        return self.server
+
+    def serve(self, port: int = 0) -> str:
+        """Put the embedded server on a loopback socket, if it is not; return its URL.
+
+        Raises:
+            ConfigError: the port is taken, or this is no sandbox.
+        """
+        from crlab.lab.opening import serve
+
+        server = self._own_server("serve")
+        if not server.is_serving:
+            serve(server, port)
+        return server.url
+
+    def write_kubeconfig(self, path: str | os.PathLike[str]) -> Path:
+        """Write a kubeconfig for this sandbox, readable by its owner only; return its path.
+
+        ``kubectl --kubeconfig PATH get namespaces`` then works; so does every other client.
+        """
+        from crlab.lab.kubeconfig import write_kubeconfig
+
+        target = Path(path)
+        write_kubeconfig(target, self.serve(), None)
+        return target
+
+    def snapshot(self) -> Any:
+        """Return the whole server at this moment, for `restore`. Costs next to nothing."""
+        return self._own_server("take a snapshot").snapshot()
+
+    def restore(self, snapshot: Any) -> int:
+        """Put a snapshot back, under a new revision; watches end and informers list again.
+
+        Returns:
+            The revision of the restored state: it never goes back.
+        """
+        return self._own_server("restore").restore(snapshot)
+
+    def rewind(self, revision: int | str) -> int:
+        """Write the inverse of everything since a revision, as ordinary changes.
+
+        Returns:
+            How many objects were changed.
+
+        Raises:
+            ResourceExpired: history before that revision was compacted.
+        """
+        return self._own_server("rewind").rewind(int(revision))
+
+    def compact(self) -> int:
+        """Forget the server's history: older lists and watches get 410. Return the revision."""
+        return self._own_server("compact").compact()
+
+    def fork(self) -> Lab:
+        """Open a second lab that goes on from this moment, on a server of its own."""
+        from crlab.lab.opening import forked
+
+        self._own_server("fork")
+        return forked(self._whole)
+
+    @property
+    def audit_log(self) -> pd.DataFrame:
+        """What was asked of the embedded server, by anybody.
+
+        Shape:
+            RangeIndex; time (datetime64[us, UTC]), user, user_agent, verb, group, resource,
+            subresource, namespace, name (str), code (int64), duration_seconds (float64),
+            request_bytes, response_bytes, revision (int64), fault (str).
+        """
+        from crlab.lab.judging import audit_log_frame
+
+        return audit_log_frame(self._own_server("read the audit log").audit.records)

@@ -1,0 +1,36 @@
+"""A live expression of a lab, with its view.
+
+Thread: any; see `crlab.frame.live`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crlab.frame.live import LiveExpression
+
+if TYPE_CHECKING:
+    from crlab.lab.lab import Lab
+    from crlab.widgets.table import TableView
+
+
+class Live(LiveExpression):
+    """A frame, a Series or a figure that follows what it reads."""
+
+    def __init__(self, lab: Lab, function: Callable[[], Any], *, name: str = "") -> None:
+        interval = 0.0 if lab.driver.is_manual else 0.25
+        super().__init__(function, clock=lab.clock, min_interval_seconds=interval, name=name)
+        self._lab = lab
+        lab.adopt(self)
+
+    def watch(self, *, rows: int = 20) -> TableView:
+        """Return the live table of this expression."""
+        from crlab.lab.view import live_view
+
+        return live_view(self._lab, self._name, lambda: self.value, rows=rows)
+
+    def close(self) -> None:
+        """Follow no more; the last value stays."""
+        super().close()
+        self._lab.release(self)

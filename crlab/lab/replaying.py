@@ -1,0 +1,162 @@
+"""A lab on a recording: the same informers, frames and charts, and no server.
+
+From: a recording. To: the user, through an ordinary `Lab` whose client knows what was
+recorded and sends nothing.
+
+Guarantees:
+  1. No request is made, whatever is called; what needs a server says so.
+  2. Frames have the columns they had when they were recorded.
+
+Thread: as `Lab`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from crlab.client import DynamicClient, RequestRecord
+from crlab.client.transport import Query, Response
+from crlab.errors import ReadOnlyError, UnknownResource, nearest
+from crlab.frame.replay import Replay, ReplayControl
+from crlab.lab.lab import Lab
+from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.runtime.clock import Clock, FakeClock, RealClock
+from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
+from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
+from crlab.trace.recording import Recording
+
+
+class NoTransport:
+    """A transport that refuses: there is no server behind a recording."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """Refuse."""
+        _refuse(f"{method} {path}")
+
+    def open_stream(
+        self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None
+    ) -> NoReturn:
+        """Refuse."""
+        _refuse(f"watch {path}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class ReplayClient(DynamicClient):
+    """Knows the recorded resources; lists and watches them from the recording."""
+
+    def __init__(self, control: ReplayControl, clock: Clock, trace: Trace) -> None:
+        super().__init__(NoTransport(), clock=clock, trace=trace, allow_writes=())
+        self._control = control
+        self._known = tuple(control.recording.resources)
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """None: a replay asks nobody."""
+        return []
+
+    def resolve(self, name: str | ApiResource | GroupVersionResource) -> ApiResource:
+        """Return a recorded resource.
+
+        Raises:
+            UnknownResource: it was not recorded; the recorded ones are named.
+        """
+        for resource in self._known:
+            if name in _names(resource):
+                return resource
+        known = [resource.gvr.group_resource for resource in self._known]
+        text = str(getattr(name, "gvr", name))
+        raise UnknownResource(text, nearest=nearest(text, known) or known, where="the recording")
+
+    def resolve_kind(self, gvk: GroupVersionKind) -> ApiResource:
+        """Return a recorded resource by its kind."""
+        for resource in self._known:
+            if resource.gvk == gvk:
+                return resource
+        return self.resolve(gvk.kind)
+
+    def lister_watcher(  # type: ignore[override]  # the recording in place of the wire
+        self,
+        resource: str | ApiResource | GroupVersionResource,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        *,
+        is_metadata_only: bool = False,
+    ) -> Replay:
+        """Return the recorded stream of a resource."""
+        if label_selector or field_selector or is_metadata_only:
+            _refuse("a selector (the recording holds what was selected then)")
+        return self._control.lister_watcher(self.resolve(resource), namespace)
+
+
+class ReplayLab(Lab):
+    """A lab on a recording.
+
+    Attributes:
+        recording: what was read.
+        control: how far it has come: `step`, `play`, `pause`, `seek`.
+    """
+
+    __slots__ = ("control", "recording")
+
+    recording: Recording
+    control: ReplayControl
+
+    def recorded_informers(self) -> list[Any]:
+        """Return an informer on each recorded resource."""
+        return [self.informer(resource) for resource in self.recording.resources]
+
+
+def open_replay(
+    path: str | os.PathLike[str], driver_name: str, speed: float | None = float("inf")
+) -> ReplayLab:
+    """Open a lab on a recording."""
+    recording = Recording.open(path)
+    clock: Clock = RealClock()
+    if driver_name == "manual":
+        clock = FakeClock(recording.records[0].at if recording.records else 0.0)
+    control = ReplayControl(recording, clock, speed=speed)
+    trace = Trace(clock)
+    for record in recording.records:
+        if record.stage == "lab" and record.kind == "definition":
+            trace.append("lab", "definition", resource=record.resource, data=record.data)
+    driver: Driver = ManualDriver() if driver_name == "manual" else ThreadDriver(clock)
+    client = ReplayClient(control, clock, trace)
+    lab = ReplayLab(
+        kind="replay",
+        transport=client.transport,
+        client=client,
+        clock=clock,
+        ids=Ids(0),
+        trace=trace,
+        driver=driver,
+        name=recording.path.name,
+    )
+    lab.recording, lab.control = recording, control
+    return lab
+
+
+def _names(resource: ApiResource) -> tuple[object, ...]:
+    gvr = resource.gvr
+    plain = (gvr.resource, gvr.group_resource, str(gvr), resource.kind, resource.kind.lower())
+    return (resource, gvr, *plain, resource.singular, *resource.short_names)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ReadOnlyError(
+        f"{what}: a recording has no server behind it; open crlab.connect() or crlab.sandbox()"
+    )
