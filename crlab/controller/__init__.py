@@ -10,6 +10,7 @@ from crlab.controller.context import Context
 from crlab.controller.controller import Controller
 from crlab.controller.draft import Draft
 from crlab.controller.explain import Explanation, explain
+from crlab.controller.rbac import Rbac, Right, derive
 from crlab.controller.recorder import EventRecorder
 from crlab.controller.request import Request, Result
 from crlab.controller.schema_help import SchemaNode, crd_schema
@@ -31,11 +32,14 @@ __all__ = [
     "Explanation",
     "Mapper",
     "Predicate",
+    "Rbac",
     "Request",
     "Result",
+    "Right",
     "SchemaNode",
     "StepRecord",
     "TerminalError",
     "crd_schema",
+    "derive",
     "explain",
 ]

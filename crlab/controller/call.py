@@ -24,7 +24,8 @@ class Call(msgspec.Struct, frozen=True):
         request, response: bodies without secrets; None where there is none. A list answers
             with its keys.
         changes: for writes, the fields that differ from what was known before.
-        code: HTTP status of a refusal, None otherwise.
+        code: HTTP status of the answer, None if there was none.
+        is_new: a write that made the object.
         error: why it failed, "" if it did not.
         resource_version: what a write made.
         seq: trace record of the request, 0 if unknown.
@@ -38,6 +39,7 @@ class Call(msgspec.Struct, frozen=True):
     is_write: bool = False
     is_cached: bool = False
     is_dry_run: bool = False
+    is_new: bool = False
     request: Any = None
     response: Any = None
     changes: tuple[Change, ...] = ()
@@ -59,6 +61,7 @@ class Call(msgspec.Struct, frozen=True):
             for is_set, text in (
                 (self.is_cached, "cached"),
                 (self.is_dry_run, "dry run"),
+                (self.is_new, "new"),
                 (bool(self.error), self.error),
             )
             if is_set

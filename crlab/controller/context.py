@@ -75,6 +75,7 @@ class Context:
         self.is_dry_run = is_dry_run
         self.calls: list[Call] = []
         self.logged: list[str] = []
+        self._versions_read: set[str] = set()
         self._seq = seq
         self._ended = ""
         self._until = (
@@ -102,7 +103,18 @@ class Context:
     @property
     def object(self) -> Draft | None:
         """A fresh copy of the object to reconcile as cached, None if it is gone."""
-        return self.get(self.resource, self.request.name, namespace=self.request.namespace)
+        self.check()
+        obj = self._reader.cached(self.resource, self.request.key)
+        version = "" if obj is None else obj.resource_version
+        if version not in self._versions_read:  # looked at again: not another read to show
+            self._versions_read.add(version)
+            self._writer.read(
+                "get", self.resource, self.request.namespace, self.request.name, response=obj
+            )
+        return None if obj is None else self._reader.draft(self.resource, obj)
+
+    def _current(self) -> KubeObject | None:
+        return self._reader.cached(self.resource, self.request.key)
 
     @property
     def is_stopping(self) -> bool:
@@ -197,8 +209,8 @@ class Context:
 
     def owned(self, resource: str | ApiResource) -> Drafts:
         """Read the objects whose controller is the object being reconciled."""
-        owner = self.object
-        uid = owner["metadata"].get("uid") if owner is not None else None
+        owner = self._current()
+        uid = None if owner is None else owner.uid
         return [
             obj
             for obj in self.list(resource)
@@ -400,7 +412,7 @@ class Context:
         Raises:
             ConfigError: another controller owns it, or it lives in another namespace.
         """
-        parent = self.object if owner is None else owner
+        parent = self._current() if owner is None else owner
         if parent is None:
             raise ConfigError(f"{self.request.key} is gone: it cannot own anything")
         if not isinstance(child, dict):
@@ -413,27 +425,27 @@ class Context:
     @property
     def is_deleting(self) -> bool:
         """Whether the object to reconcile has a deletionTimestamp."""
-        obj = self.object
+        obj = self._current()
         return obj is not None and bool(obj["metadata"].get("deletionTimestamp"))
 
     def has_finalizer(self, finalizer: str) -> bool:
         """Whether the object to reconcile carries a finalizer."""
-        obj = self.object
+        obj = self._current()
         return obj is not None and finalizer in (obj["metadata"].get("finalizers") or ())
 
     def add_finalizer(self, finalizer: str) -> bool:
         """Put a finalizer on the object to reconcile; False if it is there or too late."""
-        obj = self.object
+        obj = self._current()
         if obj is None or obj["metadata"].get("deletionTimestamp"):
             return False
         return self._set_finalizers(obj, finalizer, is_wanted=True)
 
     def remove_finalizer(self, finalizer: str) -> bool:
         """Take a finalizer off the object to reconcile; False if it is not there."""
-        obj = self.object
+        obj = self._current()
         return obj is not None and self._set_finalizers(obj, finalizer, is_wanted=False)
 
-    def _set_finalizers(self, obj: Draft, finalizer: str, *, is_wanted: bool) -> bool:
+    def _set_finalizers(self, obj: KubeObject, finalizer: str, *, is_wanted: bool) -> bool:
         if "/" not in finalizer:
             raise ConfigError(f'a finalizer is named "domain/name", not {finalizer!r}')
         metadata = obj["metadata"]
@@ -460,7 +472,7 @@ class Context:
         failure to send is noted in the trace and never fails the reconcile.
         """
         self.check()
-        about = regarding if regarding is not None else self.object
+        about = regarding if regarding is not None else self._current()
         if about is None:
             return
         self._env.recorder.event(

@@ -261,6 +261,11 @@ class Controller:
         self.queue.add_after(key, delay_seconds, trigger=Trigger("manual"))
 
     @property
+    def informers(self) -> list[Any]:
+        """The informers it listens to, its own resource's first."""
+        return [informer for informer, _ in self._sources]
+
+    @property
     def has_synced(self) -> bool:
         """Whether every source has delivered its first list to this controller."""
         if not self._has_synced_once:

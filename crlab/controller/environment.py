@@ -90,9 +90,18 @@ class Environment:
         found: ApiResource = self.client.resolve_kind(wanted)
         return found
 
-    def write_seq(self, resource: str, resource_version: str) -> int:
-        """Return the trace record of the request that made a revision, 0 if unknown."""
-        return self.trace.write_seq(resource, resource_version) or 0
+    def request_since(self, seq: int, resource: str) -> tuple[int, int | None]:
+        """Return (seq, HTTP status) of this run's newest request about `resource`, (0, None)."""
+        causes = current_causes()
+        for record in reversed(self.trace.records(after=seq)):
+            if (record.stage, record.kind, record.resource) == (
+                TraceStage.CLIENT,
+                "request",
+                resource,
+            ) and record.causes == causes:
+                status = record.get("status")
+                return record.seq, status if isinstance(status, int) and status else None
+        return 0, None
 
     def note(self, key: str, kind: str, seq: int, data: Mapping[str, Any]) -> int:
         """Write a record about a run."""

@@ -121,7 +121,7 @@ class StepRecord:
             lines.append(f"  stale     {self.staleness}")
         for call in self.calls:
             lines.append(f"  {'wrote' if call.is_write else 'read':<9} {call}")
-            if call.verb != "create":
+            if not call.is_new:
                 lines += [f"            {_short(change)}" for change in call.changes]
         lines += [f"  log       {text}" for text in self.log]
         if self.error is not None:

@@ -240,6 +240,7 @@ class Writer:
         known = self._known(resource, key) if call.is_write and call.name else None
         clock = self._env.clock
         started = clock.monotonic()
+        before = self._env.trace.last_seq
         answer: Any = None
         code, text = None, ""
         try:
@@ -250,8 +251,16 @@ class Writer:
             text = _refusal(error)
             raise
         finally:
-            done = self._finished(call, resource, answer, known, code, text)
-            done = _with(done, duration_seconds=clock.monotonic() - started)
+            seq, status = self._env.request_since(before, resource.gvr.group_resource)
+            call = _with(
+                call,
+                seq=seq,
+                code=code or status,
+                error=text,
+                is_new=status == 201 or (call.verb == "create" and not text),
+                duration_seconds=clock.monotonic() - started,
+            )
+            done = self._finished(call, resource, answer, known)
             self._context.calls.append(done)
         for hook in self._env.hooks:
             hook.after(done)
@@ -267,10 +276,8 @@ class Writer:
         resource: ApiResource,
         answer: Any,
         known: Mapping[str, Any] | None,
-        code: int | None,
-        text: str,
     ) -> Call:
-        version, seq = "", 0
+        version = ""
         changes: tuple[Change, ...] = ()
         shown = None
         if isinstance(answer, Mapping):
@@ -279,7 +286,6 @@ class Writer:
             if call.verb == "list":
                 shown = _names(answer.get("items") or ())
             elif call.is_write and call.subresource != "scale":
-                seq = self._env.write_seq(resource.gvr.group_resource, version)
                 changes = self._changes(call, resource, shown, known)
         elif isinstance(answer, Sequence):
             shown = _names(answer)
@@ -288,10 +294,7 @@ class Writer:
             name=call.name or _name(answer),
             response=shown,
             changes=changes,
-            code=code,
-            error=text,
             resource_version=version if call.is_write else "",
-            seq=seq,
         )
 
     def _changes(
@@ -304,7 +307,7 @@ class Writer:
         if call.verb == "delete" and shown.get("kind") == "Status":
             return (Change("remove", ".", None, None),)
         if known is None:
-            return (Change("add", ".", None, shown),) if call.verb in ("create", "apply") else ()
+            return (Change("add", ".", None, shown),) if call.is_new else ()
         return tuple(diff(redact_object(known, kind=resource.kind), shown))
 
     def _known(self, resource: ApiResource, key: str) -> Mapping[str, Any] | None:

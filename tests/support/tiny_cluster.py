@@ -262,7 +262,7 @@ class TinyCluster:
             causes=current_causes(),
             data={
                 "verb": verb,
-                "status": 200,
+                "status": 201 if verb == "create" else 200,
                 "actor": current_actor(),
                 "namespace": namespace or "",
                 "name": name,

@@ -1,0 +1,207 @@
+"""The least rights a controller needs, read off what it did.
+
+From: the trace (every request with its actor) and the controller's sources. To: Roles, a
+ClusterRole where something is not bound to a namespace, and their bindings.
+
+Guarantees:
+  1. A right is there because a request was made that needs it: by a run of the controller,
+     its event recorder, or the informers it listens to (list and watch).
+  2. A server-side apply that created the object needs create besides patch.
+  3. Dry runs count: the server authorises them as the real thing.
+
+What was never exercised is not there: step through the deletion of an object and a failing
+run before the rules are taken for complete.
+
+Thread: pure functions over a copy of the trace.
+Source: kubernetes/kubernetes:staging/src/k8s.io/apiserver/pkg/endpoints/request/requestinfo.go
+(verbs), pkg/endpoints/handlers/patch.go (create on apply).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from crlab.errors import ConfigError
+from crlab.trace.record import Trace, TraceRecord
+
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One verb on one resource.
+
+    Attributes:
+        namespace: where; "" is the whole cluster.
+        resource: plural, with "/status" and the like for a subresource.
+    """
+
+    namespace: str
+    group: str
+    resource: str
+    verb: str
+
+    def __str__(self) -> str:
+        place = f" in {self.namespace}" if self.namespace else ""
+        name = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {name}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rbac:
+    """Rights, and the objects that grant them.
+
+    Attributes:
+        name: of the roles and bindings.
+        rights: sorted.
+        subject: who is bound.
+    """
+
+    name: str
+    rights: tuple[Right, ...]
+    subject: tuple[tuple[str, str], ...]
+
+    def without(self, right: Right) -> Rbac:
+        """Return the same less one right, to prove that it is needed."""
+        return Rbac(self.name, tuple(r for r in self.rights if r != right), self.subject)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the roles and bindings as plain dicts, ready to be applied."""
+        made = []
+        for namespace in sorted({right.namespace for right in self.rights}):
+            rules = _rules(right for right in self.rights if right.namespace == namespace)
+            made += self._granted(namespace, rules)
+        return made
+
+    def _granted(self, namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        prefix = "" if namespace else "Cluster"
+        metadata = {"name": self.name, **({"namespace": namespace} if namespace else {})}
+        api_version = "rbac.authorization.k8s.io/v1"
+        role = {
+            "apiVersion": api_version,
+            "kind": f"{prefix}Role",
+            "metadata": metadata,
+            "rules": rules,
+        }
+        binding = {
+            "apiVersion": api_version,
+            "kind": f"{prefix}RoleBinding",
+            "metadata": dict(metadata),
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": f"{prefix}Role",
+                "name": self.name,
+            },
+            "subjects": [dict(self.subject)],
+        }
+        return [role, binding]
+
+    def yaml(self) -> str:
+        """Return the roles and bindings as YAML documents."""
+        import yaml
+
+        return "---\n".join(yaml.safe_dump(each, sort_keys=False) for each in self.objects())
+
+    def __str__(self) -> str:
+        return self.yaml()
+
+    def __repr__(self) -> str:
+        return f"<Rbac {self.name}: {len(self.rights)} rights>"
+
+
+def derive(
+    trace: Trace,
+    controller: Any,
+    *,
+    service_account: str = "",
+    user: str = "",
+    is_cluster_wide: bool = False,
+) -> Rbac:
+    """Return the least rights for what `controller` did, as far as the trace goes back.
+
+    Args:
+        service_account: "namespace/name" to bind to; default "default/<controller>".
+        user: bind to this user instead.
+        is_cluster_wide: grant everything in a ClusterRole, for a controller that will meet
+            other namespaces than those it has met.
+
+    Raises:
+        ConfigError: the trace holds no run of the controller.
+    """
+    rights = set(_source_rights(controller))
+    seen = _request_rights(trace.records(), f"controller/{controller.name}")
+    if not seen and not controller.runner.runs:
+        raise ConfigError(
+            f"{controller.name} has not run yet: there are no requests to derive rights from; "
+            "step() it, or let it run, through all it can do"
+        )
+    rights |= seen
+    if is_cluster_wide:
+        rights = {Right("", right.group, right.resource, right.verb) for right in rights}
+    rights = {
+        right
+        for right in rights
+        if not right.namespace or Right("", right.group, right.resource, right.verb) not in rights
+    }
+    return Rbac(
+        f"crlab:{controller.name}",
+        tuple(sorted(rights, key=_order)),
+        _subject(controller.name, service_account, user),
+    )
+
+
+def _source_rights(controller: Any) -> Iterable[Right]:
+    for informer in controller.informers:
+        gvr = informer.resource.gvr
+        for verb in ("list", "watch"):
+            yield Right(informer.namespace or "", gvr.group, gvr.resource, verb)
+
+
+def _request_rights(records: Iterable[TraceRecord], actor: str) -> set[Right]:
+    rights = set()
+    for record in records:
+        if record.stage != "client" or record.kind != "request" or record.get("actor") != actor:
+            continue
+        plural, _, group = record.resource.partition(".")
+        subresource = record.get("subresource") or ""
+        resource = f"{plural}/{subresource}" if subresource else plural
+        verb = str(record.get("verb") or "")
+        namespace = record.get("namespace") or ""
+        if verb == "apply":
+            verb = "patch"
+        if verb in VERBS:
+            rights.add(Right(namespace, group, resource, verb))
+        if verb == "patch" and record.get("status") == 201:
+            rights.add(Right(namespace, group, plural, "create"))
+    return rights
+
+
+def _subject(name: str, service_account: str, user: str) -> tuple[tuple[str, str], ...]:
+    if user:
+        subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}
+        return tuple(subject.items())
+    namespace, _, account = (service_account or f"default/{name}").partition("/")
+    if not namespace or not account:
+        raise ConfigError(f'a service account is "namespace/name", not {service_account!r}')
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    return tuple(subject.items())
+
+
+def _rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
+    """Return rules: one per set of verbs and group, resources together."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for right in rights:
+        verbs.setdefault((right.group, right.resource), []).append(right.verb)
+    rules: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (group, resource), found in verbs.items():
+        rules.setdefault((group, tuple(sorted(found, key=VERBS.index))), []).append(resource)
+    return [
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": [*found]}
+        for (group, found), resources in sorted(rules.items())
+    ]
+
+
+def _order(right: Right) -> tuple[Any, ...]:
+    return right.namespace, right.group, right.resource, VERBS.index(right.verb)
