@@ -50,7 +50,8 @@ def as_of(status: StatusState) -> str:
 
 
 def _where(status: StatusState) -> str:
-    parts = (status.place, status.name, f"at {status.server}" if status.server else "")
+    host = status.server.partition("://")[2] or status.server
+    parts = (status.place, status.name, f"at {host}" if host else "")
     return " ".join(plain(part, limit=60) for part in parts if part)
 
 

@@ -146,11 +146,12 @@ def _box(stage: StageState, state: PipelineState) -> Markup:
         cls="f",
     )
     if stage.is_absent:
-        facts = H.div("not here", cls="dim")
+        facts = H.div("none yet" if stage.name == "handlers" else "no controller", cls="dim")
     return H.li(
         H.div(
-            H.div(H.span("▶ " if is_active else "", title_of(stage)), badge, cls="t"),
+            H.div("▶ " if is_active else "", title_of(stage), cls="t"),
             number,
+            H.div(badge, cls="b") if badge else None,
             facts if stage.is_absent or stage.facts else None,
             cls="in",
         ),

@@ -146,8 +146,7 @@ def stepper_html(state: StepperState) -> Markup:
             notes,
             H.div(plain(said, limit=300), role="status", aria_live="polite", cls="said"),
             _step_html(step) if step else None,
-            H.h4("Queue now") if not step else None,
-            _queue_html("now", state.queue) if not step else None,
+            _queue_html("The queue now", state.queue) if not step else None,
             _history(state),
         ]
     )

@@ -35,7 +35,7 @@ white-space:nowrap}
 .crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;color:inherit;padding:0}
 .crlab .good{color:var(--c-green)}.crlab .busy{color:var(--c-blue)}
 .crlab .warn{color:var(--c-amber)}.crlab .bad{color:var(--c-red)}
-.crlab .badge{display:inline-block;padding:0 7px;border-radius:9px;font-size:11px;
+.crlab .badge{display:inline-block;vertical-align:middle;padding:0 7px;border-radius:9px;font-size:11px;
 line-height:17px;border:1px solid currentColor;white-space:nowrap}
 .crlab .badge.good{background:var(--c-green-bg)}.crlab .badge.busy{background:var(--c-blue-bg)}
 .crlab .badge.warn{background:var(--c-amber-bg)}.crlab .badge.bad{background:var(--c-red-bg)}
@@ -93,6 +93,7 @@ letter-spacing:0;line-height:1.45}
 .crlab .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:4px 18px}
 .crlab .two.slim{grid-template-columns:repeat(auto-fit,minmax(170px,1fr))}
 .crlab .kv{display:grid;grid-template-columns:max-content 1fr;gap:1px 12px;margin:2px 0}
+.crlab dl dt,.crlab dl dd{float:none;display:block;position:static;width:auto;margin:0;padding:0}
 .crlab .kv dt{color:var(--c-dim);font-weight:400}.crlab .kv dd{margin:0;overflow-wrap:anywhere;
 unicode-bidi:isolate}
 .crlab ul.plain,.crlab ol.plain{margin:2px 0;padding-left:18px}
@@ -102,15 +103,16 @@ unicode-bidi:isolate}
 """
 
 _PIPE = """
-.crlab .boxes{list-style:none;margin:2px 0 8px;padding:0;display:grid;gap:26px 34px;
-grid-template-columns:repeat(4,minmax(0,1fr));grid-auto-rows:126px}
+.crlab .boxes{list-style:none;margin:2px 0 8px;padding:0;display:grid;gap:28px 34px;
+grid-template-columns:repeat(4,minmax(0,1fr));grid-auto-rows:144px}
 .crlab .box{position:relative;border:1px solid var(--c-line);border-radius:9px;
 background:var(--c-bg);box-shadow:var(--c-shadow);padding:7px 10px;min-width:0;list-style:none;
 margin:0}
 .crlab .box>.in{overflow:hidden;height:100%}
-.crlab .box .t{display:flex;justify-content:space-between;gap:6px;align-items:center;
-font-weight:600;font-size:12.5px;white-space:nowrap;overflow:hidden}
-.crlab .box .n{font-size:22px;line-height:28px;font-weight:600;white-space:nowrap;
+.crlab .box .t{font-weight:600;font-size:12.5px;white-space:nowrap;overflow:hidden;
+text-overflow:ellipsis}
+.crlab .box .b{height:20px;overflow:hidden;line-height:18px}
+.crlab .box .n{font-size:22px;line-height:27px;font-weight:600;white-space:nowrap;
 font-variant-numeric:tabular-nums}
 .crlab .box .n small{font-size:11.5px;font-weight:400;color:var(--c-dim)}
 .crlab .box .f{margin:1px 0 0;font-size:11px;line-height:15px}

@@ -25,7 +25,7 @@ _BUTTONS = (
     ("run", "Run to breakpoint", "Step until the breakpoint, or the queue is empty", "run", ""),
     ("back", "◀ Back", "Undo the last step: the server goes back to its snapshot", "back", ""),
     ("fork", "Fork", "Open a copy of the lab at this point", "fork", ""),
-    ("conflict", "Conflict", "The next write meets a 409 Conflict", "conflict", "warning"),
+    ("conflict", "Conflict", "The next write meets a 409 Conflict", "conflict", ""),
     ("requeue", "Requeue", "Add the last step's key to the queue again", "requeue", ""),
     ("forget", "Forget", "Forget the last step's key's failures (its back-off)", "forget", ""),
 )
