@@ -12,9 +12,12 @@ Thread: immutable; `TlsSettings.context` may be called from any thread.
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import os
+import shutil
 import ssl
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +25,9 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from crlab.errors import ConfigError, CredentialError
+
+
+_KEY_PREFIX = "crlab-key-"
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,6 +117,14 @@ def _require_pem(text: str, where: str) -> str:
     return text
 
 
+def _sweep() -> None:
+    """Remove what a process that was killed in the middle has left."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), f"{_KEY_PREFIX}*")):
+        facts = os.lstat(path)
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 @contextmanager
 def _as_files(certificate: ClientCertificate) -> Iterator[tuple[str, str]]:
     """Lend the pair to OpenSSL, which reads files only."""
@@ -125,7 +139,8 @@ def _as_files(certificate: ClientCertificate) -> Iterator[tuple[str, str]]:
             for fd in fds:
                 os.close(fd)
         return
-    with tempfile.TemporaryDirectory(prefix="crlab-key-") as folder:  # mode 0700
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_KEY_PREFIX) as folder:  # mode 0700
         paths = []
         for name, data in (("cert", certificate.certificate), ("key", certificate.key)):
             path = os.path.join(folder, name)

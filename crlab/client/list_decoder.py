@@ -87,9 +87,12 @@ def decode_page(
         slices = _item_slices(body, parts[1], parts[2], what)
     _require_list_kind(head, objects, list_kinds, what)
     items: list[KubeObject] = []
-    for part in slices:
-        for raw in part:
-            items.append(objects.decode(bytes(raw), f"item {len(items)} of {what}"))
+    try:
+        for part in slices:
+            for raw in part:
+                items.append(objects.decode(bytes(raw), "it"))
+    except DecodeError as error:
+        raise DecodeError(f"item {len(items)} of {what}: {error}", offset=error.offset) from None
     metadata = head.metadata or _ListMeta()
     if not items and not metadata.resourceVersion:
         raise DecodeError(f"{what} is empty and has no resourceVersion: not taken for a list")
@@ -176,12 +179,13 @@ def _item_slices(body: bytes, start: int, end: int, what: str) -> Iterator[list[
     slice has unbalanced brackets and does not decode; then it grows to the next cut.
     """
     mark = _cut_mark(body, start)
+    view = memoryview(body)
     while start < end:
         size = SLICE_BYTES
         while True:
             cut = body.find(mark, start + size, end)
             stop = end if cut < 0 else cut + 1
-            text = b"[" + body[start:stop] + b"]"
+            text = b"".join((b"[", view[start:stop], b"]"))
             try:
                 items = _decode_items(text)
                 break

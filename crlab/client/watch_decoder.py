@@ -125,12 +125,13 @@ class WatchDecoder:
             try:
                 events.append(self._event(line))
             except DecodeError as error:
-                self._error = error
+                where = f"line {self.lines} of the watch"
+                self._error = DecodeError(f"{where}: {error}", offset=error.offset)
                 break
         return events
 
     def _event(self, line: bytes) -> WatchEvent:
-        what = f"line {self.lines} of the watch"
+        what = "it"
         if len(line) > self._max_line_bytes:
             raise DecodeError(f"{what} is longer than {self._max_line_bytes} bytes")
         require_utf8(line, what)
@@ -149,7 +150,7 @@ class WatchDecoder:
             obj = self._objects.decode(bytes(parsed.object), what)
             return WatchEvent(parsed.type, obj, obj.resource_version, size_bytes=len(line))
         if parsed.type == "BOOKMARK":
-            return self._bookmark(bytes(parsed.object), what, len(line))
+            return self._bookmark(bytes(parsed.object), len(line))
         if parsed.type == "ERROR":
             status = decode(_decode_any, bytes(parsed.object), what)
             return WatchEvent(
@@ -158,10 +159,10 @@ class WatchDecoder:
         return WatchEvent(parsed.type, size_bytes=len(line))
 
     @staticmethod
-    def _bookmark(raw: bytes, what: str, size: int) -> WatchEvent:
-        metadata = decode(_decode_bookmark, raw, f"{what} (a bookmark)").metadata
+    def _bookmark(raw: bytes, size: int) -> WatchEvent:
+        metadata = decode(_decode_bookmark, raw, "the bookmark").metadata
         if not metadata.resourceVersion:
-            raise DecodeError(f"{what} is a bookmark without a resourceVersion")
+            raise DecodeError("the bookmark has no resourceVersion")
         is_end = (metadata.annotations or {}).get(INITIAL_EVENTS_END) == "true"
         return WatchEvent(
             "BOOKMARK",

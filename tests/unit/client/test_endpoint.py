@@ -142,9 +142,10 @@ def test_a_client_certificate_is_shown(authority, tmp_path, monkeypatch):
 
 
 def test_without_memory_files_the_key_is_private_and_short_lived(authority, tmp_path, monkeypatch):
-    """S15: 0600 in a folder of 0700, gone when OpenSSL has read it."""
+    """S15: 0600 in a folder of 0700, gone when OpenSSL has read it; leftovers are swept."""
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(endpoint_module.tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "crlab-key-left").mkdir()
     pair = ClientCertificate(b"C", b"K")
     with endpoint_module._as_files(pair) as (_, key_path):
         assert os.stat(key_path).st_mode & 0o777 == 0o600

@@ -1,0 +1,146 @@
+"""What every verb of the dynamic client shares: names, places, leave, sending.
+
+From: `dynamic`, `write_verbs`. To: `requester`.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crlab.client.discovery import Discovery
+from crlab.client.request_log import RequestLog
+from crlab.client.requester import Demand, Requester
+from crlab.client.retry import Pause, pause_on
+from crlab.client.transport import Transport
+from crlab.client.write_gate import AllowWrites, WriteGate
+from crlab.errors import ConfigError, NotFound
+from crlab.model.object import thawed
+from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
+
+FIELD_MANAGER = "crlab"
+_SERVING = ("customresourcedefinitions", "apiservices")  # what decides what is served
+
+QueryList = list[tuple[str, str]]
+Resource = str | ApiResource | GroupVersionResource
+
+
+class Sender:
+    """Sends demands about resources, named in any form."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Clock | None = None,
+        trace: Trace | None = None,
+        allow_writes: AllowWrites = (),
+        field_manager: str = FIELD_MANAGER,
+        default_namespace: str = "default",
+        ids: Ids | None = None,
+        pause: Pause | None = None,
+    ) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            clock: default the machine's.
+            allow_writes: (), a list of namespaces, or True for everything.
+            ids: chance for back-off between tries.
+            pause: how to wait before a request is tried again; None waits on the clock,
+                and does not try again on a clock that only the caller moves.
+        """
+        self.clock = clock or RealClock()
+        self.transport = transport
+        self.field_manager = field_manager
+        self.default_namespace = default_namespace
+        self._gate = WriteGate(allow_writes)
+        self._ids = ids or Ids()
+        self.pause = pause or pause_on(self.clock)
+        self.discovery = Discovery(transport, self.clock)
+        self.log = RequestLog(trace, self.clock)
+        self._requester = Requester(transport, self.log, self.clock, self.pause)
+
+    def resolve(self, name: Resource) -> ApiResource:
+        """Return the resource that a name means; see `Discovery.resolve`."""
+        return self.discovery.resolve(name)
+
+    def resolve_kind(self, gvk: GroupVersionKind) -> ApiResource:
+        """Return the resource of a kind; see `Discovery.resolve_kind`."""
+        return self.discovery.resolve_kind(gvk)
+
+    def _target(
+        self, resource: Resource, obj: Mapping[str, Any], namespace: str | None
+    ) -> tuple[ApiResource, dict[str, Any], str, str]:
+        """Return the resource, a body of the caller's object, its namespace and name."""
+        found = self.resolve(resource)
+        if not isinstance(obj, Mapping):
+            raise ConfigError(f"an object is a mapping, not a {type(obj).__name__}")
+        body = thawed(obj)
+        if not isinstance(body.get("metadata", {}), dict):
+            raise ConfigError("metadata of an object is a mapping")
+        body.setdefault("apiVersion", found.gvr.api_version)
+        body.setdefault("kind", found.kind)
+        metadata = body.setdefault("metadata", {})
+        own = metadata.get("namespace") or None
+        if namespace and own and namespace != own:
+            raise ConfigError(
+                f"the object is in namespace {own!r}, but namespace={namespace!r} was asked for"
+            )
+        return found, body, self._place(found, namespace or own), str(metadata.get("name") or "")
+
+    def _place(self, resource: ApiResource, namespace: str | None) -> str:
+        if not resource.is_namespaced:
+            return ""
+        return checked_name(namespace or self.default_namespace, "a namespace")
+
+    def _options(self, dry_run: bool, field_manager: str | None) -> QueryList:
+        query = [("fieldManager", field_manager or self.field_manager)]
+        if dry_run:
+            query.append(("dryRun", "All"))
+        return query
+
+    def _send(
+        self,
+        verb: str,
+        method: str,
+        resource: ApiResource,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        demand = Demand(
+            verb, method, resource, namespace, name, subresource, query, body, content_type, dry_run
+        )
+        if demand.is_write:
+            self._gate.require(resource, namespace or None, demand.tried)
+        try:
+            answer = self._requester.send(demand)
+        except NotFound as error:
+            if not error.details.get("name"):
+                self.discovery.invalidate()  # the resource itself may be gone
+            raise
+        if demand.is_write and resource.gvr.resource in (
+            "customresourcedefinitions",
+            "apiservices",
+        ):
+            self.discovery.invalidate()
+        return answer
+
+
+def checked_name(name: str, what: str = "a name") -> str:
+    """Refuse a name that would be another path."""
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{what} is a text that is not empty, not {name!r}")
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise ConfigError(f'{what} may not be "." or "..", or hold "/" or "%": {name!r}')
+    return name
