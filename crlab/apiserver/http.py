@@ -5,7 +5,8 @@ well under a millisecond and never blocks); reads of future revisions wait in th
 
 Guarantees:
   1. Listens on 127.0.0.1 or ::1 only; a path without the secret prefix is a 404 that
-     tells nothing; the secret is compared in constant time and never logged.
+     tells nothing (but for health and version); the secret is compared in constant time
+     and never logged.
   2. A Host that is not loopback, or any sign of a browser page (Origin, Sec-Fetch-Site
      other than none or same-origin), is refused with 403; no CORS header is ever sent.
   3. Bodies over `BODY_LIMIT`, headers over 16 KiB and more than `CONNECTION_LIMIT`
@@ -46,6 +47,8 @@ BODY_LIMIT = 3_145_728
 DRAIN_LIMIT = 2 * BODY_LIMIT  # read that far, so that a client still writing hears its 413
 CONNECTION_LIMIT = 256
 READ_SECONDS = 30.0
+# kubectl 1.32 drops a URL prefix from `get --raw`; these tell no more than that a server runs
+PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 STOP_SECONDS = 5.0
 STALL_SECONDS = 60.0
 _HEADER_LIMIT = 16_384
@@ -182,6 +185,8 @@ class HttpServer:
         given = path[: len(self._prefix)].encode()
         is_below = len(path) == len(self._prefix) or path[len(self._prefix) :].startswith("/")
         if not hmac.compare_digest(given, self._prefix.encode()) or not is_below:
+            if path in PUBLIC_PATHS and raw.method == "GET":
+                return _whole(self._api.public(path))
             return web.Response(status=404, text="404 page not found\n")
         return None
 

@@ -76,6 +76,7 @@ VERSION = {
     "platform": "linux/amd64",
 }
 FIRST_REVISION = 1
+PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -278,10 +279,8 @@ class ApiServer:
 
     def _other(self, request: Request, info: RequestInfo) -> Response:
         path = request.path.rstrip("/") or "/"
-        if path in ("/healthz", "/livez", "/readyz"):
-            return Response.text(_health(path, is_verbose=request.has("verbose")))
-        if path == "/version":
-            return Response.json(VERSION)
+        if path in PUBLIC_PATHS:
+            return self.public(path, is_verbose=request.has("verbose"))
         if path.startswith("/openapi/"):
             return self._open_api(request, path)
         if path == "/":
@@ -299,6 +298,13 @@ class ApiServer:
         del info
         found = self.discovery.answer(request)
         return found if found is not None else Response.text(NOT_FOUND, 404)
+
+    @staticmethod
+    def public(path: str, *, is_verbose: bool = False) -> Response:
+        """Answer what needs no credentials: health and version."""
+        if path == "/version":
+            return Response.json(VERSION)
+        return Response.text(_health(path, is_verbose=is_verbose))
 
     def _open_api(self, request: Request, path: str) -> Response:
         from crlab.apiserver import openapi  # heavy, and few clients ask

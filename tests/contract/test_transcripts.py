@@ -10,23 +10,36 @@ import json
 from pathlib import Path
 
 import pytest
-from support.scenario import Scenario
-from support.server import make_server
+from support.scenario import TICK_SECONDS, Scenario
+from support.server import make_server, start_controllers
 from support.transcript import TRANSCRIPTS
 
 from crlab.runtime.clock import FakeClock
+from crlab.runtime.driver import ManualDriver
 
 FILES = sorted((TRANSCRIPTS / "scenarios").glob("*.json"))
 BASELINE: dict[str, str] = json.loads((TRANSCRIPTS / "baseline.json").read_text())
-TOKENS = {"admin": "", "alice": ""}
+TOKENS = {"root": ("admin", ("system:masters",)), "plain": ("alice", ("dev",))}
 
 
 def run(path: Path) -> list[str]:
     """Play one scenario against a fresh server; return the differences."""
+    document = json.loads(path.read_text())
+    needs = document.get("needs", [])
     clock = FakeClock(1_800_000_000.0)  # no time that a scenario spells out
-    with make_server(clock) as server:
+    driver = ManualDriver()
+
+    def tick() -> None:
+        driver.settle()
+        clock.advance(TICK_SECONDS)
+        driver.settle()
+
+    with make_server(clock, tokens=TOKENS if "auth" in needs else None) as server:
+        if "controllers" in needs:
+            start_controllers(server, "namespace", "gc", driver=driver)
         server.start()
-        return Scenario(path, server, clock, TOKENS).differences()
+        users = {"admin": "root", "alice": "plain"} if "auth" in needs else {}
+        return Scenario(document, server, tick, users).differences()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -12,14 +12,13 @@ import itertools
 import json
 import threading
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from crlab.apiserver import ApiServer
-from crlab.runtime.clock import FakeClock
 from support.transcript import (
     ABSENT,
     TRANSCRIPTS,
@@ -128,7 +127,7 @@ class Stream:
             self._has_ended = True
             self._changed.notify_all()
 
-    def next_event(self, clock: FakeClock, patience_seconds: float) -> Any:
+    def next_event(self, tick: Callable[[], None], patience_seconds: float) -> Any:
         """Return the next event, None if none comes in (virtual) time or the stream ended."""
         waited = 0.0
         with self._changed:
@@ -138,7 +137,7 @@ class Stream:
                 if not self._changed.wait(LOOK_SECONDS):
                     self._changed.release()
                     try:
-                        clock.advance(TICK_SECONDS)
+                        tick()
                     finally:
                         self._changed.acquire()
                     waited += TICK_SECONDS
@@ -168,21 +167,26 @@ class Scenario:
     """One scenario file and its run against one server."""
 
     def __init__(
-        self, path: Path, server: ApiServer, clock: FakeClock, tokens: dict[str, str]
+        self,
+        document: dict[str, Any],
+        server: ApiServer,
+        tick: Callable[[], None],
+        tokens: dict[str, str],
     ) -> None:
-        self.document = json.loads(path.read_text())
+        """`tick` moves the server's clock by `TICK_SECONDS` and lets its controllers work."""
+        self._document = document
         self._server = server
-        self._clock = clock
+        self._tick = tick
         self._client = Client(server.url, tokens)
         self._variables: dict[str, Any] = {}
         self._streams: dict[str, Stream] = {}
         self._pause = threading.Event()  # lets the server's thread answer before the next look
-        self._keep = frozenset(self.document.get("keep", []))
+        self._keep = frozenset(self._document.get("keep", []))
 
     def differences(self) -> list[str]:
         """Run everything; return what is not as recorded."""
         self._set_up()
-        steps = self.document["steps"]
+        steps = self._document["steps"]
         try:
             raw = [getattr(self, "_step_" + step["op"])(step) for step in steps]
         finally:
@@ -200,7 +204,7 @@ class Scenario:
     # --- setup ---------------------------------------------------------------------------------
 
     def _set_up(self) -> None:
-        setup = self.document.get("setup", {})
+        setup = self._document.get("setup", {})
         for name in setup.get("namespaces", []):
             self._create(NAMESPACES, {"kind": "Namespace", "metadata": {"name": name}})
         for entry in setup.get("crds", []):
@@ -219,7 +223,7 @@ class Scenario:
         while "until" in step and not holds(step["until"], answer):
             if waited >= min(PATIENCE_SECONDS, step.get("patience", PATIENCE_SECONDS)):
                 break
-            self._clock.advance(TICK_SECONDS)
+            self._tick()
             waited += TICK_SECONDS
             self._pause.wait(LOOK_SECONDS)
             answer = self._send(step)
@@ -243,7 +247,7 @@ class Scenario:
         patience = min(PATIENCE_SECONDS, step.get("patience", PATIENCE_SECONDS))
         events: list[Any] = []
         while "count" not in step or len(events) < step["count"]:
-            event = stream.next_event(self._clock, patience)
+            event = stream.next_event(self._tick, patience)
             if event is None:
                 break
             if takes_bookmarks or not is_plain_bookmark(event):
@@ -265,7 +269,7 @@ class Scenario:
 
     def _step_sleep(self, step: dict[str, Any]) -> None:
         for _ in range(int(step["seconds"] / TICK_SECONDS)):
-            self._clock.advance(TICK_SECONDS)
+            self._tick()
             self._pause.wait(LOOK_SECONDS / 2)
 
     def _step_concurrent(self, step: dict[str, Any]) -> Any:
@@ -306,7 +310,7 @@ class Scenario:
         """Read a watch as a plain answer: everything until its end."""
         stream = Stream(self._client.send(step))
         lines = []
-        while (event := stream.next_event(self._clock, PATIENCE_SECONDS)) is not None:
+        while (event := stream.next_event(self._tick, PATIENCE_SECONDS)) is not None:
             lines.append(json.dumps(event) + "\n")
         stream.answer.body = "".join(lines)
         return stream.answer

@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
-from crlab.apiserver import ApiServer, Request, WatchResponse
+from crlab.apiserver import SYSTEM, ApiServer, Request, WatchResponse
+from crlab.client.dynamic import DynamicClient
+from crlab.controller.builtin import ControllerManager
+from crlab.lab.in_process import InProcessTransport
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.ids import Ids
+from crlab.trace.record import Trace
 
 TRANSCRIPTS = Path(__file__).parents[1] / "contract" / "transcripts"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -26,6 +30,23 @@ MERGE = "application/merge-patch+json"
 def make_server(clock: Any = None, *, seed: int = 0, **options: Any) -> ApiServer:
     """Return a server that is ready for `handle`; `.start()` puts it on a socket."""
     return ApiServer(clock or FakeClock(), Ids(seed), **options)
+
+
+def start_controllers(server: ApiServer, *groups: str, driver: Any) -> ControllerManager:
+    """Run built-in controllers ("namespace", "gc", "workloads") beside a server."""
+    core = server.core
+    trace = Trace(core.clock)
+    transport = InProcessTransport(server, identity=SYSTEM)
+    client = DynamicClient(transport, clock=core.clock, trace=trace, allow_writes=True)
+    return ControllerManager(
+        server.storage,
+        client,
+        driver=driver,
+        clock=core.clock,
+        ids=core.ids.fork("controllers"),
+        trace=trace,
+        groups=groups,
+    ).start()
 
 
 @contextmanager
