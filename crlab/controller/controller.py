@@ -128,6 +128,14 @@ class Controller:
         owned = [_checked_informer(each, "owns") for each in owns]
         mappers = {_checked_informer(each, "watches"): m for each, m in (watches or {}).items()}
         _checked_informer(informer, "informer")
+        self._settings: dict[str, Any] = {
+            "predicates": tuple(predicates),
+            "workers": workers,
+            "max_retries": max_retries,
+            "timeout_seconds": timeout_seconds,
+            "queue": queue,
+        }
+        self._owned, self._mappers = owned, mappers
         self.name = name
         self.resource: ApiResource = informer.resource
         self.driver = driver
@@ -500,6 +508,23 @@ class Controller:
             self._idle.notify_all()
 
     # -- the rest ----------------------------------------------------------------------------
+
+    def twin(self, informer_for: Callable[[Any], Any], **parts: Any) -> Controller:
+        """Return a controller like this one over other informers.
+
+        Args:
+            informer_for: takes an informer of this one, returns the twin's.
+            parts: client, driver, clock, ids and trace.
+        """
+        return Controller(
+            self.name,
+            self.reconcile,
+            informer=informer_for(self.informers[0]),
+            owns=[informer_for(each) for each in self._owned],
+            watches={informer_for(each): mapper for each, mapper in self._mappers.items()},
+            **self._settings,
+            **parts,
+        )
 
     def add_hook(self, hook: CallHook) -> Callable[[], None]:
         """Put `hook` between reconciles and their calls; returns the undo."""
