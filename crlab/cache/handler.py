@@ -93,7 +93,4 @@ class HandlerRegistration:
         return self._listener.drained(timeout_seconds)
 
     def __repr__(self) -> str:
-        return (
-            f"<handler {self.name}: {self.delivered} delivered, {self.backlog} waiting, "
-            f"{self.error_count} errors>"
-        )
+        return f"<handler {self.name}>"  # no counts: it is the same on every run

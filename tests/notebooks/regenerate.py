@@ -35,6 +35,7 @@ def execute(path: Path, timeout_seconds: int = 120) -> Any:
         notebook,
         timeout=timeout_seconds,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()

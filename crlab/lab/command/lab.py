@@ -79,7 +79,11 @@ def headless(path: Path) -> int:
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     os.environ["CRLAB_DISPLAY"] = "html"
     client = NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # it would warn of its loopback ports
+        timeout=120,
+        resources={"metadata": {"path": str(path.parent)}},
     )
     client.store_widget_state = False
     try:
