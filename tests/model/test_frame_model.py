@@ -35,7 +35,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=15), st.booleans())
 def test_a_frame_is_the_projection_of_a_fresh_list(operations, is_wide):
     """After any history, whatever users did to their frames; with the same dtypes throughout."""
