@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from crlab.errors import ConfigError, CredentialError
-
+from crlab.runtime.clock import RealClock
 
 _KEY_PREFIX = "crlab-key-"
 
@@ -121,7 +121,8 @@ def _sweep() -> None:
     """Remove what a process that was killed in the middle has left."""
     for path in glob.glob(os.path.join(tempfile.gettempdir(), f"{_KEY_PREFIX}*")):
         facts = os.lstat(path)
-        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid():
+        is_old = RealClock().now() - facts.st_mtime > 60
+        if is_old and stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid():
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -69,7 +69,9 @@ class HttpTransport:
                 f"credentials are not sent over plain http to {endpoint.authority}; "
                 "use its https URL"
             )
-        self._pool = Pool(endpoint, credentials, clock or RealClock())
+        # A socket's deadlines are the machine's: a clock that stands still would end no wait.
+        real = clock if isinstance(clock, RealClock) else RealClock()
+        self._pool = Pool(endpoint, credentials, real)
         self._user_agent = user_agent
         self._connect_seconds = connect_seconds
         self._first_byte_seconds = first_byte_seconds

@@ -15,6 +15,7 @@ Thread: any; the lazy decode may run twice in a race, with equal results.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, overload
 
@@ -40,6 +41,18 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 _ADVICE = "objects from the cache are read-only; change obj.to_dict() instead"
+
+
+def _tree_of(raw: bytes) -> Any:
+    """Decode JSON; a number no integer should hold becomes a float, as in Go."""
+    try:
+        return _decode(raw)
+    except msgspec.ValidationError:
+        return json.loads(raw, parse_int=_number)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
 
 
 def frozen(value: Any) -> Any:
@@ -225,7 +238,7 @@ class KubeObject(_Frozen, Mapping[str, Any]):
         tree = self._tree
         if tree is None:
             try:
-                tree = _decode(self.raw)
+                tree = _tree_of(self.raw)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise DecodeError(f"{self.key}: body does not decode: {error}") from error
             object.__setattr__(self, "_tree", tree)
@@ -274,6 +287,6 @@ class KubeObject(_Frozen, Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh, ordinary dict of the whole object; the caller may change it."""
-        tree = _decode(self.raw)
+        tree = _tree_of(self.raw)
         assert isinstance(tree, dict)
         return tree

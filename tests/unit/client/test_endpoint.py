@@ -146,6 +146,7 @@ def test_without_memory_files_the_key_is_private_and_short_lived(authority, tmp_
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(endpoint_module.tempfile, "tempdir", str(tmp_path))
     (tmp_path / "crlab-key-left").mkdir()
+    os.utime(tmp_path / "crlab-key-left", (0, 0))
     pair = ClientCertificate(b"C", b"K")
     with endpoint_module._as_files(pair) as (_, key_path):
         assert os.stat(key_path).st_mode & 0o777 == 0o600

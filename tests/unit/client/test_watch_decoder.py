@@ -62,6 +62,16 @@ def test_blank_lines_carriage_returns_and_a_mark_are_passed_over():
     assert [e.object.name for e in events.feed(data)] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "number", [b"9" * 100_000, b"-" + b"9" * 30, b"1e999", b"18446744073709551616"]
+)
+def test_a_number_beyond_64_bits_is_data(number):
+    """S32: nothing crashes on it, now or when it is looked at."""
+    (event,) = decoder().feed(line(note=1).replace(b'"note":1', b'"note":' + number))
+    assert float(event.object["note"]) == float(number)
+    assert float(event.object.to_dict()["note"]) == float(number)
+
+
 def test_a_fragment_is_never_an_event():
     """Fault 5: without its newline a line has not ended, however whole it looks."""
     events = decoder()
