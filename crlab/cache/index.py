@@ -14,7 +14,7 @@ Source: kubernetes/client-go:tools/cache/index.go, thread_safe_store.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from crlab.model.object import KubeObject
 
@@ -72,6 +72,21 @@ class Index:
             self._values[key] = values
         else:
             del self._values[key]
+
+    def fill(self, items: Mapping[str, KubeObject], values: Iterable[tuple[str, ...]]) -> None:
+        """Put many keys into an empty index; equal value tuples are kept once."""
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        keys, known = self.keys, self._values
+        for key, found in zip(items, values, strict=True):
+            if not found:
+                continue
+            known[key] = found = shared.setdefault(found, found)
+            for value in found:
+                having = keys.get(value)
+                if having is None:
+                    keys[value] = {key}
+                else:
+                    having.add(key)
 
     def _take(self, value: str, key: str) -> None:
         keys = self.keys[value]

@@ -263,11 +263,8 @@ class Indexer:
         while True:
             before = self._indices
             made = {name: Index(name, index.func) for name, index in before.items()}
-            for key, obj in items.items():
-                for index, value in zip(
-                    made.values(), self._values(made.values(), obj), strict=True
-                ):
-                    index.put(key, value)
+            for index in made.values():
+                index.fill(items, (self._value(index, obj) for obj in items.values()))
             with self._lock:
                 if before is not self._indices:
                     continue
@@ -286,17 +283,17 @@ class Indexer:
     def _values(
         self, indices: Iterable[Index], obj: KubeObject | None
     ) -> Sequence[tuple[str, ...]]:
-        found: list[tuple[str, ...]] = []
-        for index in indices:
-            value: tuple[str, ...] = ()
-            if obj is not None:
-                try:
-                    value = values_of(index.func, obj)
-                except Exception as error:  # noqa: BLE001 - a user's function; counted
-                    self.index_errors += 1
-                    self.last_error = error
-            found.append(value)
-        return found
+        return [() if obj is None else self._value(index, obj) for index in indices]
+
+    def _value(self, index: Index, obj: KubeObject) -> tuple[str, ...]:
+        if index.func is meta_namespace_index:
+            return (obj.namespace,)
+        try:
+            return values_of(index.func, obj)
+        except Exception as error:  # noqa: BLE001 - a user's function; counted
+            self.index_errors += 1
+            self.last_error = error
+            return ()
 
     def _tell(self, keys: Sequence[str] | None) -> None:
         for listener in self._listeners:

@@ -32,7 +32,7 @@ from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
-from crlab.trace.cause import caused_by
+from crlab.trace.cause import caused_by, now_caused_by
 from crlab.trace.record import Trace, TraceStage
 
 MAX_ERRORS = 100
@@ -102,7 +102,9 @@ class Listener:
         self._initial = 0
         self._is_woken = False
         self._is_closed = False
-        self._running: int | None = None
+        self._actor = f"handler/{handler_name}"
+        self._calling: Notification | None = None
+        self._caller = 0
         self._on_progress = on_progress
         self._on_drained: Callable[[], None] | None = None
         self.has_joined = False
@@ -171,53 +173,66 @@ class Listener:
     # Consuming ---------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
-        for count in range(limit):
-            with self._cond:
-                if not self._backlog:
-                    return count
-                note = self._take_locked()
-                self._running = threading.get_ident()
-            self._call(note)
-            self._called(note)
-        return limit
+        if not self._backlog:
+            return 0
+        done = 0
+        with caused_by((), self._actor):
+            while (note := self._next(done < limit)) is not None:
+                self._call(note)
+                done += 1
+        return done
 
-    def _called(self, note: Notification) -> None:
+    def _next(self, is_wanted: bool) -> Notification | None:
+        """Note that the last call returned; take the next notification, if one is wanted."""
+        callbacks: list[Callable[[], None]] = []
+        note = None
         with self._cond:
-            self._running = None
-            self.delivered += 1
-            if note.is_in_initial_list:
-                self._initial -= 1
-            is_synced = note.is_in_initial_list and self._initial == 0
-            drained = self._on_drained if not self._backlog else None
-            if self._is_closed:
-                self._cond.notify_all()
-        if is_synced:
-            self._on_progress()
-        if drained is not None:
-            drained()
+            last, self._calling = self._calling, None
+            if last is not None:
+                self._finish_locked(last, callbacks)
+            if is_wanted and self._backlog:
+                note = self._calling = self._take_locked()
+                self._caller = threading.get_ident()
+        for callback in callbacks:
+            callback()
+        return note
+
+    def _finish_locked(self, last: Notification, callbacks: list[Callable[[], None]]) -> None:
+        self.delivered += 1
+        if last.is_in_initial_list:
+            self._initial -= 1
+            if self._initial == 0:
+                callbacks.append(self._on_progress)
+        if self._is_closed:
+            self._cond.notify_all()
+            if self._on_drained is not None and not self._backlog:
+                callbacks.append(self._on_drained)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Run `callback` once nothing waits and no call runs; now, if so already."""
         with self._cond:
             self._on_drained = callback
-            if self._backlog or self._running is not None:
+            if self._backlog or self._calling is not None:
                 return
         callback()
 
     def _call(self, note: Notification) -> None:
-        lag = self._clock.monotonic() - note.at
         seq = self._trace.append(
             TraceStage.HANDLER,
             "notified",
             resource=self.resource,
             key=note.key,
-            resource_version=getattr(note.obj, "resource_version", ""),
+            resource_version=note.obj.resource_version if isinstance(note.obj, KubeObject) else "",
             causes=(note.cause,) if note.cause else (),
-            data={"handler": self.handler_name, "type": note.type.value, "lag_seconds": lag},
+            data={
+                "handler": self.handler_name,
+                "type": note.type.value,
+                "lag_seconds": self._clock.monotonic() - note.at,
+            },
         )
+        now_caused_by((seq,) if seq else ())
         try:
-            with caused_by((seq,) if seq else (), f"handler/{self.handler_name}"):
-                self._dispatch(note)
+            self._dispatch(note)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
 
@@ -274,8 +289,9 @@ class Listener:
         """Wait until nothing waits and no call runs; False on time-out or inside a call."""
         deadline = Deadline(self._clock, timeout_seconds)
         with self._cond:
-            while self._backlog or self._running is not None:
-                if self._running == threading.get_ident() or deadline.is_over():
+            while self._backlog or self._calling is not None:
+                is_own = self._calling is not None and self._caller == threading.get_ident()
+                if is_own or deadline.is_over():
                     return False
                 self._clock.wait(self._cond, deadline.remaining_seconds())
         return True
@@ -284,7 +300,7 @@ class Listener:
     def is_idle(self) -> bool:
         """Whether nothing waits and no call runs."""
         with self._cond:
-            return not self._backlog and self._running is None
+            return not self._backlog and self._calling is None
 
     @property
     def is_closed(self) -> bool:

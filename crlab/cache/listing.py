@@ -30,6 +30,7 @@ class Listing:
         self._fresh: dict[str, KubeObject] = {}
         self._size_bytes = 0
         self.pages = 0
+        self.was_empty = False
 
     def read(self, page: ListPage) -> None:
         """Take a page in hand; `collect` keeps it.
@@ -40,6 +41,7 @@ class Listing:
         """
         self._grow(page.size_bytes, len(page.items))
         self._page = self._transformed(page.items)
+        self.was_empty = not page.items
 
     def collect(self) -> None:
         """Keep the page in hand with those before it."""

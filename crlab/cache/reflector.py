@@ -256,8 +256,9 @@ class Reflector:
         return 1
 
     def _may_ask(self, action: message.Action) -> bool:
-        """Whether the budget allows a request now; a following page is always allowed."""
-        if isinstance(action, message.List) and action.options.continue_token:
+        """Whether the budget allows a request now; a page after a full one always is."""
+        is_page = isinstance(action, message.List) and action.options.continue_token
+        if is_page and not self._listing.was_empty:
             return True
         delay = self._budget.delay_seconds()
         if delay > 0:

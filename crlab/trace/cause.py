@@ -26,6 +26,11 @@ def current_actor() -> str:
     return _actor.get()
 
 
+def now_caused_by(causes: tuple[int, ...]) -> None:
+    """Make `causes` current until the surrounding `caused_by` block ends; for hot loops."""
+    _causes.set(causes)
+
+
 @contextmanager
 def caused_by(causes: tuple[int, ...], actor: str | None = None) -> Iterator[None]:
     """Make `causes` (and `actor`) current inside the block."""

@@ -314,7 +314,7 @@ def test_a_wait_that_cannot_end_says_why():
     """Bad input: what was still unsynced, with its state and cause."""
     rig = Rig().lists(status(403, "Forbidden")).start()
 
-    with pytest.raises(SyncTimeout, match='failed.*verb "list"'):
+    with pytest.raises(SyncTimeout, match=r'failed.*verb "list"'):
         rig.informer.wait_for_sync(0.1)
 
 

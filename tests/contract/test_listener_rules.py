@@ -428,7 +428,7 @@ class TestThreads:
 
     def test_a_handler_that_never_returns_is_abandoned_by_name(self):
         """C10, fault 66: close keeps its limit and says what it left behind."""
-        server, informer = self.make()
+        _, informer = self.make()
         inside, release = threading.Event(), threading.Event()
 
         def stuck(obj, initial):
