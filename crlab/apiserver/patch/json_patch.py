@@ -3,7 +3,8 @@
 From: PATCH with application/json-patch+json. To: the patched document.
 
 Guarantees:
-  1. All or nothing; the document given is never changed.
+  1. All or nothing; the document given is never changed. Copies add at most
+     `COPY_LIMIT` bytes in all.
   2. Where the server is laxer than the RFC, so is this: `replace` of a missing key adds it,
      `copy` of a missing key gives null, array indices may count from the end.
 
@@ -13,14 +14,16 @@ Source: gopkg.in/evanphx/json-patch.v4, k8s.io/apiserver/pkg/endpoints/handlers/
 
 from __future__ import annotations
 
-import copy
 from typing import Any
+
+import msgspec
 
 from crlab.apiserver.patch.compare import is_same
 from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.status import StatusError, bad_request, unprocessable
 
 MAX_OPERATIONS = 10_000
+COPY_LIMIT = 3 * 1024 * 1024
 _ABSENT: Any = object()
 
 
@@ -37,10 +40,11 @@ def apply(doc: Any, ops: Any) -> Any:
     """
     ops = [] if ops is None else ops
     _check_shape(ops)
-    patched = copy.deepcopy(doc)
+    patched = _copy(doc)
+    copied = 0
     try:
         for op in ops:
-            _apply(patched, op)
+            copied += _apply(patched, op, COPY_LIMIT - copied)
     except _Rejected:
         raise unprocessable() from None
     return patched
@@ -63,15 +67,16 @@ def _check_shape(ops: Any) -> None:
         raise StatusError(413, "RequestEntityTooLarge", message)
 
 
-def _apply(doc: Any, op: dict[str, Any]) -> None:
+def _apply(doc: Any, op: dict[str, Any], budget: int) -> int:
+    """Do one operation; return how many bytes it copied within the document."""
     kind = op.get("op")
     path = _text(op, "path")
     if kind == "add":
-        _add(*_find(doc, path), copy.deepcopy(op.get("value")))
+        _add(*_find(doc, path), _copy(op.get("value")))
     elif kind == "remove":
         _remove(*_find(doc, path))
     elif kind == "replace":
-        _replace(*_find(doc, path), copy.deepcopy(op.get("value")))
+        _replace(*_find(doc, path), _copy(op.get("value")))
     elif kind == "test":
         found = _get(*_find(doc, path))
         found = None if found is _ABSENT else found
@@ -84,9 +89,18 @@ def _apply(doc: Any, op: dict[str, Any]) -> None:
         _add(*_find(doc, path), value)
     elif kind == "copy":
         value = _get(*_find(doc, _text(op, "from")))
-        _add(*_find(doc, path), None if value is _ABSENT else copy.deepcopy(value))
+        data = msgspec.json.encode(None if value is _ABSENT else value)
+        if len(data) > budget:
+            raise _Rejected
+        _add(*_find(doc, path), msgspec.json.decode(data))
+        return len(data)
     else:
         raise _Rejected
+    return 0
+
+
+def _copy(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _text(op: dict[str, Any], name: str) -> str:

@@ -17,10 +17,12 @@ Source: k8s.io/apimachinery/pkg/util/strategicpatch/patch.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
-from crlab.apiserver.patch.compare import is_same
+import msgspec
+
 from crlab.apiserver.patch.go_text import go_text, go_type, json_type
 from crlab.apiserver.patch.type_schema import DEDUCED, ListType, TypeNode
 from crlab.apiserver.status import Cause, StatusError, bad_request, internal, invalid
@@ -134,11 +136,13 @@ def _merge_items(
     merged, plain, is_replaced = _obey_directives(live, patch, key)
     if is_replaced:
         return [_without_directives(item) for item in plain]
+    places = _names(merged, key)
     for item in plain:
         if not isinstance(item, dict) or key not in item:
             raise internal(f"map: {go_text(item)} does not contain declared merge key: {key}")
-        place = _place(merged, item[key], key)
+        place = places.get(_name(item, key))
         if place is None:
+            places[_name(item, key)] = len(merged)
             merged.append(_merge_map({}, item, kind.element))
         else:
             merged[place] = _merge_map(merged[place], item, kind.element)
@@ -148,7 +152,7 @@ def _merge_items(
 def _obey_directives(
     live: list[Any], patch: list[Any], key: str
 ) -> tuple[list[Any], list[Any], bool]:
-    merged = list(live)
+    gone: set[bytes] = set()
     plain: list[Any] = []
     is_replaced = False
     for item in patch:
@@ -158,49 +162,45 @@ def _obey_directives(
         elif directive == "delete":
             if key not in item:
                 raise internal(f"map: {go_text(item)} does not contain declared merge key: {key}")
-            merged = [
-                other
-                for other in merged
-                if not (isinstance(other, dict) and is_same(other.get(key), item[key]))
-            ]
+            gone.add(_name(item, key))
         elif directive == "replace":
             is_replaced = True
         elif directive == "merge":
             raise internal("merging lists cannot yet be specified in the patch")
         else:
             raise _bad_directive(directive, item)
+    merged = [item for item in live if _name(item, key) not in gone]
     return merged, plain, is_replaced
 
 
-def _place(items: Sequence[Any], value: Any, key: str) -> int | None:
-    """Return where the item of that key (or, without key, that value) stands."""
+def _names(items: Iterable[Any], key: str) -> dict[bytes, int]:
+    """Return where each name (merge key, or the value itself) stands first."""
+    found: dict[bytes, int] = {}
     for index, item in enumerate(items):
-        found = item.get(key) if key and isinstance(item, dict) else item
-        if is_same(found, value):
-            return index
-    return None
+        found.setdefault(_name(item, key), index)
+    return found
 
 
-def _name(item: Any, key: str) -> Any:
-    return item.get(key) if key and isinstance(item, dict) else item
+def _name(item: Any, key: str) -> bytes:
+    named = item.get(key) if key and isinstance(item, dict) else item
+    return msgspec.json.encode(named, order="sorted")
 
 
 def _interleave(
     merged: list[Any], patch: list[Any], order: list[Any] | None, live: list[Any], key: str
 ) -> list[Any]:
     """Put the patch's items in order and the others where the live list had them."""
-    wanted = order if order is not None else patch
-    named = [item for item in merged if _place(wanted, _name(item, key), key) is not None]
-    named.sort(key=lambda item: _place(wanted, _name(item, key), key) or 0)
-    others = [item for item in merged if _place(wanted, _name(item, key), key) is None]
+    wanted = _names(order if order is not None else patch, key)
+    was = _names(live, key)
+    items = [(_name(item, key), item) for item in merged]
+    right = deque(sorted((i for i in items if i[0] in wanted), key=lambda i: wanted[i[0]]))
+    left = deque(item for item in items if item[0] not in wanted)
     out: list[Any] = []
-    left, right = list(others), list(named)
     while left and right:
-        at_left = _place(live, _name(left[0], key), key)
-        at_right = _place(live, _name(right[0], key), key)
+        at_left, at_right = was.get(left[0][0]), was.get(right[0][0])
         is_first = at_left is not None and at_right is not None and at_left < at_right
-        out.append(left.pop(0) if is_first else right.pop(0))
-    return out + left + right
+        out.append((left if is_first else right).popleft()[1])
+    return out + [item for _, item in (*left, *right)]
 
 
 def _ordered_list(items: list[Any], order: list[Any], kind: ListType | None) -> list[Any]:
@@ -209,11 +209,7 @@ def _ordered_list(items: list[Any], order: list[Any], kind: ListType | None) -> 
 
 
 def _unique(items: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for item in items:
-        if _place(found, item, "") is None:
-            found.append(item)
-    return found
+    return list({_name(item, ""): item for item in reversed(items)}.values())[::-1]
 
 
 def _retain_keys(merged: Tree, patch: Tree) -> None:
@@ -245,7 +241,8 @@ def _delete_items(merged: Tree, key: str, gone: Any) -> None:
         raise bad_request(_BAD_DELETE)
     items = merged.get(key)
     if isinstance(items, list):
-        left = [item for item in items if _place(gone, item, "") is None]
+        names = _names(gone, "")
+        left = [item for item in items if _name(item, "") not in names]
         if left:
             merged[key] = left
         else:

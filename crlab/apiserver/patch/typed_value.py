@@ -13,6 +13,7 @@ Source: structured-merge-diff/typed (merge.go, remove.go, validate.go).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from crlab.apiserver.patch.compare import (
@@ -63,7 +64,7 @@ def _merge_lists(kind: ListType, live: list[Any], applied: list[Any]) -> list[An
     right = list_elements(kind, applied)
     by_left = _unique(left, live)
     by_right = dict(zip(right, applied, strict=True))
-    shared = [element for element in right if element in by_left]
+    shared = deque(element for element in right if element in by_left)
     done: set[str] = set()
     out: list[Any] = []
 
@@ -73,7 +74,7 @@ def _merge_lists(kind: ListType, live: list[Any], applied: list[Any]) -> list[An
         out.append(value if before is _MISSING else merge(kind.element, before, value))
         done.add(element)
         if shared and shared[0] == element:
-            shared.pop(0)
+            shared.popleft()
 
     at_left = at_right = 0
     while at_left < len(left) or at_right < len(right):

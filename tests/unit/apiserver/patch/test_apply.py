@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crlab.apiserver.patch.apply import LAST_APPLIED, server_side_apply
@@ -230,6 +230,7 @@ specs = st.fixed_dictionaries(
 writes = st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), specs), min_size=1, max_size=6)
 
 
+@settings(max_examples=40)
 @given(writes)
 def test_apply_is_idempotent(history):
     """The same body again changes neither object nor ownership."""
@@ -242,6 +243,7 @@ def test_apply_is_idempotent(history):
         assert live == before
 
 
+@settings(max_examples=40)
 @given(writes)
 def test_the_last_to_force_has_what_it_states_and_shares_only_equal_values(history):
     """What the winner states is in the object; whoever else owns it agreed."""
@@ -263,3 +265,10 @@ def test_a_field_comes_back_after_it_was_dropped(spec):
     """Applying less and then the same again gives the same object."""
     first = apply(None, spec)
     assert apply(apply(first, {"size": spec["size"]}), spec) == first
+
+
+def test_long_sets_are_merged_in_linear_time():
+    """Four thousand items; the square of that would be noticed."""
+    tags = [f"t{index}" for index in range(4_000)]
+    live = apply(None, {"tags": tags[:2_000]})
+    assert apply(live, {"tags": tags[1_000:]}, "m2")["spec"]["tags"] == tags

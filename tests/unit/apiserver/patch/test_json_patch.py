@@ -4,7 +4,7 @@ import contextlib
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crlab.apiserver.patch import json_patch
@@ -90,6 +90,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(
     doc=st.dictionaries(st.sampled_from("abc"), values),
     ops=st.lists(
@@ -110,3 +111,9 @@ def test_a_patch_is_all_or_nothing(doc, ops):
     with contextlib.suppress(StatusError):
         json_patch.apply(doc, ops)
     assert doc == before
+
+
+def test_copies_cannot_double_for_ever():
+    """A few hundred bytes of patch would otherwise fill the machine."""
+    double = [{"op": "copy", "from": "/spec", "path": f"/spec/x{n}"} for n in range(60)]
+    assert code_of(double) == 422

@@ -118,3 +118,11 @@ def test_the_document_given_stays_as_it_was():
     result = strategic.apply(live, patch, POD)
     assert live["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
     assert result["spec"]["containers"][0]["env"] == [{"name": "A", "value": "2"}]
+
+
+def test_long_lists_are_merged_in_linear_time():
+    """Six thousand items; the square of that would be noticed."""
+    names = [f"x.dev/{index}" for index in range(6_000)]
+    live = {"metadata": {"finalizers": names[:3_000]}}
+    merged = strategic.apply(live, {"metadata": {"finalizers": names[1_500:]}}, CONFIG_MAP)
+    assert merged["metadata"]["finalizers"] == names
