@@ -27,6 +27,31 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: |$)")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
+class Fields(dict[str, str]):
+    """Request headers, which a traceback with locals does not show (S10)."""
+
+    def __repr__(self) -> str:
+        return f"Fields({', '.join(self)})"
+
+
+class Sealed(bytes):
+    """An encoded request, which a traceback with locals does not show (S10)."""
+
+    def __repr__(self) -> str:
+        return f"Sealed({len(self)} bytes)"
+
+
+def _encoded(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Sealed:
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    is_broken = any("\r" in line or "\n" in line for line in lines)
+    encoded = Sealed("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b""))
+    del lines
+    if is_broken:
+        raise TransportError("a header or path holds a line break; not sent", phase="write")
+    return encoded
+
+
 class Head:
     """Status and headers of an answer."""
 
@@ -123,13 +148,8 @@ class Connection:
         timeout_seconds: float,
     ) -> None:
         """Send a request."""
-        lines = [f"{method} {target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        text = "\r\n".join(lines)
-        if "\r" in text.replace("\r\n", "") or text.count("\n") != len(lines) - 1:
-            raise TransportError("a header or path holds a line break; not sent", phase="write")
         self.requests += 1
-        self.wire.send(text.encode("latin-1") + b"\r\n\r\n" + (body or b""), timeout_seconds)
+        self.wire.send(_encoded(method, target, headers, body), timeout_seconds)
 
     def receive(self, method: str, deadline: Deadline) -> Answer:
         """Return the answer once its headers are there.

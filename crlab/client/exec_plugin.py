@@ -97,6 +97,13 @@ class ExecPlugin:
         Raises:
             CredentialError: it did not print credentials.
         """
+        try:
+            return self._run()
+        except CredentialError as error:
+            failure = error.with_traceback(None)
+        raise failure  # without the frames below, whose locals hold what the plugin printed
+
+    def _run(self) -> Credential:
         if not self._has_run:
             self._has_run = True
             _log.info("running the credential plugin %s named by %s", self.path, self._source)

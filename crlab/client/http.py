@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from crlab.client.connection import Answer, Connection, NoAnswer
+from crlab.client.connection import Answer, Connection, Fields, NoAnswer
 from crlab.client.credential import Anonymous, Credential, Credentials
 from crlab.client.endpoint import ClientCertificate, Endpoint
 from crlab.client.http_stream import HttpStream
@@ -317,13 +317,15 @@ class HttpTransport:
         credential: Credential,
         *,
         is_stream: bool,
-    ) -> dict[str, str]:
+    ) -> Fields:
         endpoint = self._pool.endpoint
-        fields = {
-            "Host": endpoint.authority,
-            "User-Agent": self._user_agent,
-            "Accept": "application/json",
-        }
+        fields = Fields(
+            {
+                "Host": endpoint.authority,
+                "User-Agent": self._user_agent,
+                "Accept": "application/json",
+            }
+        )
         if not (endpoint.is_loopback or is_stream):
             fields["Accept-Encoding"] = "gzip"
         if authorization := credential.authorization():
