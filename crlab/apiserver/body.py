@@ -187,7 +187,7 @@ class _Loader(yaml.SafeLoader):
         self.nodes += 1
         if self.nodes > ALIAS_LIMIT:
             raise yaml.YAMLError("document contains excessive aliasing")
-        return super().construct_object(node, deep=deep)  # type: ignore[no-untyped-call]
+        return super().construct_object(node, deep=deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -214,9 +214,9 @@ def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
             found: list[str] = []
             _count(node, [0])
             _find_repeats(node, "", found)
-            tree = loader.construct_document(node)  # type: ignore[no-untyped-call]
+            tree = loader.construct_document(node)
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
         return _as_json(tree), found
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise SyntaxFault("error converting YAML to JSON: yaml: " + _yaml_text(error)) from error

@@ -356,7 +356,7 @@ def _rbac() -> list[ResourceType]:
 
 
 def _reviews() -> list[ResourceType]:
-    create = {"verbs": ("create",), "is_namespaced": False}
+    create: dict[str, Any] = {"verbs": ("create",), "is_namespaced": False}
     authorization = "authorization.k8s.io"
     return [
         _kind(

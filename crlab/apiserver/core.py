@@ -44,7 +44,7 @@ class Core:
     @property
     def lock(self) -> threading.RLock:
         """The one lock of the server."""
-        return self.storage.lock  # type: ignore[return-value]  # RLock is a factory in typeshed < 3.13
+        return self.storage.lock
 
     def now(self) -> str:
         """Return the present as a metav1.Time."""

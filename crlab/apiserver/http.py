@@ -27,7 +27,7 @@ import socket
 from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -82,7 +82,7 @@ class HttpServer:
         self._ready: Future[int] = Future()
         self._thread = StageThread("apiserver", self._run)
         self._connections = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def url(self) -> str:
@@ -264,7 +264,7 @@ class HttpServer:
 
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)  # type: ignore[arg-type]
+        self._tasks.add(task)
         try:
             await response.prepare(raw)
             watch.on_ready(wake)
@@ -282,7 +282,7 @@ class HttpServer:
             if raw.transport is not None:
                 raw.transport.abort()
         finally:
-            self._tasks.discard(task)  # type: ignore[arg-type]
+            self._tasks.discard(task)
             watch.on_ready(None)
             watch.close()
         return response

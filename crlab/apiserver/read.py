@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crlab.apiserver.core import Core
-from crlab.apiserver.negotiation import choose_view, encode_body
+from crlab.apiserver.negotiation import Accept, choose_view, encode_body
 from crlab.apiserver.options import ListOptions, revision_fault
 from crlab.apiserver.request import Request, RequestInfo, Response
 from crlab.apiserver.resource import ResourceType, Version
@@ -166,7 +166,7 @@ class Reader:
             raise not_found(resource.group_resource, info.name)
         return encode_body(accept, view.document(stored))
 
-    def list(
+    def list_objects(
         self, request: Request, info: RequestInfo, resource: ResourceType, version: Version
     ) -> Response:
         """Answer with a collection, or one page of it."""
@@ -221,7 +221,7 @@ class Reader:
 
     def _page(
         self,
-        accept: object,
+        accept: Accept,
         view: View,
         selection: Selection,
         options: ListOptions,
@@ -245,7 +245,7 @@ class Reader:
                     metadata["remainingItemCount"] = len(items) - index
                 break
             chosen.append(stored)
-        return encode_body(accept, view.list_document(chosen, metadata))  # type: ignore[arg-type]
+        return encode_body(accept, view.list_document(chosen, metadata))
 
     def watch(
         self,

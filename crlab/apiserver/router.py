@@ -134,7 +134,7 @@ class Router:
         if verb == "get":
             return self._reader.get(call.request, info, resource, call.version)
         if verb == "list":
-            return self._reader.list(call.request, info, resource, call.version)
+            return self._reader.list_objects(call.request, info, resource, call.version)
         if verb == "deletecollection":
             return self._delete_collection(call)
         return self._write(call)

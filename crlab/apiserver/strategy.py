@@ -332,7 +332,7 @@ def _has_grown(resource: ResourceType, new: Tree, old: Tree) -> bool:
         return True
     if resource.generation != "spec+annotations":
         return False
-    return new["metadata"].get("annotations") != old["metadata"].get("annotations")
+    return bool(new["metadata"].get("annotations") != old["metadata"].get("annotations"))
 
 
 def validate_update(call: Call, new: Tree, old: Tree) -> None:

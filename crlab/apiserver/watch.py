@@ -242,6 +242,8 @@ class WatchResponse:
         if plan.revision is None and plan.must_reach > self._cursor:
             if not self._is_waiting():
                 self._send_initial()
+                lines.extend(self._pending)
+                self._pending.clear()
             elif self._storage.epoch(self._resource) != self._epoch:
                 self._is_over = True
             return

@@ -110,7 +110,8 @@ class Writer:
                 name = tree["metadata"].get("name", "")
                 raise forbidden(resource.group_resource, name, why)
             for attempt in range(NAME_TRIES):
-                copy = tree if attempt == NAME_TRIES - 1 else _copy(tree)
+                is_generated = not tree["metadata"].get("name")
+                copy = _copy(tree) if is_generated else tree
                 try:
                     return self._create_once(call, copy, has_managers=has_managers)
                 except StatusError as error:
