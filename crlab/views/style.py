@@ -35,8 +35,8 @@ white-space:nowrap}
 .crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;color:inherit;padding:0}
 .crlab .good{color:var(--c-green)}.crlab .busy{color:var(--c-blue)}
 .crlab .warn{color:var(--c-amber)}.crlab .bad{color:var(--c-red)}
-.crlab .badge{display:inline-block;vertical-align:middle;padding:0 7px;border-radius:9px;font-size:11px;
-line-height:17px;border:1px solid currentColor;white-space:nowrap}
+.crlab .badge{display:inline-block;vertical-align:middle;padding:0 7px;border-radius:9px;
+font-size:11px;line-height:17px;border:1px solid currentColor;white-space:nowrap}
 .crlab .badge.good{background:var(--c-green-bg)}.crlab .badge.busy{background:var(--c-blue-bg)}
 .crlab .badge.warn{background:var(--c-amber-bg)}.crlab .badge.bad{background:var(--c-red-bg)}
 .crlab .head{display:flex;flex-wrap:wrap;gap:3px 10px;align-items:center;padding:4px 0 6px;
@@ -47,7 +47,8 @@ font-size:12px}
 .crlab .note.bad{background:var(--c-red-bg)}.crlab .note.warn{background:var(--c-amber-bg)}
 .crlab .note.busy{background:var(--c-blue-bg)}.crlab .note.good{background:var(--c-green-bg)}
 .crlab .foot{color:var(--c-dim);font-size:12px;padding:4px 0;font-variant-numeric:tabular-nums}
-.crlab .stale{visibility:hidden}
+.crlab .head{position:relative}
+.crlab .stale{visibility:hidden;position:absolute;left:0;top:100%;z-index:2}
 .crlab.is-live .stale{animation:crlab-stale 1ms linear 12s forwards}
 @keyframes crlab-stale{to{visibility:visible}}
 @keyframes crlab-fade{from{background-color:var(--mark)}to{background-color:transparent}}

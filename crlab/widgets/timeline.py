@@ -128,11 +128,11 @@ class TimelineView(View):
         from crlab.widgets.control import button, number_box
 
         boxes = self._boxes
-        boxes["first_button"] = button("⏮ First", self._first, says="The oldest record held")
+        boxes["first_button"] = button("First", self._first, says="The oldest record held")
         boxes["back_button"] = button("◀ Back", lambda: self._move(-1), says="One record back")
         boxes["seq"] = number_box("Record", self._typed)
         boxes["forward_button"] = button("Forward ▶", lambda: self._move(1), says="One record on")
-        boxes["live_button"] = button("Live ⏭", lambda: self.go(None), says="Now", style="primary")
+        boxes["live_button"] = button("Live", lambda: self.go(None), says="Now", style="primary")
         return list(boxes.values())
 
     def _arrange(self, controls: list[Any], body: Any) -> list[Any]:
