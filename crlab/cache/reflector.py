@@ -281,7 +281,7 @@ class Reflector:
             case message.Replace():
                 self._replace(action)
             case message.Empty():
-                self._queue_replace([], self.state.last_version, is_new_epoch=True)
+                self._queue_replace([], self.state.last_version, is_new_epoch=False)
             case message.Discard():
                 self._listing.discard()
             case message.Close():

@@ -87,6 +87,20 @@ def test_an_inferred_deletion_is_told_once_as_a_tombstone():
     assert rig.calls.seen[1:] == [("delete", "default/a", "DeletedFinalStateUnknown")]
 
 
+def test_an_event_from_before_its_deletion_raises_no_dead_even_after_a_404():
+    """I5: found by the history test; emptying the cache forgot what had been deleted."""
+    rig = listed(timing=quick()).start()
+    lived, died = event("ADDED", pod("a", 11)), event("DELETED", pod("a", 12))
+    rig.feed(lived, died)
+    rig.server.lists.extend([status(404), ListPage([], "12")])
+    rig.feed(error_event(410)).retry()
+    rig.retry()
+
+    rig.feed(lived, died)
+
+    assert rig.calls.kinds() == [("add", "default/a"), ("delete", "default/a")]
+
+
 # C8: present tense ---------------------------------------------------------------------------
 
 
