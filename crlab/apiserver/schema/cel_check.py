@@ -82,6 +82,8 @@ class Checker:
     def settle(self, node: Any) -> None:
         """Replace type parameters by what they were found to be; dyn if nothing was."""
         if isinstance(node, Expr):
+            if node.type is None:
+                return  # part of a qualified name
             node.type = self._final(node.type)
             for name in node.__slots__ if hasattr(node, "__slots__") else ():
                 self.settle(getattr(node, name))
@@ -237,6 +239,8 @@ class Checker:
         if given[0] == "param":
             self._bound[given[1]] = wanted
             return True
+        if wanted[0] == given[0] == "type":
+            return True  # types are values of one type
         if given == NULL:
             return wanted[0] in (
                 "object",

@@ -25,6 +25,7 @@ from crlab.apiserver.status import INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, T
 from crlab.apiserver.status import show as show_value
 
 TOO_MANY = "FieldValueTooMany"
+_IS_EXACTLY = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 
 def check(node: Node, value: Any, old: Any, prefix: str, key: str, out: list[Cause]) -> None:
@@ -35,7 +36,7 @@ def check(node: Node, value: Any, old: Any, prefix: str, key: str, out: list[Cau
     if value is None:
         _check_null(node, prefix + key, out)
         return
-    if node.types or node.format:
+    if node.types and not (len(node.types) == 1 and _IS_EXACTLY.get(node.types[0]) is type(value)):
         _check_type(node, value, prefix + key, out)
     if node.has_junctors:
         _check_junctors(node, value, prefix + key, out)
@@ -94,13 +95,17 @@ def _check_type(node: Node, value: Any, name: str, out: list[Cause]) -> None:
         found = "number"
     if found in types or (found == "integer" and "number" in types):
         return
-    if found == "number" and "integer" in types and float(value).is_integer():
+    if found == "number" and "integer" in types and _is_json_integer(value):
         return
     is_numeric = "number" in types or "integer" in types
     if not is_numeric and node.format and found in ("string", "array"):
         return  # the format check speaks for it
     if types:
         out.append(_type_error(name, ",".join(types), found))
+
+
+def _is_json_integer(value: float) -> bool:
+    return float(value).is_integer() and abs(value) < 2**53
 
 
 def _check_string(node: Node, value: str, name: str, out: list[Cause]) -> None:

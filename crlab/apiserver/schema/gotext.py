@@ -81,19 +81,20 @@ def go_value(value: Any) -> str:
     return str(value)
 
 
+_JSON_TYPES: dict[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
 def json_type(value: Any) -> str:
     """Return the JSON type name of a value, as type errors show it."""
-    if value is None:
-        return "null"
-    names = {
-        bool: "boolean",
-        int: "integer",
-        float: "number",
-        str: "string",
-        list: "array",
-        dict: "object",
-    }
-    return names.get(type(value), "object")
+    return _JSON_TYPES[type(value)]
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -37,7 +37,7 @@ def check_list_types(node: Node, value: Any, path: str, out: list[Cause]) -> Non
                 out.append(duplicate(f"{path}[{at}]", value[at]))
         elif node.list_type == "map":
             _check_list_map(node, value, path, out)
-        if node.items is not None:
+        if node.items is not None and node.items.has_list_type:
             for at, item in enumerate(value):
                 check_list_types(node.items, item, f"{path}[{at}]", out)
 
@@ -69,6 +69,8 @@ def _check_list_map(node: Node, value: list[Any], path: str, out: list[Cause]) -
             out.append(invalid_value(f"{path}[{at}]", item, detail))
             return
     names = node.list_keys
+    if len(value) < 2:
+        return
     keys = [tuple(_canonical(item.get(name)) for name in names) if item else () for item in value]
     for at in _repeats(keys):
         shown = {name: value[at][name] for name in names if value[at] and name in value[at]}

@@ -39,6 +39,7 @@ class Node:
         "format_check",
         "has_default",
         "has_embedded",
+        "has_junctors",
         "has_list_type",
         "is_embedded",
         "is_exclusive_maximum",
@@ -135,6 +136,7 @@ class Node:
         self.any_of = tuple(Node(sub) for sub in get("anyOf") or ())
         self.one_of = tuple(Node(sub) for sub in get("oneOf") or ())
         self.not_: Node | None = Node(get("not") or {}) if "not" in schema else None
+        self.has_junctors = bool(self.all_of or self.any_of or self.one_of or self.not_)
         below = self.children()
         self.has_list_type = self.list_type in ("set", "map") or any(
             node.has_list_type for node in below
@@ -156,11 +158,6 @@ class Node:
         if found is None and isinstance(self.additional, Node):
             return self.additional
         return found
-
-    @property
-    def has_junctors(self) -> bool:
-        """Whether allOf, anyOf, oneOf or not must be looked at."""
-        return bool(self.all_of or self.any_of or self.one_of or self.not_ is not None)
 
     def _fast(self) -> Callable[[Any], bool] | None:
         if self.has_junctors or self.is_nullable:

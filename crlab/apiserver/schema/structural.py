@@ -147,12 +147,14 @@ class CompiledSchema:
     def _check_lists(
         self, obj: dict[str, Any], old: dict[str, Any] | None, out: list[Cause]
     ) -> None:
-        if old is not None:
+        found: list[Cause] = []
+        check_list_types(self.node, obj, "", found)
+        if found and old is not None:
             before: list[Cause] = []
             check_list_types(self.node, old, "", before)
             if before:
-                return
-        check_list_types(self.node, obj, "", out)
+                return  # it was wrong already
+        out.extend(found)
 
 
 def below(base: str, cause: Cause) -> Cause:

@@ -1,0 +1,72 @@
+"""Values and patterns as Go prints and reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from crlab.apiserver.schema.gotext import (
+    PatternError,
+    compile_pattern,
+    go_float,
+    go_json,
+    go_value,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (100, "100"),
+        (1.5, "1.5"),
+        (-0.25, "-0.25"),
+        (999999, "999999"),
+        (1000000, "1e+06"),
+        (123456789, "1.23456789e+08"),
+        (0.0001, "0.0001"),
+        (0.00001, "1e-05"),
+        (float("inf"), "+Inf"),
+    ],
+)
+def test_floats_print_as_percent_v(value: float, text: str) -> None:
+    """Shortest digits; an exponent from a million on."""
+    assert go_float(value) == text
+
+
+def test_values_print_as_percent_v() -> None:
+    """Maps sorted, lists in brackets."""
+    assert go_value({"b": [1, None], "a": True}) == "map[a:true b:[1 <nil>]]"
+
+
+def test_json_escapes_html() -> None:
+    """As encoding/json does."""
+    assert go_json({"a": "<&>"}) == '{"a":"\\u003c\\u0026\\u003e"}'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        ("^[[:alpha:]]+$", "ab", "a1"),
+        (r"^\d+\z", "12", "١٢"),
+        ("a$", "ba", "a\n"),
+        (r"^\Q.*\E$", ".*", "x"),
+        (r"^[\w.-]+$", "a.b-c", "a b"),
+        (r"^\x{41}$", "A", "B"),
+        ("^[]a]$", "]", "b"),
+        (r"(?i)^AB$", "ab", "ac"),
+        (r"^\p{Lu}", "A", "a"),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_go(pattern: str, good: str, bad: str) -> None:
+    """RE2's dialect, translated."""
+    compiled = compile_pattern(pattern)
+
+    assert compiled.search(good)
+    assert not compiled.search(bad)
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)", r"(a)\1", "a(", "[[:nope:]]", "(?<!a)b", "a\\"])
+def test_patterns_that_go_refuses_are_refused(pattern: str) -> None:
+    """Lookaround and back-references do not exist in RE2."""
+    with pytest.raises(PatternError, match="error parsing regexp"):
+        compile_pattern(pattern)
