@@ -19,6 +19,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,7 +36,7 @@ from crlab.apiserver.definition import Definitions
 from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND, Discovery
 from crlab.apiserver.event import EventExpiry
-from crlab.apiserver.faults import Faults
+from crlab.apiserver.faults import Faults, WatchFaults
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.request import (
@@ -146,6 +147,7 @@ class ApiServer:
             storage=self.storage,
             registry=self.registry,
             alarm=self.core.alarm,
+            audit=self.audit,
         )
         self.discovery = Discovery(self.registry)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
@@ -246,7 +248,15 @@ class ApiServer:
             return answer
         return self._other(request, info)
 
+    def _forget(self, watch: WatchResponse, watch_faults: WatchFaults) -> None:
+        self._watches.discard(watch)
+        self.faults.unregister(watch_faults)
+
     def _admit(self, call: Call, new: Tree, old: Tree | None) -> None:
+        if old is None and call.info.verb != "create":  # an apply that creates needs both verbs
+            refusal = self.authorize(replace(call.info, verb="create"), call.identity)
+            if refusal is not None:
+                raise refusal
         check_grant(self.rbac, call.resource, call.identity, call.info.namespace, new, old)
 
     def _compaction(self, request: Request) -> Response:
@@ -274,7 +284,7 @@ class ApiServer:
             assert watch_faults is not None
             self.faults.register(watch_faults, answer.nudge)
             self._watches.add(answer)
-            answer.on_close(lambda: self._watches.discard(answer))
+            answer.on_close(lambda: self._forget(answer, watch_faults))
         return answer
 
     def _other(self, request: Request, info: RequestInfo) -> Response:

@@ -54,6 +54,7 @@ class Environment:
         self.trace = trace
         self.is_stopping = is_stopping
         self.hooks: tuple[CallHook, ...] = ()
+        self.keeps_bodies = True  # of calls, in step records; costs a masked copy each
         self._pause = threading.Condition()
 
     @property

@@ -36,6 +36,7 @@ class FaultPlan:
     crash_after_write: int = 0
     drop_event: int = 0
     stale_resource: str = ""
+    max_steps: int = 500
     writes: int = 0
     events: int = 0
     has_fired: bool = False

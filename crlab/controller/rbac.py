@@ -19,11 +19,12 @@ Source: kubernetes/kubernetes:staging/src/k8s.io/apiserver/pkg/endpoints/request
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crlab.errors import ConfigError
+from crlab.model.resource import GroupVersionResource
 from crlab.trace.record import Trace, TraceRecord
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
@@ -118,6 +119,7 @@ def derive(
     service_account: str = "",
     user: str = "",
     is_cluster_wide: bool = False,
+    is_list_included: bool = False,
 ) -> Rbac:
     """Return the least rights for what `controller` did, as far as the trace goes back.
 
@@ -126,12 +128,16 @@ def derive(
         user: bind to this user instead.
         is_cluster_wide: grant everything in a ClusterRole, for a controller that will meet
             other namespaces than those it has met.
+        is_list_included: grant list beside watch, for servers that cannot stream the first
+            list (before 1.32, or with WatchList switched off); a server that can never gets
+            asked for one.
 
     Raises:
         ConfigError: the trace holds no run of the controller.
     """
-    rights = set(_source_rights(controller))
-    seen = _request_rights(trace.records(), f"controller/{controller.name}")
+    records = trace.records()
+    rights = set(_source_rights(records, controller, is_list_included=is_list_included))
+    seen = _request_rights(records, f"controller/{controller.name}")
     if not seen and not controller.runner.runs:
         raise ConfigError(
             f"{controller.name} has not run yet: there are no requests to derive rights from; "
@@ -152,11 +158,24 @@ def derive(
     )
 
 
-def _source_rights(controller: Any) -> Iterable[Right]:
+def _source_rights(
+    records: Sequence[TraceRecord], controller: Any, *, is_list_included: bool
+) -> Iterable[Right]:
+    """Return what the informers needed; list and watch where the trace has lost it."""
     for informer in controller.informers:
         gvr = informer.resource.gvr
-        for verb in ("list", "watch"):
-            yield Right(informer.namespace or "", gvr.group, gvr.resource, verb)
+        plural = gvr.group_resource
+        found = {
+            right for right in _request_rights(records, f"informer/{plural}") if _is_of(right, gvr)
+        }
+        namespace = informer.namespace or ""
+        verbs = ("list", "watch") if is_list_included or not found else ()
+        yield from found
+        yield from (Right(namespace, gvr.group, gvr.resource, verb) for verb in verbs)
+
+
+def _is_of(right: Right, gvr: GroupVersionResource) -> bool:
+    return (right.group, right.resource) == (gvr.group, gvr.resource)
 
 
 def _request_rights(records: Iterable[TraceRecord], actor: str) -> set[Right]:

@@ -26,7 +26,6 @@ from crlab.controller.fault_plan import FaultPlan, FaultyListerWatcher
 from crlab.errors import ConfigError, CrlabError, UnknownResource
 from crlab.model.diff import Change, diff
 
-MAX_STEPS = 500
 MAX_ADVANCES = 30
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
@@ -147,6 +146,7 @@ def stress(
     *,
     scenario: Sequence[Action] = (),
     max_runs: int = 60,
+    max_steps: int = 500,
 ) -> StressReport:
     """Run a controller cleanly and once with each fault, and compare the ends.
 
@@ -156,14 +156,17 @@ def stress(
         scenario: functions of an all-powerful client, done one after the other with the
             controller settling after each; none: what the world holds already.
         max_runs: more faults than this are tried at even distances.
+        max_steps: more reconciles than this without a rest are an error of the run.
 
     Raises:
         ConfigError: the worlds do not have a manual driver.
     """
-    clean_plan = FaultPlan()
+    clean_plan = FaultPlan(max_steps=max_steps)
     clean = _play(controller, new_world, scenario, clean_plan)
     plans = _plans(clean_plan, [i.resource.gvr.group_resource for i in controller.informers])
     chosen = _spread(plans, max_runs)
+    for plan in chosen:
+        plan.max_steps = max_steps
     verdicts = tuple(_judge(clean, _play(controller, new_world, scenario, plan)) for plan in chosen)
     return StressReport(controller.name, clean, verdicts, skipped=len(plans) - len(chosen))
 
@@ -249,8 +252,8 @@ class _Life:
         """Reconcile until nothing is queued; return how many runs it took."""
         steps = advances = 0
         while not self._plan.is_crashed:
-            if steps >= MAX_STEPS:
-                raise CrlabError(f"not settled after {MAX_STEPS} reconciles")
+            if steps >= self._plan.max_steps:
+                raise CrlabError(f"not settled after {steps} reconciles")
             if self.controller.step() is not None:
                 steps += 1
                 continue

@@ -100,7 +100,10 @@ class Writer:
         """Record a read that the cache answered."""
         if isinstance(response, KubeObject):
             self._seen[resource.gvr.group_resource, response.key] = response
-            response = redact_object(response, kind=resource.kind)
+            if self._env.keeps_bodies:
+                response = redact_object(response, kind=resource.kind)
+            else:
+                response = None
         self._context.calls.append(
             Call(
                 verb,
@@ -228,7 +231,7 @@ class Writer:
             subresource,
             is_write=True,
             is_dry_run=self._context.is_dry_run,
-            request=redact_body(body, kind=resource.kind),
+            request=redact_body(body, kind=resource.kind) if self._env.keeps_bodies else None,
         )
 
     def _before(self, verb: str, resource: ApiResource, key: str) -> None:
@@ -237,7 +240,9 @@ class Writer:
 
     def _send(self, call: Call, resource: ApiResource, send: Callable[[], Any]) -> Any:
         key = key_of(resource, call.namespace, call.name) if call.name else call.namespace
-        known = self._known(resource, key) if call.is_write and call.name else None
+        known = None
+        if call.is_write and call.name and self._env.keeps_bodies:
+            known = self._known(resource, key)
         clock = self._env.clock
         started = clock.monotonic()
         before = self._env.trace.last_seq
@@ -282,10 +287,11 @@ class Writer:
         shown = None
         if isinstance(answer, Mapping):
             version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
-            shown = redact_body(answer, kind=resource.kind)
             if call.verb == "list":
                 shown = _names(answer.get("items") or ())
-            elif call.is_write and call.subresource != "scale":
+            elif self._env.keeps_bodies:
+                shown = redact_body(answer, kind=resource.kind)
+            if shown is not None and call.is_write and call.subresource != "scale":
                 changes = self._changes(call, resource, shown, known)
         elif isinstance(answer, Sequence):
             shown = _names(answer)

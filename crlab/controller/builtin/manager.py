@@ -150,6 +150,7 @@ class ControllerManager:
             limiter=ItemExponentialFailureRateLimiter(),
         )
         controller.env.field_manager = FIELD_MANAGER
+        controller.env.keeps_bodies = False
         self.controllers[name] = controller
 
     def _collect(self, uid: str) -> None:
@@ -194,7 +195,12 @@ class ControllerManager:
 
     def step_one(self, name: str, what: Any = None) -> StepRecord | None:
         """Take one key of a paused controller by hand."""
-        return self._chosen(name)[0].step(what)
+        controller = self._chosen(name)[0]
+        controller.env.keeps_bodies = True
+        try:
+            return controller.step(what)
+        finally:
+            controller.env.keeps_bodies = False
 
     def _chosen(self, name: str | None) -> list[Controller]:
         if name is None:
