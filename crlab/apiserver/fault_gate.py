@@ -14,7 +14,6 @@ Thread: any; one lock guards rules and counters, it is never held while others a
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from typing import Any
 
 from crlab.apiserver import status as answer
 from crlab.apiserver.alarm import Alarm
-from crlab.apiserver.audit import AuditRecord
+from crlab.apiserver.audit import Audit, AuditRecord
 from crlab.apiserver.fault_rule import Fault, Injection, Match
 from crlab.apiserver.request import Request, RequestInfo, read_info
 from crlab.apiserver.resource import Registry
@@ -55,6 +54,7 @@ class FaultGate:
         storage: Storage,
         registry: Registry,
         alarm: Alarm,
+        audit: Audit | None = None,
         on_inject: Callable[[Injection], None] | None = None,
     ) -> None:
         self.journal: deque[Injection] = deque(maxlen=KEEP_INJECTIONS)
@@ -63,12 +63,11 @@ class FaultGate:
         self._storage = storage
         self._registry = registry
         self._alarm = alarm
+        self._audit = audit
         self.on_inject = on_inject
         self._lock = threading.Lock()
         self._rules: list[Fault] = []
-        self._open: weakref.WeakKeyDictionary[WatchFaults, Callable[[], None]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._open: dict[WatchFaults, Callable[[], None]] = {}
 
     # --- what the server asks ----------------------------------------------------------------
 
@@ -142,6 +141,12 @@ class FaultGate:
         with self._lock:
             self._open[watch] = nudge
 
+    def unregister(self, watch: WatchFaults) -> None:
+        """Forget a watch that was closed."""
+        watch.is_over = True
+        with self._lock:
+            self._open.pop(watch, None)
+
     def watch_rules(self, watch: WatchFaults) -> list[Fault]:
         """Return the faults that look at a watch's lines."""
         if not self._rules:
@@ -174,7 +179,10 @@ class FaultGate:
                 fault.description,
             )
             self.journal.append(injection)
-        if record is not None:
+        if record is None and self._audit is not None:
+            record = _record(self._audit.next_id(), injection)
+            self._audit.add(record)
+        elif record is not None:
             record.fault = f"{record.fault},{fault.kind}".lstrip(",")
         if self.on_inject is not None:
             self.on_inject(injection)
@@ -192,10 +200,20 @@ class FaultGate:
         for nudge in nudges:
             nudge()
 
-    def _add(self, kind: str, description: str, match: Match, **settings: Any) -> Fault:
+    def _add(
+        self,
+        kind: str,
+        description: str,
+        match: Match,
+        *,
+        targets: Sequence[WatchFaults] = (),
+        **settings: Any,
+    ) -> Fault:
         fault = Fault(self, kind, description, match, **settings)
+        if targets:
+            fault.aim(targets)
         with self._lock:
-            self._rules = [rule for rule in self._rules if rule.is_active or rule.kind == "stall"]
+            self._rules = [rule for rule in self._rules if rule.is_needed]
             self._rules.append(fault)
         return fault
 
@@ -213,14 +231,9 @@ class FaultGate:
         match = self._match(resource, ("watch",), which)
         with self._lock:
             found = {w: n for w, n in self._open.items() if match.fits(w.info, w.request)}
-        targets = [watch for watch in found if not watch.ending]
-        if times is None:
-            times = len(targets) or 1
-            fault = self._add(kind, description, match, times=times, **rule, **data)
-            if targets:
-                fault.aim(targets)
-        else:
-            fault = self._add(kind, description, match, times=times, **rule, **data)
+        targets = [watch for watch in found if not watch.ending] if times is None else []
+        times = (len(targets) or 1) if times is None else times
+        fault = self._add(kind, description, match, targets=targets, times=times, **rule, **data)
         for nudge in found.values():
             nudge()
         return fault
@@ -309,6 +322,22 @@ class FaultGate:
         if len(missed) > fault.data["events"] and fault.take(info):
             oldest = missed[-fault.data["events"] - 1].revision
             watch.fail_with(answer.expired(f"too old resource version: {asked} ({oldest})"))
+
+
+def _record(audit_id: str, injection: Injection) -> AuditRecord:
+    """Return the audit record of what happened outside a request."""
+    return AuditRecord(
+        audit_id=audit_id,
+        received_at=injection.at,
+        verb=injection.verb,
+        request_uri="",
+        user="",
+        user_agent="",
+        resource=injection.resource,
+        namespace=injection.namespace,
+        name=injection.name,
+        fault=injection.fault,
+    )
 
 
 _BEFORE = ("status", "conflict", "reset", "refuse", "stale", "no_watch_list")

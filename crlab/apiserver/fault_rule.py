@@ -12,7 +12,6 @@ Thread: any; the gate's lock guards the counters.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,12 +120,15 @@ class Fault:
         self._probability = probability
         self._seen = 0
         self._is_removed = False
-        self._targets: weakref.WeakSet[WatchFaults] | None = None
+        self._targets: frozenset[WatchFaults] | None = None
+        self._holding: set[WatchFaults] = set()
 
     @property
     def is_active(self) -> bool:
         """Whether it may still happen."""
         if self._is_removed or (self._times is not None and self.hits >= self._times):
+            return False
+        if self._targets is not None and all(watch.is_over for watch in self._targets):
             return False
         return self._nth is None or self._seen < self._nth
 
@@ -143,8 +145,22 @@ class Fault:
         """Whether it is about this open watch."""
         if self._targets is not None and watch not in self._targets:
             return False
-        is_holding = self.kind == "stall" and not self._is_removed and watch in self.data["began"]
-        return is_holding or self.fits(watch.info, watch.request)
+        return self.is_holding(watch) or self.fits(watch.info, watch.request)
+
+    def hold(self, watch: WatchFaults) -> None:
+        """Keep a watch stalled until the fault is removed."""
+        self._holding.add(watch)
+
+    def is_holding(self, watch: WatchFaults) -> bool:
+        """Whether it keeps a watch stalled."""
+        return not self._is_removed and watch in self._holding
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it may still happen, or keeps a stream that is open stalled."""
+        return self.is_active or (
+            not self._is_removed and any(not watch.is_over for watch in self._holding)
+        )
 
     def fits_event(self, event: Event) -> bool:
         """Whether it is about this event."""
@@ -161,7 +177,7 @@ class Fault:
 
     def aim(self, watches: Iterable[WatchFaults]) -> None:
         """Restrict it to these open watches."""
-        self._targets = weakref.WeakSet(watches)
+        self._targets = frozenset(watches)
 
     def take(self, info: RequestInfo, name: str = "", *, record: AuditRecord | None = None) -> bool:
         """Decide whether it happens now; if so, count and record it."""

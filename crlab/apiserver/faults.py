@@ -17,7 +17,6 @@ Source: apiserver.md 4.5; what client-go and operators meet in the field.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -117,7 +116,6 @@ class Faults(FaultGate):
             times,
             which,
             after_events=after_events,
-            began=weakref.WeakSet(),
         )
         if seconds is not None:
             self._alarm.call_in(seconds, fault.remove)

@@ -56,10 +56,10 @@ class WatchFaults:
     Attributes:
         ending: "" while the stream goes on, "clean" or "cut" once it must end.
         is_stalled: whether lines are held back.
+        is_over: whether the stream was closed, by whom ever.
     """
 
     __slots__ = (
-        "__weakref__",
         "_counts",
         "_error",
         "_faults",
@@ -67,6 +67,7 @@ class WatchFaults:
         "_late",
         "ending",
         "info",
+        "is_over",
         "is_stalled",
         "request",
     )
@@ -77,6 +78,7 @@ class WatchFaults:
         self.request = request
         self.ending = ""
         self.is_stalled = False
+        self.is_over = False
         self._counts: dict[Fault, int] = {}
         self._held: list[bytes] = []
         self._late: bytes | None = None
@@ -121,10 +123,10 @@ class WatchFaults:
             if self._counts.get(fault, 0) < fault.data.get("after_events", 0):
                 continue
             if fault.kind == "stall":
-                if fault.data.get("began") is None or self not in fault.data["began"]:
+                if not fault.is_holding(self):
                     if not fault.take(self.info):
                         continue
-                    fault.data["began"].add(self)
+                    fault.hold(self)
                 self.is_stalled = True
                 continue
             if fault.data.get("mid_line") and line is None:

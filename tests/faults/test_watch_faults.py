@@ -258,3 +258,23 @@ def test_settings_that_make_no_sense_are_refused(faults):
         faults.drop_event(probability=2)
     with pytest.raises(ConfigError, match="nth"):
         faults.drop_event(nth=0)
+
+
+def test_a_fault_whose_watch_was_closed_is_over(talk, faults):
+    """It does not lie in wait for ever."""
+    watch = talk.watch()
+    fault = faults.cut_watch("configmaps", after_events=3)
+    watch.close()
+    assert not fault.is_active
+    assert faults.active() == []
+
+
+def test_what_happens_in_a_stream_is_in_the_audit(talk, faults):
+    """A cut is no request, but it is on record."""
+    watch = talk.watch()
+    faults.cut_watch("configmaps")
+    watch.poll()
+    faults.compact()
+    found = [(record.fault, record.verb) for record in talk.server.audit.records()]
+    assert ("cut", "watch") in found
+    assert ("compact", "compact") in found
