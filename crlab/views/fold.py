@@ -19,7 +19,6 @@ from typing import Any
 
 from crlab.trace.record import TraceRecord
 from crlab.views.format import TYPE_MARKS, clock_time, lag
-from crlab.views.sentence import rule_of, sentence_of
 from crlab.views.state import MAX_ROWS, Item, StageState
 
 _BOX = {
@@ -227,16 +226,6 @@ class PipelineFold:
     def active(self) -> tuple[str, ...]:
         """The box that moved last, () before anything did."""
         return (_BOX[self.last.stage],) if self.last and self.last.stage in _BOX else ()
-
-    @property
-    def sentence(self) -> str:
-        """What happened last."""
-        return sentence_of(self.last) if self.last else ""
-
-    @property
-    def rule(self) -> str:
-        """The rule behind what happened last."""
-        return rule_of(self.last) if self.last else ""
 
     def stages(self, now: float, *, selected: str = "") -> tuple[StageState, ...]:
         """Return the eight boxes at wall time `now`; only `selected` carries its items."""

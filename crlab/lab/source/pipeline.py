@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crlab.lab.source.sentence import rule_of, sentence_of
 from crlab.lab.source.status import Changing, host_of, status_state
 from crlab.trace.record import TraceRecord
+from crlab.views.fold import PipelineFold
 from crlab.views.state import MAX_ROWS, Item, PipelineQuery, PipelineState, StageState
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Pipeline(Changing):
         super().__init__(lab)
         self._lane = lane
         self._steps = 0
+        self._fold = PipelineFold()
 
     def pipeline_state(self, query: PipelineQuery) -> PipelineState:
         """Return the boxes of one lane; see `PipelineSource`."""
@@ -60,8 +62,11 @@ class Pipeline(Changing):
         informer = informers.get(lane)
         last = self._last(informer, query.moment)
         moved = self._moved(last)
+        stages = self._stages(informer)
+        if query.moment is not None and informer is not None:
+            stages = self._stages_at(informer, query.moment, query.selected)
         return PipelineState(
-            stages=self._stages(informer),
+            stages=stages,
             status=status_state(self.lab, informer, query.moment),
             active=moved,
             selected=query.selected,
@@ -72,6 +77,17 @@ class Pipeline(Changing):
             steps=self._steps,
             can=frozenset({"step", "settle"}) if self.lab.driver.is_manual else frozenset(),
         )
+
+    def _stages_at(self, informer: Informer, moment: int, selected: str) -> tuple[StageState, ...]:
+        """Return the boxes as they were after record `moment`, folded out of the trace."""
+        names = [controller.name for controller in self.lab.controllers_of(informer)]
+        resource, name = informer.resource.gvr.group_resource, names[0] if names else ""
+        fold = self._fold
+        if fold.seq > moment or (fold.resource, fold.controller) != (resource, name):
+            fold = PipelineFold(resource, name)
+        fold.apply_all(self.lab.trace.records(after=fold.seq, until=moment))
+        self._fold = fold
+        return fold.stages(fold.at, selected=selected)
 
     def step(self) -> None:
         """Make one transition."""

@@ -1,0 +1,85 @@
+"""The pipeline's boxes out of the trace: at the end as the parts say, before as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import crlab
+from crlab.views.fold import PipelineFold
+from crlab.views.state import STAGES, StageState
+
+
+@pytest.fixture
+def lab() -> Iterator[Any]:
+    with crlab.sandbox(driver="manual", seed=0) as made:
+        yield made
+
+
+def folded(lab: Any, until: int | None = None) -> dict[str, StageState]:
+    fold = PipelineFold("configmaps", "touch")
+    fold.apply_all(lab.trace.records(until=until))
+    return {stage.name: stage for stage in fold.stages(lab.clock.now(), selected="workqueue")}
+
+
+def make(lab: Any, name: str) -> None:
+    lab.client.create("configmaps", {"metadata": {"name": name, "namespace": "default"}})
+
+
+def test_the_end_is_what_the_parts_say(lab: Any) -> None:
+    """Objects, deltas, keys, runs, failures and writes, after a history with an error."""
+    maps = lab.informer("configmaps")
+    lab.settle()
+
+    @lab.controller(maps, name="touch")
+    def touch(request: Any, ctx: Any) -> None:
+        if request.name == "bad":
+            raise ValueError("no")
+
+    for name in ("a", "b", "bad", "c"):
+        make(lab, name)
+    lab.settle()
+    lab.client.delete("configmaps", "c", namespace="default")
+    lab.settle()
+    for _ in range(3):
+        touch.step()
+    boxes = folded(lab)
+    snapshot = touch.queue.snapshot()
+    assert list(boxes) == list(STAGES)
+    assert boxes["indexer"].count == len(maps.indexer.list_keys()) == 3
+    assert boxes["queue"].count == 0
+    assert dict(boxes["workqueue"].facts)["ready"] == str(len(snapshot.queued))
+    assert dict(boxes["workqueue"].facts)["delayed"].split()[0] == str(len(snapshot.delayed))
+    assert (boxes["reconcile"].count, dict(boxes["reconcile"].facts)["errors"]) == (3, "1")
+
+
+def test_a_delta_waits_between_the_watch_and_the_cache(lab: Any) -> None:
+    """At the record that queued it, it is in the queue and not in the cache; then it is."""
+    lab.informer("configmaps")
+    lab.settle()
+    make(lab, "a")
+    lab.settle()
+    records = lab.trace.records()
+    queued = next(r.seq for r in records if r.stage == "queue" and r.kind == "queued" and r.key)
+    stored = next(r.seq for r in records if r.kind == "stored")
+    before, after = folded(lab, queued), folded(lab, stored)
+    assert (before["queue"].count, before["indexer"].count) == (1, 0)
+    assert (after["queue"].count, after["indexer"].count) == (0, 1)
+
+
+def test_the_time_slider_shows_the_pipeline_of_its_moment(lab: Any) -> None:
+    """And comes back to the present."""
+    lab.informer("configmaps")
+    lab.settle()
+    first = lab.trace.last_seq
+    make(lab, "a")
+    lab.settle()
+    view = lab.time_slider()
+    view.go(first)
+    boxes = {stage.name: stage for stage in view.state().pipeline.stages}
+    assert boxes["indexer"].count == 0
+    view.go(None)
+    boxes = {stage.name: stage for stage in view.state().pipeline.stages}
+    assert boxes["indexer"].count == 1
