@@ -46,6 +46,7 @@ class Discovery:
         self._clock = clock
         self._lock = threading.Lock()
         self._rows: tuple[ApiResource, ...] | None = None
+        self._names: dict[str | GroupVersionResource, ApiResource] = {}  # found in _rows
         self.failed_groups: tuple[str, ...] = ()
 
     def resources(self) -> tuple[ApiResource, ...]:
@@ -65,6 +66,7 @@ class Discovery:
             rows += self._root(root, failed)
         with self._lock:
             self._rows = tuple(rows)
+            self._names = {}
             self.failed_groups = tuple(failed)
         return tuple(rows)
 
@@ -72,6 +74,7 @@ class Discovery:
         """Read again when next asked."""
         with self._lock:
             self._rows = None
+            self._names = {}
 
     def resolve(self, name: str | GroupVersionResource | ApiResource) -> ApiResource:
         """Return the resource that a name means.
@@ -81,8 +84,12 @@ class Discovery:
         """
         if isinstance(name, ApiResource):
             return name
+        names = self._names
+        if (found := names.get(name)) is not None:
+            return found
         rows = self._rows
         if rows is not None and (found := _find(rows, name)) is not None:
+            names[name] = found
             return found
         rows = self.refresh()
         if (found := _find(rows, name)) is not None:
