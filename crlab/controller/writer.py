@@ -284,7 +284,7 @@ class Writer:
     ) -> Call:
         version = ""
         changes: tuple[Change, ...] = ()
-        shown = None
+        shown: Any = None
         if isinstance(answer, Mapping):
             version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
             if call.verb == "list":
