@@ -59,8 +59,10 @@ class Alarm:
         with self._lock:
             self._is_closed = True
             self._heap.clear()
-            if self._timer is not None:
-                self._timer.cancel()
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join(1.0)  # not under the lock: the callback takes it
 
     def _arm_locked(self) -> None:
         while self._heap and self._heap[0][2].callback is None:

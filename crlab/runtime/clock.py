@@ -30,6 +30,9 @@ class Timer(Protocol):
     def cancel(self) -> None:
         """Make sure the callback does not run, if it has not yet."""
 
+    def join(self, timeout_seconds: float) -> None:
+        """Wait until what `cancel` ended is gone; at once from the callback itself."""
+
 
 class Clock(Protocol):
     """What crlab needs to know of time."""
@@ -57,6 +60,9 @@ class _Timer:
     def cancel(self) -> None:
         self.is_cancelled = True
 
+    def join(self, timeout_seconds: float) -> None:
+        """Nothing runs on a thread of its own."""
+
 
 class _RealTimer:
     """Wraps `threading.Timer` so that it is a daemon and has a name."""
@@ -69,6 +75,10 @@ class _RealTimer:
 
     def cancel(self) -> None:
         self._timer.cancel()
+
+    def join(self, timeout_seconds: float) -> None:
+        if threading.current_thread() is not self._timer:
+            self._timer.join(timeout_seconds)
 
 
 class RealClock:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crlab.lab.lab import Lab
 
 KEPT_STEPS = 50
+BACK_OFF_SECONDS = 2.0
 
 
 class Steps(Changing):
@@ -94,6 +95,9 @@ class Steps(Changing):
             key = self._records.pop().key
             self._controller.controller.enqueue(key)
         self.lab.settle()
+        if self.lab.driver.is_manual:
+            self.lab.advance(BACK_OFF_SECONDS)  # the reflectors back off before they list again
+            self.lab.settle()
 
     def fork(self) -> None:
         """Open a copy of the lab as it is now; it is kept in `forked`."""

@@ -36,9 +36,7 @@ def assets(tmp_path: Path) -> Path:
 
 def test_missing_binaries_are_named_with_the_way_out(tmp_path: Path) -> None:
     """The error says what was looked at and what to do."""
-    with pytest.raises(
-        ConfigError, match="no etcd and no kube-apiserver found: KUBE"
-    ):
+    with pytest.raises(ConfigError, match="no etcd and no kube-apiserver found: KUBE"):
         find_assets({"KUBEBUILDER_ASSETS": str(tmp_path)})
 
 

@@ -1,0 +1,297 @@
+"""What a lab promises: one informer per question, clear refusals, an end without remains."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crlab
+from crlab.errors import (
+    AlreadyStopped,
+    ConfigError,
+    Invalid,
+    ManifestError,
+    SyncTimeout,
+    UnknownResource,
+)
+
+
+def my_service(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a MyService."""
+    return {
+        "apiVersion": "example.com/v1alpha1",
+        "kind": "MyService",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"image": "a:1", **spec},
+    }
+
+
+def crlab_threads() -> list[str]:
+    """Return the names of crlab's threads."""
+    return [t.name for t in threading.enumerate() if t.name.startswith("crlab-")]
+
+
+# -- the same question, the same informer ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["myservices", "MyService", "myservice", "myservices.example.com"])
+def test_every_name_of_a_resource_gives_the_same_informer(lab: crlab.Lab, name: str) -> None:
+    """The lab is the shared informer factory."""
+    assert lab.informer(name) is lab.informer("myservices")
+
+
+def test_other_selectors_give_another_informer(lab: crlab.Lab) -> None:
+    """What the server is asked for is part of the question."""
+    assert lab.informer("myservices", label_selector="a=b") is not lab.informer("myservices")
+
+
+def test_the_frame_follows_the_server(lab: crlab.Lab) -> None:
+    """The promise on the label."""
+    services = lab.informer("myservices").wait_for_sync()
+
+    lab.apply([my_service("a", replicas=2), my_service("b")])
+    lab.settle()
+
+    assert services.df["replicas"].to_dict() == {"default/a": 2, "default/b": 1}
+
+
+def test_two_runs_with_one_seed_are_equal() -> None:
+    """Notebook outputs compare byte for byte."""
+
+    def run() -> str:
+        with crlab.sandbox(seed=7, driver="manual") as lab:
+            informer = lab.informer("namespaces").wait_for_sync()
+            return informer.df.to_string() + str([o["metadata"]["uid"] for o in informer])
+
+    assert run() == run()
+
+
+def test_threads_and_manual_steps_give_the_same_cache(threaded: crlab.Lab, lab: crlab.Lab) -> None:
+    """The driver decides who performs the stages, nothing else."""
+    frames = []
+    for each in (threaded, lab):
+        services = each.informer("myservices").wait_for_sync()
+        each.apply([my_service("a", replicas=2), my_service("b")])
+        each.delete("myservices", "b")
+        each.settle()
+        frames.append(services.df.drop(columns="created").to_dict())
+
+    assert frames[0] == frames[1]
+
+
+# -- refusals --------------------------------------------------------------------------------
+
+
+def test_an_unknown_resource_names_the_nearest(lab: crlab.Lab) -> None:
+    """The way out of a typo is in the error."""
+    with pytest.raises(UnknownResource, match="myservices") as caught:
+        lab.informer("mysevices")
+
+    assert "myservices.example.com" in " ".join(caught.value.nearest)
+
+
+def test_a_refused_object_names_each_field(lab: crlab.Lab) -> None:
+    """The server's causes, field by field."""
+    with pytest.raises(Invalid) as caught:
+        lab.apply(my_service("a", replicas=-1, port=0))
+
+    assert {c["field"] for c in caught.value.causes} == {"spec.port", "spec.replicas"}
+
+
+def test_malformed_yaml_sends_nothing(lab: crlab.Lab) -> None:
+    """Everything is read before anything is sent."""
+    before = len(lab.client.requests)
+
+    with pytest.raises(ManifestError, match="document 1 line 3"):
+        lab.apply("apiVersion: v1\nkind: [unclosed\n")
+
+    assert len(lab.client.requests) == before
+
+
+def test_a_wait_that_runs_out_says_what_was_awaited(lab: crlab.Lab) -> None:
+    """Not "timed out", but what had not happened."""
+    with pytest.raises(SyncTimeout, match="the moon is full"):
+        lab.wait_until(lambda: False, timeout_seconds=1, what="the moon is full")
+
+
+def test_a_port_in_use_is_named_with_the_way_out(threaded: crlab.Lab) -> None:
+    """A second server on one port is the first thing people meet."""
+    port = int(threaded.url.split(":")[2].split("/")[0])
+
+    with pytest.raises(ConfigError, match=f"127.0.0.1:{port}.*choose another port"):
+        crlab.sandbox(port=port)
+
+    assert len(crlab.open_labs()) == 1
+
+
+@pytest.mark.parametrize("arguments", [{"driver": "magic"}, {"controllers": ["scheduler"]}])
+def test_an_argument_that_cannot_work_is_refused_at_once(arguments: dict[str, Any]) -> None:
+    """Nothing is half open afterwards."""
+    with pytest.raises(ConfigError):
+        crlab.sandbox(**arguments)
+
+    assert crlab.open_labs() == []
+
+
+def test_stepping_a_threaded_lab_says_how_to_get_a_manual_one(threaded: crlab.Lab) -> None:
+    """The way out is one argument."""
+    with pytest.raises(ConfigError, match='driver="manual"'):
+        threaded.step()
+
+
+def test_a_missing_kubeconfig_says_what_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first failure of a newcomer with a cluster."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+    with pytest.raises(ConfigError, match="nowhere"):
+        crlab.connect()
+
+
+def test_faults_of_a_real_cluster_are_refused(threaded: crlab.Lab) -> None:
+    """A real cluster is not ours to break."""
+    with (
+        crlab.connect(url=threaded.url) as cluster,
+        pytest.raises(ConfigError, match="not a sandbox"),
+    ):
+        cluster.faults.compact()
+
+
+def test_a_connected_lab_is_read_only_until_told(threaded: crlab.Lab) -> None:
+    """Looking around must not be able to break anything."""
+    with (
+        crlab.connect(url=threaded.url) as cluster,
+        pytest.raises(crlab.CrlabError, match="allow_writes"),
+    ):
+        cluster.apply(my_service("a"))
+
+
+# -- the end ---------------------------------------------------------------------------------
+
+
+def test_close_leaves_no_thread_and_may_be_repeated(threaded: crlab.Lab) -> None:
+    """Guarantees 1 and 2."""
+    threaded.informer("myservices").wait_for_sync().add_event_handler(on_add=lambda o, i: None)
+
+    assert threaded.close() == []
+    assert threaded.close() == []
+    assert crlab_threads() == []
+
+
+def test_a_call_after_close_says_how_to_go_on(lab: crlab.Lab) -> None:
+    """A closed lab is met often in notebooks: cells are run out of order."""
+    lab.close()
+
+    with pytest.raises(AlreadyStopped, match=r"open another one with crlab\.sandbox"):
+        lab.informer("myservices")
+
+
+def test_the_cache_stays_readable_after_close(lab: crlab.Lab) -> None:
+    """Looking at the end state is why one kept it."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    lab.close()
+
+    assert list(services.df.index) == ["default/a"]
+
+
+def test_close_from_a_handler_does_not_hang(threaded: crlab.Lab) -> None:
+    """Fault 67."""
+    done = threading.Event()
+    services = threaded.informer("myservices").wait_for_sync()
+
+    def close(obj: object, is_initial: bool) -> None:
+        threaded.close()
+        done.set()
+
+    services.add_event_handler(on_add=close)
+    threaded.client.create("myservices", my_service("a"))
+
+    assert done.wait(5)
+
+
+def test_twenty_labs_leave_nothing() -> None:
+    """Fault 78, in small: threads and descriptors."""
+    descriptors = Path("/proc/self/fd")
+    with crlab.sandbox(controllers=False):
+        pass
+    before = len(list(descriptors.iterdir())) if descriptors.exists() else 0
+
+    for _ in range(20):
+        with crlab.sandbox(controllers=False) as lab:
+            lab.informer("configmaps").wait_for_sync()
+
+    assert crlab_threads() == []
+    if descriptors.exists():
+        assert len(list(descriptors.iterdir())) <= before + 2
+
+
+# -- time ------------------------------------------------------------------------------------
+
+
+def test_one_step_is_one_transition(lab: crlab.Lab) -> None:
+    """A lesson can stop between any two."""
+    lab.informer("myservices").wait_for_sync()
+    lab.settle()
+    lab.apply(my_service("a"))
+
+    kinds = []
+    while (record := lab.step()) is not None:
+        kinds.append(f"{record.stage}.{record.kind}")
+
+    assert kinds[-1] == "indexer.stored"
+    assert any(kind.startswith(("reflector", "queue")) for kind in kinds[:-1])
+
+
+def test_a_fork_goes_its_own_way(lab: crlab.Lab) -> None:
+    """Two futures of one moment."""
+    lab.apply(my_service("a"))
+
+    with lab.fork() as other:
+        other.delete("myservices", "a")
+
+        assert other.client.list("myservices")["items"] == []
+    assert len(lab.client.list("myservices")["items"]) == 1
+
+
+def test_a_restored_snapshot_never_moves_the_revision_back(lab: crlab.Lab) -> None:
+    """Informers resume by revision: it must only grow."""
+    lab.apply(my_service("a"))
+    services = lab.informer("myservices").wait_for_sync()
+    snapshot = lab.snapshot()
+    lab.delete("myservices", "a")
+    lab.settle()
+    before = int(services.last_sync_resource_version)
+
+    lab.restore(snapshot)
+    lab.settle()
+    lab.advance(60)  # the reflector backs off before it lists again
+    lab.settle()
+
+    assert int(services.last_sync_resource_version) > before
+    assert list(services.df.index) == ["default/a"]
+
+
+def test_a_recording_replays_to_the_same_frame(lab: crlab.Lab, tmp_path: Path) -> None:
+    """Columns included, though there is no server to ask for them."""
+    services = lab.informer("myservices").wait_for_sync()
+    with lab.record(tmp_path / "session.jsonl.gz"):
+        lab.apply([my_service("a"), my_service("b", replicas=4)])
+        lab.delete("myservices", "a")
+        lab.settle()
+
+    with crlab.replay(tmp_path / "session.jsonl.gz") as again:
+        informer = again.informer("myservices")
+        again.settle()
+
+        assert informer.df.equals(services.df)
+        with pytest.raises(crlab.CrlabError, match="no server behind it"):
+            again.client.transport.request("GET", "/")
