@@ -79,6 +79,8 @@ class Router:
             return self._unknown(info)
         resource, version = found
         if self._is_misplaced(info, resource):
+            if not resource.is_custom and not info.name:
+                raise method_not_allowed()
             return self._unknown(info)
         call = Call(request, info, resource, version, identity)
         try:
@@ -106,9 +108,7 @@ class Router:
         """Whether a path's scope is not the resource's."""
         if not resource.is_namespaced:
             return bool(info.namespace) and resource.plural != "namespaces"
-        return not info.namespace and (
-            info.verb not in ("list", "watch", "deletecollection") or bool(info.name)
-        )
+        return not info.namespace and (info.verb not in ("list", "watch") or bool(info.name))
 
     # --- verbs -------------------------------------------------------------------------------
 
@@ -116,8 +116,8 @@ class Router:
         info, resource = call.info, call.resource
         if info.subresource:
             return self._subresource(call)
-        verb = info.verb
-        if verb in ("create", "update") and not resource.is_custom:
+        verb, is_custom = info.verb, resource.is_custom
+        if verb in ("create", "update") and not is_custom:
             is_on_object = bool(info.name)
             if (verb == "create") == is_on_object:
                 raise method_not_allowed()
@@ -126,7 +126,7 @@ class Router:
         if verb not in resource.verbs or verb not in _METHODS:
             raise method_not_allowed()
         if verb in ("patch", "delete") and not info.name:
-            raise method_not_allowed()
+            raise bad_request("name must be provided") if is_custom else method_not_allowed()
         if resource.kind in self.reviews and verb == "create":
             return self._review(call)
         if verb == "watch":
@@ -282,7 +282,7 @@ class Router:
             call.options,
             call.warnings,
         )
-        stored, _ = self._writer.store_changed(main, tree, live)
+        stored, _ = self._writer.store_changed(main, tree, live, manages_as="scale")
         return stored
 
     def _wanted_scale(self, call: Call, scale: Tree, *, is_patch: bool) -> Tree:

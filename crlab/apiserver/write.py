@@ -192,14 +192,20 @@ class Writer:
         return self.store_changed(call, tree, live)
 
     def store_changed(
-        self, call: Call, tree: Tree, live: Stored, *, has_managers: bool = False
+        self,
+        call: Call,
+        tree: Tree,
+        live: Stored,
+        *,
+        has_managers: bool = False,
+        manages_as: str = "",
     ) -> tuple[Stored, bool]:
         """Prepare, validate and commit a changed object over a live one."""
         resource = call.resource
         old = resource.tree(call.version, live)
         prepare_update(call, tree, old)
         if not has_managers:
-            self._manage(call, old, tree)
+            self._manage(call, old, tree, manages_as)
         self._admit(call, tree, old)
         validate_update(call, tree, old)
         key = resource.key(call.info.namespace, call.info.name)
@@ -470,14 +476,14 @@ class Writer:
             raise not_found(call.resource.group_resource, call.info.name)
         return live
 
-    def _manage(self, call: Call, old: Tree | None, new: Tree) -> None:
+    def _manage(self, call: Call, old: Tree | None, new: Tree, subresource: str = "") -> None:
         entries = update_on_write(
             old,
             new,
             manager=call.options.manager,
             operation="Update",
             api_version=call.api_version,
-            subresource=call.info.subresource,
+            subresource=subresource or call.info.subresource,
             time=self._core.now(),
             schema=open_api_of(call),
         )
