@@ -115,9 +115,21 @@ class Column:
             return ",".join(text_of(item) for item in found)
         return found if self.type == "object" else found[0]
 
+    def plain(self, values: Sequence[Any]) -> list[Any]:
+        """Return the values as this column holds them, None where one does not fit."""
+        return _CODECS[self.type].plain(values)
+
+    def pack(self, plain: Sequence[Any]) -> Any:
+        """Return an array of this column's dtype (object: a numpy array) of plain values."""
+        return _CODECS[self.type].pack(plain)
+
+    def unpack(self, array: Any) -> list[Any]:
+        """Return the plain values of an array."""
+        return _CODECS[self.type].unpack(array)
+
     def encode(self, values: Sequence[Any]) -> Any:
-        """Return the values as an array of this column's dtype (object: a numpy array)."""
-        return _ENCODERS[self.type](values)
+        """Return any values as an array of this column's dtype."""
+        return self.pack(self.plain(values))
 
 
 def snake(text: str) -> str:
@@ -187,18 +199,38 @@ def _mutable(value: Any) -> Any:
     return value
 
 
-# --- encoders --------------------------------------------------------------------
+# --- codecs -----------------------------------------------------------------------
 
 
-def _strings(values: Sequence[Any]) -> Any:
-    kinds = set(map(type, values))
-    if not kinds <= {str, type(None)}:
-        values = [None if v is None else v if type(v) is str else text_of(v) for v in values]
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """Any values → plain ones → an array → plain ones again."""
+
+    plain: Callable[[Sequence[Any]], list[Any]]
+    pack: Callable[[Sequence[Any]], Any]
+    unpack: Callable[[Any], list[Any]]
+
+
+def _as_list(values: Sequence[Any]) -> list[Any]:
+    return values if isinstance(values, list) else list(values)
+
+
+def _strings(values: Sequence[Any]) -> list[Any]:
+    if set(map(type, values)) <= {str, _NONE}:
+        return _as_list(values)
+    return [None if v is None else v if type(v) is str else text_of(v) for v in values]
+
+
+def _pack_strings(plain: Sequence[Any]) -> Any:
     try:
-        return _text_array(values)
+        return _text_array(plain)
     except (UnicodeEncodeError, ValueError):  # lone surrogates
-        clean = [v if v is None else v.encode("utf-8", "replace").decode() for v in values]
+        clean = [v if v is None else v.encode("utf-8", "replace").decode() for v in plain]
         return pd.array(clean, dtype="str")
+
+
+def _unpack_strings(array: Any) -> list[Any]:
+    return [v if type(v) is str else None for v in array.to_numpy(dtype=object).tolist()]
 
 
 def _plain_text_array(values: Sequence[Any]) -> Any:
@@ -225,9 +257,17 @@ def _integer(value: Any) -> int | None:
     return value if type(value) is int and -_INT64 <= value < _INT64 else None
 
 
+def _integers(values: Sequence[Any]) -> list[Any]:
+    if set(map(type, values)) <= {int, _NONE}:
+        known = [v for v in values if v is not None]
+        if not known or (min(known) >= -_INT64 and max(known) < _INT64):
+            return _as_list(values)
+    return [_integer(value) for value in values]
+
+
 def _number(value: Any) -> float | None:
     if type(value) is float:
-        return value
+        return value if value == value else None
     if type(value) is int:
         try:
             return float(value)
@@ -236,42 +276,28 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def _integers(values: Sequence[Any]) -> Any:
-    try:
-        if set(map(type, values)) <= {int}:
-            return pd.arrays.IntegerArray(
-                np.array(values, dtype=np.int64), np.zeros(len(values), bool)
-            )
-    except OverflowError:
-        pass  # one is over 64 bits: found below
-    fitting = [_integer(value) for value in values]
-    mask = np.fromiter((v is None for v in fitting), bool, len(fitting))
-    data = np.fromiter((v or 0 for v in fitting), np.int64, len(fitting))
-    return pd.arrays.IntegerArray(data, mask)
+def _booleans(values: Sequence[Any]) -> list[Any]:
+    return [value if type(value) is bool else None for value in values]
 
 
-def _floats(fitting: list[float | None]) -> Any:
-    mask = np.fromiter((v is None or v != v for v in fitting), bool, len(fitting))
-    data = np.fromiter((v or 0.0 for v in fitting), np.float64, len(fitting))
-    data[mask] = 0.0
-    return pd.arrays.FloatingArray(data, mask)
+def _masked(make: Any, dtype: Any) -> Callable[[Sequence[Any]], Any]:
+    """A packer for one of pandas' masked arrays."""
+
+    def pack(plain: Sequence[Any]) -> Any:
+        size = len(plain)
+        if None in plain:
+            mask = np.fromiter((value is None for value in plain), bool, size)
+            plain = [value or 0 for value in plain]
+        else:
+            mask = np.zeros(size, bool)
+        return make(np.fromiter(plain, dtype, size), mask)
+
+    return pack
 
 
-def _numbers(values: Sequence[Any]) -> Any:
-    if set(map(type, values)) <= {float}:
-        data = np.array(values, dtype=np.float64)
-        if not np.isnan(data).any():
-            return pd.arrays.FloatingArray(data, np.zeros(len(values), bool))
-    return _floats([_number(value) for value in values])
-
-
-def _booleans(values: Sequence[Any]) -> Any:
-    if set(map(type, values)) <= {bool}:
-        data = np.array(values, dtype=bool)
-        return pd.arrays.BooleanArray(data, np.zeros(len(values), bool))
-    mask = np.fromiter((type(v) is not bool for v in values), bool, len(values))
-    data = np.fromiter((v is True for v in values), bool, len(values))
-    return pd.arrays.BooleanArray(data, mask)
+def _unpack_masked(array: Any) -> list[Any]:
+    found: list[Any] = array.to_numpy(dtype=object, na_value=None).tolist()
+    return found
 
 
 def _microseconds(text: str) -> int | None:
@@ -285,28 +311,46 @@ def _microseconds(text: str) -> int | None:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _dates(values: Sequence[Any]) -> Any:
+def _dates(values: Sequence[Any]) -> list[Any]:
     known: dict[Any, int | None] = {}
     for value in {v for v in values if type(v) is str}:
         known[value] = _microseconds(value) if 10 <= len(value) < 64 else None
-    stamps = [_NOT_A_TIME if type(v) is not str else known[v] for v in values]
-    data = np.fromiter((_NOT_A_TIME if s is None else s for s in stamps), np.int64, len(stamps))
+    return [known[value] if type(value) is str else None for value in values]
+
+
+def _pack_dates(plain: Sequence[Any]) -> Any:
+    if None in plain:
+        plain = [_NOT_A_TIME if stamp is None else stamp for stamp in plain]
+    data = np.fromiter(plain, np.int64, len(plain))
     return pd.DatetimeIndex(data.view("M8[us]")).tz_localize("UTC").array
 
 
-def _objects(values: Sequence[Any]) -> Any:
-    array = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        array[place] = cell(value) if isinstance(value, Mapping | list) else value
+def _unpack_dates(array: Any) -> list[Any]:
+    stamps = pd.DatetimeIndex(array).asi8.tolist()
+    return [None if stamp == _NOT_A_TIME else stamp for stamp in stamps]
+
+
+def _objects(values: Sequence[Any]) -> list[Any]:
+    return [cell(value) if isinstance(value, Mapping | list) else value for value in values]
+
+
+def _pack_objects(plain: Sequence[Any]) -> Any:
+    array = np.empty(len(plain), dtype=object)
+    for place, value in enumerate(plain):
+        array[place] = value
     return array
 
 
-_ENCODERS: dict[str, Callable[[Sequence[Any]], Any]] = {
-    "string": _strings,
-    "integer": _integers,
-    "number": _numbers,
-    "quantity": lambda values: _floats([quantity_number(value) for value in values]),
-    "boolean": _booleans,
-    "date": _dates,
-    "object": _objects,
+_NONE = type(None)
+_FLOATS = _masked(pd.arrays.FloatingArray, np.float64)
+_CODECS: dict[str, _Codec] = {
+    "string": _Codec(_strings, _pack_strings, _unpack_strings),
+    "integer": _Codec(_integers, _masked(pd.arrays.IntegerArray, np.int64), _unpack_masked),
+    "number": _Codec(lambda values: [_number(v) for v in values], _FLOATS, _unpack_masked),
+    "quantity": _Codec(
+        lambda values: [quantity_number(v) for v in values], _FLOATS, _unpack_masked
+    ),
+    "boolean": _Codec(_booleans, _masked(pd.arrays.BooleanArray, np.bool_), _unpack_masked),
+    "date": _Codec(_dates, _pack_dates, _unpack_dates),
+    "object": _Codec(_objects, _pack_objects, lambda array: array.tolist()),
 }

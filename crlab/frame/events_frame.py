@@ -86,11 +86,11 @@ class EventsFrame:
         self._events: deque[Event] = deque(maxlen=max_events)
         self._count = 0
         self._frame: pd.DataFrame | None = None
-        self._frame_seq = -1
+        self._frame_of: tuple[int, int] = (-1, -1)
 
     @property
     def dropped(self) -> int:
-        """How many events fell off the old end here."""
+        """How many events fell off the old end, here or in the trace."""
         return self._count - len(self._events)
 
     def live_version(self) -> object:
@@ -123,9 +123,9 @@ class EventsFrame:
         note_read(self)
         with self._lock:
             self._collect()
-            if self._frame is None or self._frame_seq != self._count:
-                self._frame = _frame(list(self._events))
-                self._frame_seq = self._count
+            what = (self._count, len(self._events))
+            if self._frame is None or self._frame_of != what:
+                self._frame, self._frame_of = _frame(list(self._events)), what
             return self._frame.copy(deep=False)
 
     @property
@@ -164,6 +164,9 @@ class EventsFrame:
                 self._relisted(record)
             elif record.kind == "watch_event":
                 self._came(record)
+        first = self._trace.first_seq
+        while self._events and self._events[0].seq < first:
+            self._events.popleft()  # its objects would outlive the bound of the trace
 
     def _relisted(self, record: TraceRecord) -> None:
         objects: Sequence[KubeObject] = record.get("objects") or ()

@@ -187,8 +187,7 @@ class LiveFrame:
         if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
             snapshot, is_whole = self._indexer.read(None), True
         if is_whole:
-            rows = {key: obj for key, obj in snapshot.rows.items() if obj is not None}
-            self._slots.build(rows, self._reader)
+            self._slots.build(snapshot.rows, self._reader)
         else:
             self._slots.patch(snapshot.rows, self._reader)
         self._generation = snapshot.generation

@@ -10,6 +10,7 @@ Thread: none of its own; `LiveFrame` holds its lock around every call.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,12 +76,13 @@ class Slots:
         places = np.fromiter((place for place, _ in changed), np.intp, len(changed))
         values = reader.read([obj for _, obj in changed])
         for number, (column, cells) in enumerate(zip(self.columns, values, strict=True)):
-            fresh = column.encode(cells)
             present = _array(self.series[number])
-            differs = _differing(column, present[places], fresh)
-            if differs.any():
+            old, new = column.unpack(present[places]), column.plain(cells)
+            same = _same if column.type == "object" else operator.eq
+            differing = [n for n, pair in enumerate(zip(old, new, strict=True)) if not same(*pair)]
+            if differing:
                 copy = present.copy()
-                copy[places[differs]] = fresh[differs]
+                copy[places[differing]] = column.pack([new[n] for n in differing])
                 self.series[number] = _series(copy, self.index, column)
 
     def _move(
@@ -147,19 +149,6 @@ def _joined(first: Any, second: Any) -> Any:
         return np.concatenate([first, second])
     pair = [pd.Series(first, copy=False), pd.Series(second, copy=False)]
     return pd.concat(pair, ignore_index=True).array
-
-
-def _differing(column: Column, old: Any, new: Any) -> Any:
-    """Where two arrays of one dtype differ; missing equals missing."""
-    if column.type == "object":
-        pairs = zip(old.tolist(), new.tolist(), strict=True)
-        return np.fromiter((not _same(a, b) for a, b in pairs), bool, len(new))
-    gone, missing = old.isna(), new.isna()
-    unequal = old != new
-    if not isinstance(unequal, np.ndarray):
-        unequal = unequal.to_numpy(dtype=bool, na_value=True)
-    result = (unequal | (gone ^ missing)) & ~(gone & missing)
-    return np.asarray(result, dtype=bool)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -96,6 +96,17 @@ def test_old_events_fall_off_and_are_counted():
     assert events.dropped == 2
 
 
+def test_events_end_with_the_trace_they_came_from():
+    """Their objects are not kept alive beyond its bound."""
+    cluster = scene()
+    events = EventsFrame(cluster.trace, NAME)
+    assert len(events.df) == 1
+    cluster.trace.max_records = 5
+    written_by(cluster, "m", "b")
+    assert list(events.df["type"]) == ["MODIFIED"]
+    assert events.dropped == 1
+
+
 def test_a_write_to_the_frame_stays_with_its_writer():
     """The next read is clean."""
     events = EventsFrame(scene().trace, NAME)
