@@ -42,6 +42,11 @@ class HandlerRegistration:
         return self._listener.backlog
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and the handler is not running."""
+        return self._listener.is_idle
+
+    @property
     def initial_left(self) -> int:
         """How many objects of the initial list have not been offered yet."""
         return self._listener.initial_left
