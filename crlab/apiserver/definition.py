@@ -16,7 +16,8 @@ Source: k8s.io/apiextensions-apiserver/pkg/controller/{status,establish,finalize
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crlab.apiserver.core import Core
@@ -119,11 +120,24 @@ class Definitions:
             self._serve(crd)
 
     def load(self) -> None:
-        """Serve every Established CRD of the store (after a fork or restore)."""
+        """Bring the registry in step with the store (after a fork, restore or rewind)."""
+        served = set()
         for _, stored in self._core.storage.items(CRDS):
             crd = stored.tree()
             if _is_true(crd, "Established"):
-                self._serve(crd, is_loading=True)
+                served.add((crd["spec"]["group"], crd["spec"]["names"]["plural"]))
+                self._serve(crd)
+        for resource in self._core.registry.all():
+            if resource.is_custom and (resource.group, resource.plural) not in served:
+                self._core.registry.remove(resource.group, resource.plural)
+                self._core.storage.rebuild(resource.storage_name)
+
+    def adopt(self, types: Iterable[ResourceType]) -> None:
+        """Serve another server's custom types as they are, compiled schemas and all."""
+        for resource in types:
+            if resource.is_custom:
+                mine = replace(resource, after_commit=self._object_committed)
+                self._core.registry.add(mine)
 
     # --- names and serving ---------------------------------------------------------------------
 
@@ -188,13 +202,17 @@ class Definitions:
             return live
         return self._core.storage.commit(CRDS, name, crd, live.form).stored
 
-    def _serve(self, crd: Tree, *, is_loading: bool = False) -> None:
+    def _serve(self, crd: Tree) -> None:
         spec = crd["spec"]
+        known = self._core.registry.get(spec["group"], spec["names"]["plural"])
+        names = crd["status"].get("acceptedNames")
+        if known is not None and known.definition == (spec, names):
+            return
         resource = build_type(crd)
         resource.after_commit = self._object_committed
-        known = self._core.registry.get(spec["group"], spec["names"]["plural"])
+        resource.is_terminating = known is not None and known.is_terminating
         self._core.registry.add(resource)
-        if not is_loading and (known is None or _differs(known, resource)):
+        if known is not None or self._core.storage.count(resource.storage_name) == 0:
             self._core.storage.rebuild(resource.storage_name)
 
     # --- the end -------------------------------------------------------------------------------
@@ -274,10 +292,6 @@ def _is_true(crd: Tree, kind: str) -> bool:
     return found is not None and found["status"] == "True"
 
 
-def _differs(one: ResourceType, other: ResourceType) -> bool:
-    return one.definition != other.definition
-
-
 def build_type(crd: Tree) -> ResourceType:
     """Return the resource type that an accepted CRD defines."""
     spec = crd["spec"]
@@ -310,7 +324,7 @@ def build_type(crd: Tree) -> ResourceType:
         is_custom=True,
         generation="spec",
         allows_unconditional_update=False,
-        definition=spec,
+        definition=(spec, (crd.get("status") or {}).get("acceptedNames")),
     )
 
 

@@ -221,10 +221,18 @@ class EventExpiry:
 
     def committed(self, entry: Entry) -> None:
         """Follow a commit of an event: its hour begins anew."""
-        if entry.type == DELETED:
-            return
+        if entry.type != DELETED:
+            self._expect(entry.key, entry.revision)
+
+    def load(self) -> None:
+        """Give every stored event an hour (after a fork, restore or rewind)."""
+        with self._core.lock:
+            for key, stored in self._core.storage.items(EVENTS):
+                self._expect(key, stored.revision)
+
+    def _expect(self, key: str, revision: int) -> None:
         at = self._core.clock.monotonic() + TTL_SECONDS
-        self._due.append((at, entry.key, entry.revision))
+        self._due.append((at, key, revision))
         self._arm()
 
     def _arm(self) -> None:

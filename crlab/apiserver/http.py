@@ -51,12 +51,20 @@ READ_SECONDS = 30.0
 PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 STOP_SECONDS = 5.0
 STALL_SECONDS = 60.0
+SHUTDOWN_SECONDS = 0.2
 _HEADER_LIMIT = 16_384
 _SAME_SITE = ("", "none", "same-origin")
 
 _silent = logging.getLogger("crlab.apiserver.http")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
+
+
+class _Refused(asyncio.Protocol):
+    """A connection over the limit."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 class HttpServer:
@@ -81,7 +89,8 @@ class HttpServer:
         self._stopping: asyncio.Event | None = None
         self._ready: Future[int] = Future()
         self._thread = StageThread("apiserver", self._run)
-        self._connections = 0
+        self._server: web.Server | None = None
+        self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -122,7 +131,7 @@ class HttpServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        server = web.Server(
+        self._server = server = web.Server(
             self._handle,
             access_log=None,
             logger=_silent,
@@ -131,8 +140,16 @@ class HttpServer:
             lingering_time=0,
             keepalive_timeout=READ_SECONDS,
         )
-        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
-        await runner.setup()
+        listener = self._bind()
+        endpoint = await self._loop.create_server(self._accept, sock=listener, backlog=128)
+        self._ready.set_result(listener.getsockname()[1])
+        await self._stopping.wait()
+        endpoint.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await server.shutdown(SHUTDOWN_SECONDS)
+
+    def _bind(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,17 +158,29 @@ class HttpServer:
         except OSError:
             listener.close()
             raise
-        site = web.SockSite(runner, listener, backlog=128)
-        await site.start()
-        self._ready.set_result(listener.getsockname()[1])
-        await self._stopping.wait()
-        for task in list(self._tasks):
-            task.cancel()
-        await runner.cleanup()
+        return listener
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        """Make the protocol of a new connection; one too many is closed at once."""
+        assert self._server is not None
+        assert self._loop is not None
+        if len(self._server.connections) >= CONNECTION_LIMIT:
+            return _Refused()
+        handler = self._server()
+        self._silent[handler] = self._loop.call_later(READ_SECONDS, self._give_up, handler)
+        return handler
+
+    def _give_up(self, handler: web.RequestHandler) -> None:
+        """Close a connection that has not sent one whole request."""
+        if self._silent.pop(handler, None) is not None:
+            handler.force_close()
 
     # --- one request -------------------------------------------------------------------------
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        timer = self._silent.pop(raw.protocol, None)
+        if timer is not None:
+            timer.cancel()
         refusal = self._refuse(raw)
         if refusal is not None:
             return refusal

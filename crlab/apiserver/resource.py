@@ -130,7 +130,7 @@ class ResourceType:
         begin_delete: called with the tree when its graceful deletion begins, changes it.
         after_commit: called with each commit, in the writer's critical section.
         spec_finalizers: names that hold a deletion besides metadata.finalizers.
-        definition: the spec of the CRD behind it.
+        definition: spec and accepted names of the CRD behind it.
         grace_seconds: how long a deletion of this object takes by default.
     """
 
@@ -166,7 +166,7 @@ class ResourceType:
     after_commit: Callable[[Entry], None] | None = None
     spec_finalizers: Callable[[Tree], list[str]] = _no_names
     grace_seconds: Callable[[Tree], int] = _no_grace
-    definition: Mapping[str, Any] | None = None
+    definition: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
         self.singular = self.singular or self.kind.lower()
@@ -271,7 +271,10 @@ def version_priority(name: str) -> tuple[int, int, int, str]:
 
 
 class Registry:
-    """All resource types, found by group, version and plural."""
+    """All resource types, found by group, version and plural.
+
+    The map is replaced, never changed: readers need no lock.
+    """
 
     def __init__(self) -> None:
         self._types: dict[tuple[str, str], ResourceType] = {}
@@ -279,12 +282,13 @@ class Registry:
 
     def add(self, resource: ResourceType) -> None:
         """Serve a type; it replaces one of the same group and plural."""
-        self._types[resource.group, resource.plural] = resource
+        self._types = {**self._types, (resource.group, resource.plural): resource}
         self.generation += 1
 
     def remove(self, group: str, plural: str) -> None:
         """Stop serving a type."""
-        if self._types.pop((group, plural), None) is not None:
+        if (group, plural) in self._types:
+            self._types = {k: v for k, v in self._types.items() if k != (group, plural)}
             self.generation += 1
 
     def get(self, group: str, plural: str) -> ResourceType | None:

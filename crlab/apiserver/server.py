@@ -106,6 +106,7 @@ class ApiServer:
         ids: Ids | None = None,
         *,
         storage: Storage | None = None,
+        types: Iterable[ResourceType] = (),
         wait_seconds: float | None = None,
         establish_seconds: float = 0.0,
         tokens: Tokens | None = None,
@@ -116,6 +117,8 @@ class ApiServer:
         """Make a server that is ready for `handle`; `start` adds the socket.
 
         Args:
+            storage: objects and history to go on with; None: a new cluster.
+            types: what another server has compiled of the CRDs in `storage`.
             wait_seconds: patience with reads of future revisions; None: 3 s, and 0 under a
                 clock that only moves by hand.
             establish_seconds: how long a new CRD takes to be Established.
@@ -160,11 +163,14 @@ class ApiServer:
         self._http: HttpServer | None = None
         self._watches: set[WatchResponse] = set()
         self._life = threading.Lock()
+        self._expiry = EventExpiry(self.core)
         self._register()
         if is_fresh:
             self._bootstrap()
         else:
+            self.definitions.adopt(types)
             self.definitions.load()
+            self._expiry.load()
 
     # --- requests ----------------------------------------------------------------------------
 
@@ -425,6 +431,7 @@ class ApiServer:
             clock or self.core.clock,
             fresh,
             storage=Storage.fork(snapshot),
+            types=self.registry.all(),
             wait_seconds=self.core.wait_seconds,
             **self._access,
         )
@@ -485,19 +492,16 @@ class ApiServer:
     # --- inside ------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        expiry = EventExpiry(self.core)
         for resource in builtin_types():
             if resource.storage_name == "events":
-                resource.after_commit = expiry.committed
+                resource.after_commit = self._expiry.committed
             self.registry.add(resource)
         self.registry.add(crd_type(self.definitions))
 
     def _reload(self) -> None:
         self.rbac.forget()
-        for resource in self.registry.all():
-            if resource.is_custom:
-                self.registry.remove(resource.group, resource.plural)
         self.definitions.load()
+        self._expiry.load()
 
     def _bootstrap(self) -> None:
         for name in INITIAL_NAMESPACES:

@@ -181,3 +181,31 @@ def test_the_secret_is_not_in_what_is_printed() -> None:
         secret = server.url.rpartition("/")[2]
         assert secret not in repr(server)
         assert len(secret) >= 32
+
+
+def test_one_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are open go on being served."""
+    monkeypatch.setattr("crlab.apiserver.http.CONNECTION_LIMIT", 2)
+    with serving() as server:
+        url = urllib.parse.urlsplit(server.url)
+        assert url.hostname is not None
+        held = [http.client.HTTPConnection(url.hostname, url.port, timeout=10) for _ in range(3)]
+        for connection in held[:2]:
+            connection.request("GET", f"{url.path}/readyz")
+            assert connection.getresponse().read() == b"ok"
+        held[2].connect()
+        assert held[2].sock.recv(1) == b""
+        held[0].request("GET", f"{url.path}/readyz")
+        assert held[0].getresponse().read() == b"ok"
+        for connection in held:
+            connection.close()
+
+
+def test_a_connection_that_sends_nothing_whole_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a request does not hold a place for ever."""
+    monkeypatch.setattr("crlab.apiserver.http.READ_SECONDS", 0.05)
+    with serving() as server:
+        url = urllib.parse.urlsplit(server.url)
+        with socket.create_connection((url.hostname, url.port), timeout=10) as sock:
+            sock.sendall(b"GET /api HTTP/1.1\r\nX-Half: ")
+            assert sock.recv(100) == b""
