@@ -47,11 +47,15 @@ def check_body_type(content_type: str) -> str:
     """
     kind = media_type(content_type) or "application/json"
     if kind not in ("application/json", "application/yaml", protobuf.MEDIA_TYPE):
-        raise unsupported_media_type(
-            "the body of the request was in an unknown format - accepted media types include: "
-            + BODY_TYPES
-        )
+        raise _unsupported_body()
     return kind
+
+
+def _unsupported_body() -> StatusError:
+    return unsupported_media_type(
+        "the body of the request was in an unknown format - accepted media types include: "
+        + BODY_TYPES
+    )
 
 
 class _Pairs(dict[str, Any]):
@@ -318,6 +322,8 @@ def read_object(data: bytes | None, content_type: str, kind: str) -> tuple[Tree,
 def _read_protobuf(raw: bytes, kind: str) -> Tree:
     try:
         return protobuf.decode_object(raw)
+    except protobuf.UnknownMessage as error:
+        raise _unsupported_body() from error
     except protobuf.ProtobufError as error:
         raise _unrecognized(kind, str(error), raw) from error
 

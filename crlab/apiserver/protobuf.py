@@ -42,6 +42,10 @@ class ProtobufError(ValueError):
     """A body is not the protobuf of a known kind."""
 
 
+class UnknownMessage(ProtobufError):
+    """A kind that has no protobuf form here: a custom resource, or a rare core kind."""
+
+
 def decode_object(data: bytes) -> Tree:
     """Return the object in a body: envelope, kind and fields.
 
@@ -61,7 +65,7 @@ def decode_object(data: bytes) -> Tree:
     group = "v1" if kind == "DeleteOptions" else api_version  # the same in every group
     message = _schema()["kinds"].get(f"{group}/{kind}")
     if message is None:
-        raise ProtobufError(f"no kind {kind!r} of version {api_version!r} in protobuf; send JSON")
+        raise UnknownMessage(f"no kind {kind!r} of version {api_version!r} in protobuf; send JSON")
     try:
         tree = _message(message, raw, 0)
     except (struct.error, UnicodeDecodeError, msgspec.DecodeError) as error:
