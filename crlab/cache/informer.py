@@ -106,6 +106,7 @@ class SharedInformer:
         self.clock = clock
         self.trace = trace
         self.name = name or _name_of(sources)
+        self.source = _source_of(self.name, sources[0])
         self._group_resource = self.resource.gvr.group_resource
         self._max_backlog = max_backlog
         self._watch_error_handler = watch_error_handler
@@ -176,6 +177,7 @@ class SharedInformer:
             on_state=self._changed,
             is_scheduling=self.driver.is_manual,
             scope="" if is_only else namespace or "",
+            source=self.source,
         )
 
     # Life --------------------------------------------------------------------------------
@@ -537,6 +539,16 @@ class SharedInformer:
 
     def __repr__(self) -> str:
         return f"<informer {self.name}: {len(self.indexer)} objects, {self.status}>"
+
+
+def _source_of(name: str, lister_watcher: ListerWatcher) -> str:
+    """What the trace calls an informer: its name, and its selectors if it has any."""
+    selectors = [
+        f"{word}={value}"
+        for word in ("label_selector", "field_selector")
+        if (value := getattr(lister_watcher, word, ""))
+    ]
+    return "?".join([name, *selectors])
 
 
 def _name_of(sources: Sequence[ListerWatcher]) -> str:

@@ -193,6 +193,8 @@ class Listener:
             if is_wanted and self._backlog:
                 note = self._calling = self._take_locked()
                 self._caller = threading.get_ident()
+            elif last is not None:
+                callbacks.append(self._on_progress)
         for callback in callbacks:
             callback()
         return note
@@ -202,7 +204,7 @@ class Listener:
         if last.is_in_initial_list:
             self._initial -= 1
             if self._initial == 0:
-                callbacks.append(self._on_progress)
+                callbacks.append(self._on_progress)  # synced, whatever follows
         if self._is_closed:
             self._cond.notify_all()
             if self._on_drained is not None and not self._backlog:

@@ -91,11 +91,13 @@ class Reflector:
         on_state: Callable[[], None] = lambda: None,
         is_scheduling: bool = False,
         scope: str = "",
+        source: str = "",
     ) -> None:
         """Prepare; nothing is asked before the first step.
 
         Args:
             scope: the namespace its lists replace, where others share the queue.
+            source: what the trace calls the informer; its name and selectors.
             is_scheduling: put due times on the clock, so that whoever advances it by hand
                 can see them.
         """
@@ -113,7 +115,7 @@ class Reflector:
         self._on_state = on_state
         self._resource = lister_watcher.resource.gvr.group_resource
         self._actor = f"informer/{self._resource}"
-        self._log = ReflectorLog(trace, self._resource)
+        self._log = ReflectorLog(trace, self._resource, source=source or name, namespace=scope)
         self._cond = threading.Condition()
         self.state = State()
         self._due: deque[message.Action] = deque()

@@ -17,9 +17,18 @@ from crlab.trace.record import Trace, TraceStage
 class ReflectorLog:
     """Appends records of one resource, each linked to what led to it."""
 
-    def __init__(self, trace: Trace, resource: str) -> None:
+    def __init__(
+        self, trace: Trace, resource: str, *, source: str = "", namespace: str = ""
+    ) -> None:
+        """Prepare.
+
+        Args:
+            source: the informer, so that two over one resource can be told apart.
+            namespace: what a list of it covers, "" for all that the informer holds.
+        """
         self._trace = trace
         self._resource = resource
+        self._origin = {"source": source, "namespace": namespace}
         self.state_seq = 0
 
     @property
@@ -64,14 +73,23 @@ class ReflectorLog:
             resource=self._resource,
             resource_version=version,
             causes=self.causes,
-            data={"count": len(items), "pages": pages, "objects": tuple(items)},
+            data={
+                "count": len(items),
+                "pages": pages,
+                "objects": tuple(items),
+                **self._origin,
+            },
             payload_bytes=sum([len(obj.raw) for obj in items]),
         )
 
     def bookmark(self, version: str) -> int:
         """Note a bookmark."""
         return self._trace.append(
-            TraceStage.REFLECTOR, "bookmark", resource=self._resource, resource_version=version
+            TraceStage.REFLECTOR,
+            "bookmark",
+            resource=self._resource,
+            resource_version=version,
+            data=self._origin,
         )
 
     def resync(self) -> int:
@@ -89,7 +107,7 @@ class ReflectorLog:
             key=obj.key,
             resource_version=version,
             causes=(write,) if write else (),
-            data={"type": event.type, "object": obj},
+            data={"type": event.type, "object": obj, **self._origin},
             payload_bytes=len(obj.raw),
         )
         queued = self._trace.append(

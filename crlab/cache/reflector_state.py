@@ -212,6 +212,8 @@ def _taken(state: State, version: str) -> State:
         is_version_unavailable=False,
         is_unordered=False,
         has_listed=True,
+        health=Health.LIVE,  # a list just proved it; a watch that fails will say otherwise
+        cause="",
         is_emptied=False,
         has_retried_auth=False,
         distrusted=0,
@@ -248,9 +250,7 @@ def _initial_end(state: State, end: InitialEnd, policy: Policy) -> Step:
         new, actions = _round(flagged, policy)
         older = Report(_older(end.resource_version, state.last_version))
         return new, (older, Close(), Discard(), *actions)
-    new = replace(
-        _taken(state, end.resource_version), phase=Phase.WATCHING, health=Health.LIVE, cause=""
-    )
+    new = replace(_taken(state, end.resource_version), phase=Phase.WATCHING)
     return new, (Replace(end.resource_version, is_new_epoch=is_back),)
 
 
