@@ -28,7 +28,7 @@ from crlab.apiserver.alarm import Alarm
 from crlab.apiserver.audit import Audit, AuditRecord
 from crlab.apiserver.auth.authentication import Authenticator, Tokens, impersonate
 from crlab.apiserver.auth.escalation import check_grant
-from crlab.apiserver.auth.rbac import Rbac
+from crlab.apiserver.auth.rbac import Rbac, with_selected_name
 from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.builtin import builtin_types, crd_type
 from crlab.apiserver.core import Core
@@ -39,6 +39,7 @@ from crlab.apiserver.event import EventExpiry
 from crlab.apiserver.faults import Faults, WatchFaults
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision, Reader
+from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
     JSON,
     SYSTEM,
@@ -49,7 +50,7 @@ from crlab.apiserver.request import (
     Response,
     read_info,
 )
-from crlab.apiserver.resource import Registry, ResourceType, Version
+from crlab.apiserver.resource import ResourceType, Version
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
@@ -245,7 +246,7 @@ class ApiServer:
         if len(request.body or b"") > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
         request = self.faults.before(request, info, record)
-        refusal = self.authorize(info, identity)
+        refusal = self.authorize(with_selected_name(request, info), identity)
         if refusal is not None:
             raise refusal
         if info.is_resource:

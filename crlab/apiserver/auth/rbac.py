@@ -16,13 +16,15 @@ Source: k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac, pkg/registry/rbac/val
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crlab.apiserver.auth.default_role import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Rule
-from crlab.apiserver.request import Identity, RequestInfo
+from crlab.apiserver.request import Identity, Request, RequestInfo
 from crlab.apiserver.status import StatusError, forbidden
 from crlab.apiserver.storage import Entry, Storage, Tree
+from crlab.errors import SelectorError
+from crlab.model.selector import parse_field_selector
 
 GROUP = "rbac.authorization.k8s.io"
 MASTERS = "system:masters"
@@ -72,6 +74,17 @@ class Action:
             return forbidden("", "", self.describe(identity))
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
         return forbidden(resource, self.name if name is None else name, self.describe(identity))
+
+
+def with_selected_name(request: Request, info: RequestInfo) -> RequestInfo:
+    """Return what a list or watch of one object by field selector is about: that object."""
+    if info.verb not in ("list", "watch") or info.name or not request.has("fieldSelector"):
+        return info
+    try:
+        name = parse_field_selector(request.parameter("fieldSelector")).exact("metadata.name")
+    except SelectorError:
+        return info  # refused where it is used
+    return replace(info, name=name) if name else info
 
 
 def covers(rule: Rule, action: Action) -> bool:

@@ -210,3 +210,15 @@ def test_more_words_never_allow_less(one, action):
         names = {"resourceNames": []} if "resourceNames" in one else {}
         wide = {key: [*listed, "*"] for key, listed in one.items() if key != "resourceNames"}
         assert covers({**wide, **names}, action)
+
+
+def test_a_watch_of_one_name_needs_the_right_to_that_name(server, alice):
+    """As kubectl get -w does it: by field selector."""
+    role(server, "one", rule(["configmaps"], ["list", "watch"], resourceNames=["a"]))
+    bind(server, "one", "ClusterRole", USER)
+    assert alice.send("GET", CONFIG_MAPS, query={"fieldSelector": "metadata.name=a"})[0] == 200
+    status, body = alice.send("GET", CONFIG_MAPS, query={"fieldSelector": "metadata.name=b"})
+    assert status == 403
+    assert body["message"].startswith('configmaps "b" is forbidden')
+    assert alice.send("GET", CONFIG_MAPS)[0] == 403
+    assert alice.watch(fieldSelector="metadata.name=a").status == 200
