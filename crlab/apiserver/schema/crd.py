@@ -26,12 +26,14 @@ from crlab.apiserver.schema.crd_column import (
     validate_scale,
     validate_selectable_fields,
 )
+from crlab.apiserver.schema.crd_decode import MalformedSchemaError, clean_schema
 from crlab.apiserver.schema.crd_spec import Spec
 from crlab.apiserver.schema.name import dns_1035_label, dns_1123_subdomain
 from crlab.apiserver.schema.reshape import clone
 from crlab.apiserver.status import (
     INVALID,
     Cause,
+    bad_request,
     forbidden_field,
     invalid_value,
     required,
@@ -44,8 +46,21 @@ _REVIEW_VERSIONS = ("v1", "v1beta1")
 
 
 def default_crd(crd: dict[str, Any]) -> None:
-    """Fill in the names, the conversion strategy and the stored version, in place."""
+    """Fill in names and conversion strategy, and clean the schemas of nulls, in place.
+
+    Raises:
+        StatusError: 400, a schema's keyword has a value of the wrong type.
+    """
     spec = crd.setdefault("spec", {})
+    for version in spec.get("versions") or ():
+        openapi = (version.get("schema") or {}).get("openAPIV3Schema")
+        if openapi is not None:
+            try:
+                clean_schema(openapi)
+            except MalformedSchemaError as error:
+                kind = "CustomResourceDefinition"
+                where = f'{kind} in version "v1" cannot be handled as a {kind}'
+                raise bad_request(f"{where}: {error}") from error
     names = spec.setdefault("names", {})
     kind = names.get("kind") or ""
     if not names.get("singular"):
