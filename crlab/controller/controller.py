@@ -436,7 +436,8 @@ class Controller:
         deadline = Deadline(self.clock, timeout_seconds)
         for handle in list(self._handles):
             handle.join(deadline.remaining_seconds())
-        self.env.recorder.join(deadline.remaining_seconds())
+        if self._is_closed:  # until then events may still come
+            self.env.recorder.join(deadline.remaining_seconds())
         alive = [handle.thread_name for handle in self._handles if handle.is_alive]
         self._handles = [handle for handle in self._handles if handle.is_alive]
         return alive

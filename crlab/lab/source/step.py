@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoint, StepRecord
-from crlab.errors import Conflict, LifecycleError
+from crlab.errors import ConfigError, Conflict, LifecycleError
 from crlab.lab.source.event import as_json, diff_of
 from crlab.lab.source.status import Changing, status_state
 from crlab.views.state import Call, QueueState, StepperState, StepState
@@ -108,15 +108,12 @@ class Steps(Changing):
         self._controller.controller.stepper.is_dry_run = is_dry_run
 
     def set_breakpoint(self, text: str) -> None:
-        """Stop before a key, an attempt, or never ("")."""
-        breakpoints = self._controller.breakpoints
-        breakpoints.clear()
+        """Stop before a key ("default/web"), an attempt ("attempt>2"), or never ("")."""
         self._breakpoint, self._breakpoint_error = text, ""
-        if text.strip():
-            try:
-                breakpoints.add(text.strip())
-            except Exception as error:  # noqa: BLE001 - shown beside the box
-                self._breakpoint_error = str(error)
+        try:
+            self._controller.breakpoints.parse(text)
+        except ConfigError as error:  # shown beside the box; the breakpoints stay
+            self._breakpoint_error = str(error)
 
     def conflict(self) -> None:
         """Let the next write meet a 409."""

@@ -193,3 +193,16 @@ def test_the_schema_helps(web):
     assert seen["dir"]
     assert seen["doc"] == "How many pods should run.\ntype: integer, default: 1, minimum: 0"
     assert seen["status"] == {"phase": "Ready"}
+
+
+def test_the_steppers_box_takes_keys_and_attempts(web):
+    """What does not parse is shown beside the box and keeps the last breakpoint."""
+    from crlab.lab.source.step import Steps
+
+    lab, reconcile = web
+    steps = Steps(lab, reconcile)
+    steps.set_breakpoint("attempt>2")
+    steps.set_breakpoint("no breakpoint at all")
+    state = steps.stepper_state()
+    assert str(reconcile.breakpoints) == "attempt>=3"
+    assert "write a key" in state.breakpoint_error
