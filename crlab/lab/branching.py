@@ -52,6 +52,20 @@ class BranchingLab(LookingLab):
         write_kubeconfig(target, self.serve(), None)
         return target
 
+    def api_client(self) -> Any:
+        """Return an official ``kubernetes.client.ApiClient`` on this sandbox.
+
+        Code written for the official client runs on it:
+        ``kubernetes.client.CoreV1Api(lab.api_client()).list_namespace()``.
+
+        Raises:
+            ConfigError: this is no sandbox; use ``kubernetes.config.load_kube_config()``.
+        """
+        from crlab.client.official import api_client
+
+        server = self._own_server("make an official client")
+        return api_client(self.serve(), token=server.admin_token())
+
     def snapshot(self) -> Any:
         """Return the whole server at this moment, for `restore`. Costs next to nothing."""
         return self._own_server("take a snapshot").snapshot()

@@ -47,7 +47,10 @@ class InformerEvents(EventsFrame):
 
     def __init__(self, lab: Lab, informer: Informer) -> None:
         super().__init__(
-            lab.trace, informer.resource.gvr.group_resource, namespace=informer.namespace
+            lab.trace,
+            informer.resource.gvr.group_resource,
+            namespace=informer.namespace,
+            source=informer.shared.source,
         )
         self._lab = lab
         self._informer = informer
@@ -68,6 +71,7 @@ class InformerRates(Rates):
             lab.clock,
             informer.resource.gvr.group_resource,
             namespace=informer.namespace,
+            source=informer.shared.source,
             events=informer.events,
         )
         self._lab = lab
@@ -86,7 +90,13 @@ def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     columns: Sequence[Column] = choose_columns(
         informer.resource, definitions=definitions, schema=schema
     )
-    return TimeTravel(lab.trace, informer.resource, namespace=informer.namespace, columns=columns)
+    return TimeTravel(
+        lab.trace,
+        informer.resource,
+        namespace=informer.namespace,
+        columns=columns,
+        source=informer.shared.source,
+    )
 
 
 Definition = tuple[list[Mapping[str, Any]] | None, Mapping[str, Any] | None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.apiserver import ADMIN, ApiServer
 from crlab.client import DynamicClient, HttpTransport, load_config
-from crlab.client.config import ClientConfig
+from crlab.client.config import ClientConfig, from_configuration
 from crlab.client.transport import Transport
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
@@ -120,6 +120,7 @@ def connect(
     is_insecure: bool = False,
     allow_writes: Collection[str] | bool = (),
     allowed_plugins: Collection[str] | None = None,
+    configuration: Any = None,
     driver: DriverName = "threads",
     max_records: int = 200_000,
 ) -> Lab:
@@ -134,6 +135,8 @@ def connect(
             cluster-scoped objects included.
         is_insecure: do not verify the server's certificate; shown in every status.
         allowed_plugins: credential plugins that may run; None allows all.
+        configuration: a ``kubernetes.client.Configuration`` that is set up already, instead
+            of all of the above but `allow_writes`.
 
     Raises:
         ConfigError: nothing was found, or it is broken; says what was looked at.
@@ -141,6 +144,9 @@ def connect(
     """
     _check_driver(driver)
     clock = RealClock()
+    if configuration is not None:
+        found = from_configuration(configuration)
+        return _connected("cluster", found, clock, driver, allow_writes, max_records)
     config = load_config(
         kubeconfig,
         context=context,

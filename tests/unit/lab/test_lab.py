@@ -295,3 +295,21 @@ def test_a_recording_replays_to_the_same_frame(lab: crlab.Lab, tmp_path: Path) -
         assert informer.df.equals(services.df)
         with pytest.raises(crlab.CrlabError, match="no server behind it"):
             again.client.transport.request("GET", "/")
+
+
+def test_the_official_client_talks_to_the_sandbox(threaded: crlab.Lab) -> None:
+    """Code that people have already goes on working."""
+    from kubernetes.client import CoreV1Api
+
+    with threaded.api_client() as api:
+        names = [item.metadata.name for item in CoreV1Api(api).list_namespace().items]
+
+    assert "default" in names
+
+
+def test_an_official_configuration_opens_a_lab(threaded: crlab.Lab) -> None:
+    """Whoever has set one up need not set up another."""
+    configuration = threaded.api_client().configuration
+
+    with crlab.connect(configuration=configuration) as lab:
+        assert "default" in lab.informer("namespaces").wait_for_sync()
