@@ -65,6 +65,7 @@ class EventsFrame:
         resource: str = "",
         *,
         namespace: str | None = None,
+        source: str = "",
         ignore: Collection[str] = NOISE,
         max_events: int = 100_000,
     ) -> None:
@@ -73,12 +74,14 @@ class EventsFrame:
         Args:
             resource: "plural.group"; "" for every resource.
             namespace: events of this namespace only; None for all.
+            source: the informer's `source`, where several watch this resource; "" for all.
             ignore: paths that are not shown as changes; () shows the noise too.
             max_events: older ones are dropped and counted in `dropped`.
         """
         self._trace = trace
         self._resource = resource
         self._namespace = namespace
+        self._source = source
         self._ignore = ignore
         self._lock = threading.Lock()
         self._seen = 0
@@ -160,6 +163,8 @@ class EventsFrame:
             self._seen = record.seq
             if record.stage != "reflector" or (self._resource not in ("", record.resource)):
                 continue
+            if self._source and record.get("source", self._source) != self._source:
+                continue
             if record.kind == "listed":
                 self._relisted(record)
             elif record.kind == "watch_event":
@@ -170,8 +175,10 @@ class EventsFrame:
 
     def _relisted(self, record: TraceRecord) -> None:
         objects: Sequence[KubeObject] = record.get("objects") or ()
+        scope = record.get("namespace")
         for place in [p for p in self._last if p[0] == record.resource]:
-            del self._last[place]
+            if not scope or _namespace(place[1]) == scope:
+                del self._last[place]
         self._last.update(((record.resource, obj.key), obj) for obj in objects)
 
     def _came(self, record: TraceRecord) -> None:

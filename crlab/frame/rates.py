@@ -46,6 +46,7 @@ class Rates:
         resource: str = "",
         *,
         namespace: str | None = None,
+        source: str = "",
         events: EventsFrame | None = None,
         max_events: int = 1_000_000,
     ) -> None:
@@ -53,6 +54,7 @@ class Rates:
 
         Args:
             resource: "plural.group"; "" for every resource.
+            source: the informer's `source`, where several watch this resource; "" for all.
             events: for `anomalies`, which look at changed fields; None makes its own.
             max_events: older ones are forgotten, half at a time.
         """
@@ -60,7 +62,8 @@ class Rates:
         self._clock = clock
         self._resource = resource
         self._namespace = namespace
-        self._events = events or EventsFrame(trace, resource, namespace=namespace)
+        self._source = source
+        self._events = events or EventsFrame(trace, resource, namespace=namespace, source=source)
         self._max_events = max_events
         self._lock = threading.Lock()
         self._incoming: deque[TraceRecord] = deque()
@@ -99,6 +102,8 @@ class Rates:
 
     def _is_counted(self, record: TraceRecord) -> bool:
         if record.stage != "reflector" or record.kind != "watch_event":
+            return False
+        if self._source and record.get("source", self._source) != self._source:
             return False
         return self._resource in ("", record.resource)
 

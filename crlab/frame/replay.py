@@ -142,14 +142,30 @@ class ReplayControl:
                 while self._released < self.total and self._records[self._released].at <= upto:
                     self._released += 1
 
-    def lister_watcher(self, resource: ApiResource, namespace: str | None = None) -> Replay:
+    def sources(self, resource: ApiResource) -> list[str]:
+        """Return the recorded informers of a resource, in the order of their first lists."""
+        name = resource.gvr.group_resource
+        listed = [r for r in self._records if r.resource == name and r.kind == "listed"]
+        return list(dict.fromkeys(str(record.get("source", "")) for record in listed))
+
+    def lister_watcher(
+        self, resource: ApiResource, namespace: str | None = None, *, source: str = ""
+    ) -> Replay:
         """Return a lister-watcher over one recorded resource.
+
+        Args:
+            source: which recorded informer, where several watched it; "" for the first.
 
         Raises:
             UnknownResource: it was not recorded.
         """
         name = resource.gvr.group_resource
-        mine = [record for record in self._records if record.resource == name]
+        chosen = source or next(iter(self.sources(resource)), "")
+        mine = [
+            record
+            for record in self._records
+            if record.resource == name and record.get("source", chosen) == chosen
+        ]
         if not any(record.kind == "listed" for record in mine):
             known = sorted({record.resource for record in self._records})
             raise UnknownResource(

@@ -84,8 +84,15 @@ class TimeTravel:
         *,
         namespace: str | None = None,
         columns: Sequence[Column] | None = None,
+        source: str = "",
     ) -> None:
-        """Look at a trace; `columns` of the frames, None for the kind's own."""
+        """Look at a trace.
+
+        Args:
+            columns: of the frames; None for the kind's own.
+            source: the informer's `source`, where several watch this resource; "" for all.
+        """
+        self._source = source
         self._trace = trace
         self._resource = resource
         self._name = resource.gvr.group_resource
@@ -158,90 +165,101 @@ class TimeTravel:
 
     # --- rebuilding ------------------------------------------------------------------
 
-    def _records(self) -> list[TraceRecord]:
-        return [
-            record
-            for record in self._trace.records()
-            if record.stage == "reflector"
-            and record.resource == self._name
-            and record.kind in ("listed", "watch_event", "bookmark")
-        ]
+    def _streams(self) -> list[list[TraceRecord]]:
+        """The records of each reflector: one, or one per namespace of the informer."""
+        streams: dict[str, list[TraceRecord]] = {}
+        for record in self._trace.records():
+            if record.stage != "reflector" or record.resource != self._name:
+                continue
+            if record.kind not in ("listed", "watch_event", "bookmark"):
+                continue
+            if not self._source or record.get("source", self._source) == self._source:
+                streams.setdefault(record.get("namespace") or "", []).append(record)
+        return list(streams.values()) or [[]]
 
     def _at_seq(self, seq: int) -> Moment:
         if seq > self._trace.last_seq or seq < 0:
             raise OutOfTrace(f"no record {seq} yet; the trace ends at seq {self._trace.last_seq}")
-        return self._rebuilt([r for r in self._records() if r.seq <= seq], f"seq {seq}")
+        streams = [[r for r in stream if r.seq <= seq] for stream in self._streams()]
+        return self._rebuilt(streams, f"seq {seq}")
 
     def _at_time(self, stamp: float) -> Moment:
         shown = datetime.fromtimestamp(stamp, UTC).isoformat()
-        return self._rebuilt([r for r in self._records() if r.at <= stamp], f"time {shown}")
+        streams = [[r for r in stream if r.at <= stamp] for stream in self._streams()]
+        return self._rebuilt(streams, f"time {shown}")
 
     def _at_version(self, version: str) -> Moment:
         wanted = _number(version)
         if wanted is None:
             raise OutOfTrace(f"{version!r} is not a resourceVersion (a number)")
-        records = self._records()
-        known = [n for r in records if (n := _number(r.resource_version)) is not None]
+        streams = self._streams()
+        known = [n for s in streams for r in s if (n := _number(r.resource_version)) is not None]
         if known and wanted > max(known):
             raise OutOfTrace(
                 f"resourceVersion {version} is ahead of what was seen (up to {max(known)})"
             )
+        upto = [self._upto(stream, wanted) for stream in streams]
+        return self._rebuilt(upto, f"resourceVersion {version}", version)
+
+    def _upto(self, stream: list[TraceRecord], wanted: int) -> list[TraceRecord]:
+        """The newest list at or before a revision, and the events from it to there."""
         bases = [
             place
-            for place, r in enumerate(records)
-            if r.kind == "listed" and (_number(r.resource_version) or 0) <= wanted
+            for place, record in enumerate(stream)
+            if record.kind == "listed" and (_number(record.resource_version) or 0) <= wanted
         ]
         if not bases:
-            return self._rebuilt([], f"resourceVersion {version}")
-        upto = [records[bases[-1]]]
+            return []
+        found = [stream[bases[-1]]]
         reached = 0
-        for record in records[bases[-1] :]:
+        for record in stream[bases[-1] :]:
             number = _number(record.resource_version) or 0
-            if record.kind == "listed" and record is not upto[0]:
+            if record.kind == "listed" and record is not found[0]:
                 if wanted > reached:
                     raise OutOfTrace(
-                        f"resourceVersion {version} was not watched: {self._name} was followed "
+                        f"resourceVersion {wanted} was not watched: {self._name} was followed "
                         f"up to {reached} and listed again at {number}"
                     )
                 break
             reached = max(reached, number)
-            if number <= wanted and record is not upto[0]:
-                upto.append(record)
-        return self._rebuilt(upto, f"resourceVersion {version}", version)
+            if number <= wanted and record is not found[0]:
+                found.append(record)
+        return found
 
-    def _rebuilt(self, records: list[TraceRecord], what: str, version: str = "") -> Moment:
-        """Replay records onto the newest list among them."""
-        starts = [place for place, record in enumerate(records) if record.kind == "listed"]
-        if not starts:
-            raise OutOfTrace(
-                f"{what} is before the first list of {self._name} that the trace holds"
-                f" (it begins at seq {self._trace.first_seq})"
-            )
+    def _rebuilt(self, streams: list[list[TraceRecord]], what: str, version: str = "") -> Moment:
+        """Replay each stream onto the newest list in it."""
         objects: dict[str, KubeObject] = {}
         reached = ""
-        for record in records[starts[-1] :]:
-            if record.kind == "listed":
-                objects = _relisted(objects, record)
-            elif record.kind == "watch_event":
-                obj = record.get("object")
-                if record.get("type") == "DELETED":
-                    objects.pop(record.key, None)
-                elif isinstance(obj, KubeObject):
-                    objects[record.key] = obj
-            reached = record.resource_version or reached
+        for stream in streams:
+            starts = [place for place, record in enumerate(stream) if record.kind == "listed"]
+            if not starts:
+                raise OutOfTrace(
+                    f"{what} is before the first list of {self._name} that the trace holds"
+                    f" (it begins at seq {self._trace.first_seq})"
+                )
+            part, at = _replayed(stream[starts[-1] :])
+            objects |= part
+            reached = max(reached, at, key=lambda text: _number(text) or 0)
         if self._namespace is not None:
             objects = {k: o for k, o in objects.items() if split_key(k)[0] == self._namespace}
-        last = records[-1]
+        last = max((stream[-1] for stream in streams), key=lambda record: record.seq)
         return Moment(self._resource, self._columns, last.seq, last.at, version or reached, objects)
 
 
-def _relisted(objects: dict[str, KubeObject], record: TraceRecord) -> dict[str, KubeObject]:
-    """What a list makes of the objects; one of a single namespace replaces only that."""
-    listed = {obj.key: obj for obj in record.get("objects") or ()}
-    scope = record.get("namespace")
-    if not isinstance(scope, str) or not scope:
-        return listed
-    return {k: o for k, o in objects.items() if split_key(k)[0] != scope} | listed
+def _replayed(records: list[TraceRecord]) -> tuple[dict[str, KubeObject], str]:
+    """The objects after a list and the events that follow it, and the revision reached."""
+    objects: dict[str, KubeObject] = {}
+    reached = ""
+    for record in records:
+        obj = record.get("object")
+        if record.kind == "listed":
+            objects = {obj.key: obj for obj in record.get("objects") or ()}
+        elif record.kind == "watch_event" and record.get("type") == "DELETED":
+            objects.pop(record.key, None)
+        elif record.kind == "watch_event" and isinstance(obj, KubeObject):
+            objects[record.key] = obj
+        reached = record.resource_version or reached
+    return objects, reached
 
 
 def timeline(trace: Trace, key: str, *, resource: str = "") -> pd.DataFrame:

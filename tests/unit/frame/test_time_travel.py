@@ -104,3 +104,27 @@ def test_the_whole_trace_is_a_frame(cluster):
     frame = trace_frame(cluster.trace)
     assert len(frame) == len(cluster.trace)
     assert str(frame["time"].dtype) == "datetime64[us, UTC]"
+
+
+def test_two_informers_of_one_resource_are_told_apart():
+    """A list of one namespace is no base for the past of all."""
+    trace = Trace(FakeClock())
+
+    def note(kind, rv, source, **data):
+        data = {"source": source, "namespace": "", **data}
+        trace.append("reflector", kind, resource=NAME, resource_version=str(rv), key="", data=data)
+
+    note("listed", 1, "all", objects=(thing("a"), thing("b", namespace="e")))
+    note("listed", 2, "e only", objects=(thing("b", namespace="e"),))
+    note("bookmark", 3, "all")
+    assert len(TimeTravel(trace, SERVICES, source="all").at("3").objects) == 2
+    assert len(TimeTravel(trace, SERVICES, source="e only").at("2").objects) == 1
+
+
+def test_the_lists_of_a_multi_namespace_informer_add_up():
+    """Each replaces its own namespace."""
+    trace = Trace(FakeClock())
+    for rv, namespace in enumerate("dede", start=1):
+        data = {"objects": (thing(f"n{rv}", rv, namespace=namespace),), "namespace": namespace}
+        trace.append("reflector", "listed", resource=NAME, resource_version=str(rv), data=data)
+    assert sorted(TimeTravel(trace, SERVICES).at().objects) == ["d/n3", "e/n4"]
