@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crlab.apiserver import event, workload
+from crlab.apiserver import core_kind, event, workload
 from crlab.apiserver.resource import (
     ResourceType,
     ScalePaths,
@@ -100,26 +100,26 @@ def _core() -> list[ResourceType]:
             returns_object_on_delete=True,
             can_collect=False,
             fields={"status.phase": _field("status", "phase"), "name": _field("metadata", "name")},
-            prepare=workload.prepare_namespace,
-            before_delete=workload.protect_namespace,
-            begin_delete=workload.terminate_namespace,
-            spec_finalizers=workload.namespace_finalizers,
+            prepare=core_kind.prepare_namespace,
+            before_delete=core_kind.protect_namespace,
+            begin_delete=core_kind.terminate_namespace,
+            spec_finalizers=core_kind.namespace_finalizers,
         ),
         _kind(
             "",
             "configmaps",
             "ConfigMap",
             short_names=("cm",),
-            prepare=workload.prepare_config_map,
-            check=workload.check_config_map,
+            prepare=core_kind.prepare_config_map,
+            check=core_kind.check_config_map,
         ),
         _kind(
             "",
             "secrets",
             "Secret",
             fields={"type": _field("type")},
-            prepare=workload.prepare_secret,
-            check=workload.check_secret,
+            prepare=core_kind.prepare_secret,
+            check=core_kind.check_secret,
         ),
         _kind(
             "",

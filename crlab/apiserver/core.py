@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from crlab.apiserver.alarm import Alarm
-from crlab.apiserver.resource import Registry
+from crlab.apiserver.registry import Registry
 from crlab.apiserver.storage import Storage
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import Ids

@@ -21,14 +21,8 @@ from dataclasses import replace
 from typing import Any
 
 from crlab.apiserver.core import Core
-from crlab.apiserver.resource import (
-    CUSTOM_VERBS,
-    ResourceType,
-    ScalePaths,
-    Subresource,
-    Version,
-    version_priority,
-)
+from crlab.apiserver.registry import version_priority
+from crlab.apiserver.resource import CUSTOM_VERBS, ResourceType, ScalePaths, Subresource, Version
 from crlab.apiserver.schema.crd import default_crd, prepare_crd, validate_crd
 from crlab.apiserver.schema.crd_names import accept_names
 from crlab.apiserver.schema.crd_warning import crd_warnings

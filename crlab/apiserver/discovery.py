@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from crlab.apiserver.negotiation import clauses, encode_body, negotiate
+from crlab.apiserver.registry import Registry, version_priority
 from crlab.apiserver.request import Request, Response
-from crlab.apiserver.resource import Registry, ResourceType, Subresource, Version, version_priority
+from crlab.apiserver.resource import ResourceType, Subresource, Version
 from crlab.apiserver.status import StatusError, no_resource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"

@@ -23,8 +23,8 @@ from crlab.apiserver import status as answer
 from crlab.apiserver.alarm import Alarm
 from crlab.apiserver.audit import Audit, AuditRecord
 from crlab.apiserver.fault_rule import Fault, Injection, Match
+from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import Request, RequestInfo, read_info
-from crlab.apiserver.resource import Registry
 from crlab.apiserver.status import Cause
 from crlab.apiserver.storage import Compacted, Storage
 from crlab.apiserver.watch_fault import WatchFaults

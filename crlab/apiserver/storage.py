@@ -20,45 +20,32 @@ Source: k3s-io/kine:pkg/drivers/memory (a watch as a cursor), etcd's revision mo
 
 from __future__ import annotations
 
-import bisect
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import msgspec
+from crlab.apiserver.collection import KEEP_PER_RESOURCE, Collection, revision_of, scope
+from crlab.apiserver.stored import ADDED, DELETED, MODIFIED, Entry, Stored, Tree, encode
 
-ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+__all__ = [
+    "ADDED",
+    "DELETED",
+    "KEEP_PER_RESOURCE",
+    "MODIFIED",
+    "Compacted",
+    "Entry",
+    "Snapshot",
+    "Storage",
+    "Stored",
+    "Tree",
+    "encode",
+]
+
 KEEP_ENTRIES = 10_000
 KEEP_BYTES = 100_000_000
-KEEP_PER_RESOURCE = 100
 KEEP_LINES = 1_000
 RESTORE_STEP = 1_000
-
-METADATA_ORDER = (
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-)
-
-_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
-_encode_as_given = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-Tree = dict[str, Any]
 
 
 class Compacted(Exception):
@@ -68,177 +55,6 @@ class Compacted(Exception):
         super().__init__(f"revision {revision} is older than {horizon}, the oldest that is held")
         self.revision = revision
         self.horizon = horizon
-
-
-class Stored:
-    """One object at one revision: bytes without apiVersion and kind, and what lists need.
-
-    Attributes:
-        data: JSON of the object, in the order `encode` gives it.
-        revision: the resourceVersion it carries.
-        labels: its labels, for selectors without decoding.
-        form: token of the version it was written under (see `Version.form`); below 0 for
-            built-in kinds.
-    """
-
-    __slots__ = ("data", "form", "labels", "revision")
-
-    def __init__(
-        self, data: bytes, revision: int, labels: dict[str, str] | None, form: int
-    ) -> None:
-        self.data = data
-        self.revision = revision
-        self.labels = labels
-        self.form = form
-
-    def tree(self) -> Tree:
-        """Return a fresh tree; it is the caller's own."""
-        tree = _decode(self.data)
-        assert isinstance(tree, dict)
-        return tree
-
-    @classmethod
-    def of(cls, tree: Tree, revision: int, form: int) -> Stored:
-        """Stamp a tree with its revision and freeze it."""
-        metadata = tree["metadata"]
-        metadata["resourceVersion"] = str(revision)
-        return cls(encode(tree, form), revision, metadata.get("labels") or None, form)
-
-    @classmethod
-    def unsaved(cls, tree: Tree, form: int) -> Stored:
-        """Freeze an object that has no revision: the answer to a dry run."""
-        tree["metadata"].pop("resourceVersion", None)
-        return cls(encode(tree, form), 0, tree["metadata"].get("labels") or None, form)
-
-
-def encode(tree: Tree, form: int = 0) -> bytes:
-    """Return the JSON of an object: whole floats as integers, as Go prints them.
-
-    Custom resources come out sorted. Objects of built-in kinds (`form` below 0) begin with
-    their metadata, in the order of ObjectMeta's fields; the rest stays in the writer's order.
-    """
-    if form < 0:
-        given = tree["metadata"]
-        metadata = {key: given[key] for key in METADATA_ORDER if key in given}
-        tree = {"metadata": metadata, **{k: v for k, v in tree.items() if k != "metadata"}}
-        data = _encode_as_given(tree)
-    else:
-        data = _encode_sorted(tree)
-    if (b".0" in data or b"e+" in data) and has_whole_float(tree):
-        data = (_encode_as_given if form < 0 else _encode_sorted)(whole(tree))
-    return data
-
-
-def has_whole_float(value: Any) -> bool:
-    """Whether a JSON value holds a float such as 1.0 anywhere."""
-    if isinstance(value, dict):
-        return any(has_whole_float(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_whole_float(item) for item in value)
-    return isinstance(value, float) and value.is_integer()
-
-
-def whole(value: Any) -> Any:
-    """Return a JSON value with its whole floats (below 1e21) as integers."""
-    if isinstance(value, dict):
-        return {key: whole(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [whole(item) for item in value]
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e21
-    return int(value) if is_whole else value
-
-
-class Entry:
-    """One commit.
-
-    Attributes:
-        type: ADDED, MODIFIED or DELETED.
-        stored: the new state; of a deletion the last state under the deletion's revision.
-        previous: the state before, None for ADDED.
-        lines: serialised watch lines, shared by all watches (see watch.py).
-    """
-
-    __slots__ = ("_exit", "key", "lines", "previous", "resource", "revision", "stored", "type")
-
-    def __init__(
-        self,
-        revision: int,
-        resource: str,
-        key: str,
-        type_: str,
-        stored: Stored,
-        previous: Stored | None,
-    ) -> None:
-        self.revision = revision
-        self.resource = resource
-        self.key = key
-        self.type = type_
-        self.stored = stored
-        self.previous = previous
-        self.lines: dict[Any, bytes] | None = None
-        self._exit: Stored | None = None
-
-    def departed(self) -> Stored:
-        """Return the previous state under this revision: what a selector's exit shows."""
-        if self.type == DELETED:
-            return self.stored
-        if self._exit is None:
-            assert self.previous is not None
-            self._exit = Stored.of(self.previous.tree(), self.revision, self.previous.form)
-        return self._exit
-
-
-@dataclass(slots=True)
-class _Collection:
-    """All objects of one resource and the tail of their history."""
-
-    items: dict[str, Stored] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
-    log: list[Entry] = field(default_factory=list)
-    first: int = 0  # log[:first] is dropped already, cut off in bulk
-    horizon: int = 0  # the oldest revision `at` knows
-    lost: int = 0  # the newest commit that is no longer in the log
-    floor: int = 0  # the oldest revision a watch may start from
-    epoch: int = 0
-    listeners: dict[object, Callable[[], None]] = field(default_factory=dict)
-
-    def put(self, key: str, stored: Stored | None) -> None:
-        if stored is None:
-            del self.items[key]
-            del self.keys[bisect.bisect_left(self.keys, key)]
-            return
-        if key not in self.items:
-            bisect.insort(self.keys, key)
-        self.items[key] = stored
-
-    def after(self, revision: int) -> list[Entry]:
-        start = bisect.bisect_right(self.log, revision, lo=self.first, key=_revision_of)
-        return self.log[start:]
-
-    def drop_until(self, revision: int) -> None:
-        cut = bisect.bisect_right(self.log, revision, lo=self.first, key=_revision_of)
-        if cut > self.first:
-            self.lost = self.log[cut - 1].revision
-        self.horizon = max(self.horizon, revision)
-        self.floor = max(self.floor, revision)
-        del self.log[:cut]
-        self.first = 0
-
-    def drop_oldest(self) -> None:
-        self.horizon = self.lost = self.log[self.first].revision
-        self.floor = max(self.floor, self.horizon)
-        self.log[self.first] = _TOMBSTONE
-        self.first += 1
-        if self.first > 1000 and self.first * 2 > len(self.log):
-            del self.log[: self.first]
-            self.first = 0
-
-
-def _revision_of(entry: Entry) -> int:
-    return entry.revision
-
-
-_TOMBSTONE = Entry(0, "", "", DELETED, Stored(b"", 0, None, 0), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +87,7 @@ class Storage:
         self._keep_bytes = keep_bytes
         self._log: deque[Entry] = deque()
         self._log_bytes = 0
-        self._collections: dict[str, _Collection] = {}
+        self._collections: dict[str, Collection] = {}
         self._subscribers: dict[object, Callable[[Entry], None]] = {}
 
     # --- reading -----------------------------------------------------------------------------
@@ -297,7 +113,7 @@ class Storage:
             collection = self._collections.get(resource)
             if collection is None:
                 return []
-            return [(key, collection.items[key]) for key in _scope(collection.keys, namespace)]
+            return [(key, collection.items[key]) for key in scope(collection.keys, namespace)]
 
     def at(self, resource: str, revision: int, namespace: str = "") -> list[tuple[str, Stored]]:
         """Return (key, object) in key order as they were at a revision.
@@ -319,7 +135,7 @@ class Storage:
             for entry in reversed(undone):
                 state[entry.key] = entry.previous
             keys = sorted(key for key, stored in state.items() if stored is not None)
-            return [(key, found) for key in _scope(keys, namespace) if (found := state[key])]
+            return [(key, found) for key in scope(keys, namespace) if (found := state[key])]
 
     def horizon(self, resource: str) -> int:
         """Return the oldest revision a watch of the resource may start from."""
@@ -451,11 +267,11 @@ class Storage:
         for name, items in snapshot.items.items():
             log = list(snapshot.logs[name])
             horizon, floor = snapshot.horizons[name]
-            storage._collections[name] = _Collection(
+            storage._collections[name] = Collection(
                 dict(items), sorted(items), log, horizon=horizon, floor=floor
             )
         merged = [entry for log in snapshot.logs.values() for entry in log]
-        storage._log = deque(sorted(merged, key=_revision_of))
+        storage._log = deque(sorted(merged, key=revision_of))
         storage._log_bytes = sum(len(entry.stored.data) for entry in storage._log)
         return storage
 
@@ -500,15 +316,15 @@ class Storage:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _collection(self, resource: str) -> _Collection:
+    def _collection(self, resource: str) -> Collection:
         collection = self._collections.get(resource)
         if collection is None:
             with self.lock:
-                fresh = _Collection(floor=self.floor)
+                fresh = Collection(floor=self.floor)
                 collection = self._collections.setdefault(resource, fresh)
         return collection
 
-    def _append(self, collection: _Collection, entry: Entry) -> None:
+    def _append(self, collection: Collection, entry: Entry) -> None:
         collection.log.append(entry)
         self._log.append(entry)
         self._log_bytes += len(entry.stored.data)
@@ -522,18 +338,3 @@ class Storage:
                 home.log[home.first].revision <= oldest.revision
             ):
                 home.drop_oldest()
-
-
-def _scope(keys: list[str], namespace: str) -> Iterable[str]:
-    """Return the keys of a namespace ("" for all), in order."""
-    if not namespace:
-        return keys
-    start = bisect.bisect_left(keys, f"{namespace}/")
-    return _while_in(keys, start, f"{namespace}/")
-
-
-def _while_in(keys: list[str], start: int, prefix: str) -> Iterator[str]:
-    for index in range(start, len(keys)):
-        if not keys[index].startswith(prefix):
-            return
-        yield keys[index]
