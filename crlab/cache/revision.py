@@ -26,8 +26,15 @@ def number(resource_version: str) -> int | None:
 
 def is_older(left: str, right: str) -> bool:
     """Whether `left` is certainly before `right`; False when they cannot be compared."""
-    one, two = number(left), number(right)
-    return one is not None and two is not None and one < two
+    if len(left) > _MAX_DIGITS or len(right) > _MAX_DIGITS:
+        return False
+    return (
+        left.isdigit()
+        and right.isdigit()
+        and left.isascii()
+        and right.isascii()
+        and int(left) < int(right)
+    )
 
 
 def newest(left: str, right: str) -> str:
@@ -37,4 +44,6 @@ def newest(left: str, right: str) -> str:
 
 def is_comparable(left: str, right: str) -> bool:
     """Whether both are numbers, or neither is."""
+    if left.isdigit() and right.isdigit() and left.isascii() and right.isascii():
+        return (len(left) > _MAX_DIGITS) == (len(right) > _MAX_DIGITS)
     return (number(left) is None) == (number(right) is None)
