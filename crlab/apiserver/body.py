@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from crlab.apiserver import protobuf
+from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.status import StatusError, bad_request, unsupported_media_type
 from crlab.apiserver.storage import Tree
 
@@ -316,6 +317,14 @@ def read_object(data: bytes | None, content_type: str, kind: str) -> tuple[Tree,
             f"{found} into Go value of type {_META_TYPE}"
         )
         raise _unrecognized(kind, text, raw)
+    for name in ("apiVersion", "kind"):
+        if tree.get(name) is not None and not isinstance(tree[name], str):
+            found = json_type(tree[name])
+            text = (
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} "
+                f"into Go struct field .{name} of type string"
+            )
+            raise _unrecognized(kind, text, raw)
     return tree, repeated
 
 

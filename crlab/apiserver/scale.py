@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.resource import ResourceType, look
 from crlab.apiserver.status import StatusError, internal_error
 from crlab.apiserver.storage import Tree
@@ -48,7 +49,13 @@ def scale_of(resource: ResourceType, tree: Tree) -> Tree:
 
 
 def replicas_fault(scale: Tree) -> str:
-    """Return Go's words for replicas of a wrong JSON type, "" if they are a number."""
+    """Return Go's words for parts of a wrong JSON type, "" if replicas are a number."""
+    for part, type_ in (("metadata", "v1.ObjectMeta"), ("spec", "v1.ScaleSpec")):
+        if scale.get(part) is not None and not isinstance(scale[part], dict):
+            found = json_type(scale[part])
+            return (
+                f"json: cannot unmarshal {found} into Go struct field Scale.{part} of type {type_}"
+            )
     value = (scale.get("spec") or {}).get("replicas")
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return ""

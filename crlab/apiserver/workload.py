@@ -82,9 +82,10 @@ def check_containers(spec: Tree, at: str) -> list[Cause]:
     causes = []
     for index, container in enumerate(containers):
         place = f"{at}.containers[{index}]"
-        if not container.get("name"):
+        stated = container or {}  # null is an empty struct
+        if not stated.get("name"):
             causes.append(required(f"{place}.name"))
-        if not container.get("image"):
+        if not stated.get("image"):
             causes.append(required(f"{place}.image"))
     return causes
 

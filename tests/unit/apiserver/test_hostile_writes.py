@@ -1,0 +1,213 @@
+"""Whatever is written, the server answers with a Status and keeps what it has."""
+
+import random
+
+import msgspec
+import pytest
+from support.api_server import CONFIG_MAPS, Talk
+
+from crlab.apiserver.request import ADMIN, Request
+
+WIDGETS = "/apis/g.dev/v1/namespaces/default/widgets"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+PODS = "/api/v1/namespaces/default/pods"
+KEYS = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "status",
+    "data",
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "managedFields",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generation",
+    "size",
+    "tags",
+    "ports",
+    "port",
+    "template",
+    "containers",
+    "image",
+    "env",
+    "selector",
+    "matchLabels",
+    "replicas",
+    "conditions",
+    "type",
+    "$patch",
+    "$setElementOrder/containers",
+    "$retainKeys",
+    "fieldsV1",
+    "manager",
+    "$deleteFromPrimitiveList/finalizers",
+    "immutable",
+    "operation",
+    "containerPort",
+    "any",
+]
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "spec": {
+            "type": "object",
+            "properties": {
+                "size": {"type": "integer", "default": 1},
+                "tags": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "x-kubernetes-list-type": "set",
+                },
+                "ports": {
+                    "type": "array",
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["port"],
+                    "items": {
+                        "type": "object",
+                        "required": ["port"],
+                        "properties": {"port": {"type": "integer"}},
+                    },
+                },
+                "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            },
+        },
+        "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}},
+    },
+}
+CRD = {
+    "metadata": {"name": "widgets.g.dev"},
+    "spec": {
+        "group": "g.dev",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "kind": "Widget"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": SCHEMA},
+                "subresources": {
+                    "status": {},
+                    "scale": {
+                        "specReplicasPath": ".spec.size",
+                        "statusReplicasPath": ".status.replicas",
+                    },
+                },
+            }
+        ],
+    },
+}
+POD = {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80}]}]}
+BODIES = {
+    WIDGETS: {
+        "apiVersion": "g.dev/v1",
+        "kind": "Widget",
+        "spec": {"tags": ["a"], "ports": [{"port": 1}]},
+    },
+    CONFIG_MAPS: {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}},
+    PODS: {"apiVersion": "v1", "kind": "Pod", "spec": POD},
+    DEPLOYMENTS: {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": POD},
+        },
+    },
+}
+
+
+class Writer:
+    """Makes up requests that are nearly right."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def value(self, depth=0):
+        pick = self.random.randrange(12)
+        scalars = [None, True, self.random.choice([0, 1, -1, 2**40, 10**25, 1.5])]
+        if pick < 3:
+            return scalars[pick]
+        if pick < 6 or depth > 3:
+            return self.random.choice(["", "a", "x.dev/y", "80", "2020-01-01T00:00:00Z", "é\0"])
+        if pick < 9:
+            return [self.value(depth + 1) for _ in range(self.random.randrange(3))]
+        keys = self.random.choices(KEYS, k=self.random.randrange(4))
+        return {key: self.value(depth + 1) for key in keys}
+
+    def bent(self, tree):
+        """Change one place of a tree."""
+        tree = node = msgspec.json.decode(msgspec.json.encode(tree))
+        for _ in range(self.random.randrange(6)):
+            pairs = node.items() if isinstance(node, dict) else enumerate(node)
+            deeper = [value for _, value in pairs if isinstance(value, dict | list) and value]
+            if not deeper:
+                break
+            node = self.random.choice(deeper)
+        if isinstance(node, dict):
+            keys = KEYS if self.random.random() < 0.5 else list(node) or KEYS
+            node[self.random.choice(keys)] = self.value()
+        else:
+            node[self.random.randrange(len(node))] = self.value()
+        return tree
+
+    def request(self):
+        place = self.random.choice(list(BODIES))
+        name = self.random.choice("xy")
+        body = {**BODIES[place], "metadata": {"name": name}}
+        kind = self.random.choice(
+            ["post", "put", "json-patch", "merge-patch", "strategic-merge-patch", "apply-patch"]
+        )
+        query = {"fieldManager": self.random.choice(["m1", "m2", "kubectl"])}
+        if self.random.random() < 0.3:
+            query["fieldValidation"] = self.random.choice(["Strict", "Ignore"])
+        sub = self.random.choice(["", "", "/status", "/scale"])
+        if kind == "post":
+            return "POST", place, query, "application/json", self.bent(body)
+        if kind == "put":
+            return "PUT", f"{place}/{name}{sub}", query, "application/json", self.bent(body)
+        if kind == "json-patch":
+            paths = ["/" + "/".join(self.random.choices([*KEYS, "0", "-"], k=2)) for _ in range(2)]
+            operation = self.random.choice(["add", "remove", "replace", "test", "move", "copy"])
+            sent = [{"op": operation, "path": paths[0], "from": paths[1], "value": self.value()}]
+        else:
+            sent = self.bent(body) if self.random.random() < 0.7 else body
+        if kind == "apply-patch":
+            query["force"] = "true"
+        suffix = "yaml" if kind == "apply-patch" else "json"
+        return "PATCH", f"{place}/{name}{sub}", query, f"application/{kind}+{suffix}", sent
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_write_makes_the_server_fail(seed):
+    """No InternalError, and what is stored can still be listed and is unique."""
+    talk = Talk()
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert talk.server.request("POST", crds, CRD)[0] == 201
+    writer = Writer(seed)
+    for _ in range(300):
+        method, path, query, content_type, body = writer.request()
+        answer = talk.server.handle(
+            Request(
+                method,
+                path,
+                tuple(query.items()),
+                {"content-type": content_type},
+                msgspec.json.encode(body),
+                ADMIN,
+            )
+        )
+        assert b"InternalError" not in answer.body, (method, path, query, content_type, body)
+    for place in BODIES:
+        status, listed = talk.send("GET", place)
+        assert status == 200
+        names = [item["metadata"]["name"] for item in listed["items"]]
+        assert len(set(names)) == len(names)
