@@ -117,6 +117,11 @@ class Context:
         return self._reader.cached(self.resource, self.request.key)
 
     @property
+    def client(self) -> Any:
+        """The client underneath: its requests are traced, but are not part of the step."""
+        return self._env.client
+
+    @property
     def is_stopping(self) -> bool:
         """Whether the run should come to its end: stopped or over its time."""
         return bool(self._ended) or self._env.is_stopping() or self._is_late()
@@ -311,7 +316,9 @@ class Context:
     def apply(self, obj: Mapping[str, Any], *, force: bool = True) -> Draft:
         """Apply an object server-side, as field manager "<controller>"."""
         self.check()
-        return self._writer.apply(self._complete(obj), force=force)
+        found, tree = self._complete(obj)
+        tree["metadata"].pop("managedFields", None)  # an object that was read may be applied
+        return self._writer.apply((found, tree), force=force)
 
     def delete(
         self,
@@ -350,6 +357,14 @@ class Context:
                 raise
             return False
         return True
+
+    def get_scale(
+        self, resource: str | ApiResource, name: str, *, namespace: str | None = None
+    ) -> Draft | None:
+        """Read the scale subresource of an object, live; None if there is no such object."""
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.get(found, place, _checked_name(name), live=True, subresource="scale")
 
     def scale(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crlab.controller.controller import Controller
 
 COME_BACK_SECONDS = 2.0
+KEY_SECONDS = 1.0
 
 
 class Stepper:
@@ -47,15 +48,15 @@ class Stepper:
         what: Any = None,
         *,
         dry_run: bool | None = None,
-        timeout_seconds: float = 5.0,
+        timeout_seconds: float = 10.0,
     ) -> StepRecord | None:
         """Take one key through its reconcile.
 
         Args:
             what: this key (queued for the purpose if it is not); None is the next one.
             dry_run: None is the stepper's own mode.
-            timeout_seconds: how long to wait for the caches to sync and for a key to come
-                (threads; the manual driver delivers all there is and waits for nothing).
+            timeout_seconds: how long to wait for the caches to sync, and, up to 1 s, for a
+                key to come (threads; the manual driver delivers what there is).
 
         Returns:
             What was done; None if no key was ready.
@@ -124,7 +125,7 @@ class Stepper:
                 raise LifecycleError(f"{request.key} is being reconciled just now")
             return before, request.key
         if not controller.driver.is_manual:
-            queue.wait(timeout_seconds)
+            queue.wait(min(timeout_seconds, KEY_SECONDS))
         before = queue.snapshot()
         key = queue.try_get()
         return None if key is None else (before, key)

@@ -42,7 +42,15 @@ class Writer:
 
     # -- reads ---------------------------------------------------------------------------
 
-    def get(self, resource: ApiResource, namespace: str, name: str, *, live: bool) -> Draft | None:
+    def get(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        *,
+        live: bool,
+        subresource: str = "",
+    ) -> Draft | None:
         key = key_of(resource, namespace, name)
         if not live and self._reader.informer(resource) is not None:
             self._before("get", resource, key)
@@ -51,13 +59,15 @@ class Writer:
             return None if obj is None else self._reader.draft(resource, obj)
         try:
             answer = self._send(
-                Call("get", resource.gvr.group_resource, namespace, name),
+                Call("get", resource.gvr.group_resource, namespace, name, subresource),
                 resource,
-                lambda: self._client.get(resource, name, namespace=namespace or None),
+                lambda: self._client.get(
+                    resource, name, namespace=namespace or None, **_chosen(subresource=subresource)
+                ),
             )
         except NotFound:
             return None
-        return self._reader.draft(resource, answer)
+        return Draft(answer) if subresource else self._reader.draft(resource, answer)
 
     def list(
         self,
@@ -271,7 +281,7 @@ class Writer:
             hook.after(done)
         if call.is_write:
             self._remember(resource, key, call, answer)
-        elif call.verb == "get":
+        elif call.verb == "get" and not call.subresource:
             self._seen[resource.gvr.group_resource, key] = answer
         return answer
 
@@ -342,6 +352,11 @@ class Writer:
             self._reader.overlay.deleted(plural, obj.key, obj.resource_version)
         else:
             self._reader.overlay.written(plural, obj)
+
+
+def _chosen(**options: Any) -> dict[str, Any]:
+    """Return the options that are set."""
+    return {name: value for name, value in options.items() if value}
 
 
 def _with(call: Call, **fields: Any) -> Call:

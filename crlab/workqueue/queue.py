@@ -204,17 +204,25 @@ class WorkQueue(Generic[K]):
     def _push_locked(self, item: K, entry: Delayed) -> None:
         self._pushes += 1
         heapq.heappush(self._heap, (entry.ready_at, self._pushes, item, entry))
+        if len(self._heap) > 2 * len(self._delayed) + 64:  # mostly stale: hold no dead keys
+            self._heap = [each for each in self._heap if self._is_live(each)]
+            heapq.heapify(self._heap)
         if self._waiters and self._heap[0][3] is entry:
             self._ready.notify()  # somebody must wait for the new, earlier time
+
+    def _is_live(self, pushed: tuple[float, int, K, Delayed]) -> bool:
+        ready_at, _, item, entry = pushed
+        return self._delayed.get(item) is entry and entry.ready_at == ready_at
 
     def _promote_locked(self) -> None:
         """Make what is due dirty."""
         now = self._clock.monotonic()
         heap = self._heap
         while heap and heap[0][0] <= now:
-            ready_at, _, item, entry = heapq.heappop(heap)
-            if self._delayed.get(item) is not entry or entry.ready_at != ready_at:
+            pushed = heapq.heappop(heap)
+            if not self._is_live(pushed):
                 continue
+            item, entry = pushed[2], pushed[3]
             del self._delayed[item]
             for trigger, seq in zip(entry.triggers, entry.seqs, strict=True):
                 self._add_locked(item, trigger, (seq,) if seq else None)

@@ -326,6 +326,25 @@ class TestRule61:
         assert (seen.queue_latency.sum_seconds, seen.work_duration.sum_seconds) == (2, 3)
         assert (seen.retries, seen.rate_limited.sum_seconds) == (1, 0.005)
 
+    def test_a_finished_key_is_forgotten_altogether(self, queue, clock):
+        """Promise P11: nothing holds it, also not the times that were overtaken."""
+        import gc
+        import weakref
+
+        class Key:
+            pass
+
+        key = Key()
+        for seconds in range(400, 0, -1):
+            queue.add_after(key, seconds)
+        assert len(queue._heap) <= 66 + 2
+        clock.advance(500)
+        queue.done(queue.get())
+        gone = weakref.ref(key)
+        del key
+        gc.collect()
+        assert gone() is None
+
     def test_next_due_time_is_shown_per_key(self, queue, clock):
         """What is stuck in back-off is visible (missing upstream)."""
         for _ in range(19):
