@@ -15,11 +15,11 @@ Source: k8s.io/apiserver/pkg/registry/rest/delete.go, registry/generic/registry/
 from __future__ import annotations
 
 from crlab.apiserver.core import Core, timestamp
+from crlab.apiserver.decoding import Call
 from crlab.apiserver.options import DeleteOptions
 from crlab.apiserver.resource import ResourceType
 from crlab.apiserver.status import StatusError, conflict, not_found
 from crlab.apiserver.storage import Stored, Tree
-from crlab.apiserver.strategy import Call
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 

@@ -14,6 +14,7 @@ import msgspec
 
 from crlab.apiserver.body import read_object
 from crlab.apiserver.core import Core
+from crlab.apiserver.decoding import Call, patch_fault
 from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
@@ -32,7 +33,6 @@ from crlab.apiserver.status import (
     success,
 )
 from crlab.apiserver.storage import Stored, Tree
-from crlab.apiserver.strategy import Call, patch_fault
 from crlab.apiserver.watch import WatchResponse
 from crlab.apiserver.write import Writer
 

@@ -32,6 +32,7 @@ from crlab.apiserver.auth.rbac import Rbac, with_selected_name
 from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.builtin import builtin_types, crd_type
 from crlab.apiserver.core import Core
+from crlab.apiserver.decoding import Call
 from crlab.apiserver.definition import Definitions
 from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND, Discovery
@@ -54,7 +55,6 @@ from crlab.apiserver.resource import ResourceType, Version
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
-from crlab.apiserver.strategy import Call
 from crlab.apiserver.watch import WatchResponse
 from crlab.apiserver.write import Writer
 from crlab.errors import LifecycleError

@@ -29,6 +29,7 @@ from crlab.apiserver.body import (
     read_object,
 )
 from crlab.apiserver.core import Core
+from crlab.apiserver.decoding import Call, check_identity, check_name, decode_body, decode_patched
 from crlab.apiserver.options import WriteOptions
 from crlab.apiserver.patch import builtin_schema
 from crlab.apiserver.patch.apply import server_side_apply
@@ -49,11 +50,6 @@ from crlab.apiserver.status import (
 )
 from crlab.apiserver.storage import Stored, Tree, encode
 from crlab.apiserver.strategy import (
-    Call,
-    check_identity,
-    check_name,
-    decode_body,
-    decode_patched,
     is_unchanged,
     prepare_create,
     prepare_update,
