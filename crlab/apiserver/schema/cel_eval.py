@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crlab.apiserver.schema import cel_library
 from crlab.apiserver.schema.cel_check import TYPE_NAMES
 from crlab.apiserver.schema.cel_declaration import Overload
 from crlab.apiserver.schema.cel_function import ERRORS_OF_TYPE, FUNCTIONS
+from crlab.apiserver.schema.cel_library import LIBRARY
 from crlab.apiserver.schema.cel_loop import compile_bind, compile_loop, insert_entry
 from crlab.apiserver.schema.cel_run import Program, Run, as_bool
 from crlab.apiserver.schema.cel_tree import (
@@ -43,7 +43,7 @@ from crlab.apiserver.schema.cel_value import (
     kind_of,
 )
 
-assert cel_library  # its import adds Kubernetes' functions
+_FUNCTIONS = {**FUNCTIONS, **LIBRARY}
 
 
 def compile_tree(node: Expr) -> Program:
@@ -132,7 +132,7 @@ def _call(node: Call) -> Program:
         return _conditional(*programs)
     if node.function in ("or", "orValue"):
         return _or(programs[0], programs[1], is_value=node.function == "orValue")
-    function = FUNCTIONS[node.function]
+    function = _FUNCTIONS[node.function]
     if node.function in ("_==_", "_!=_"):
         return _equality(programs[0], programs[1], is_equality=node.function == "_==_")
     if any(_is_dynamic(arg.type) for arg in args):

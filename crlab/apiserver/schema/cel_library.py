@@ -15,7 +15,6 @@ from functools import total_ordering
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from crlab.apiserver.schema.cel_function import FUNCTIONS
 from crlab.apiserver.schema.cel_operator import show
 from crlab.apiserver.schema.cel_text import search
 from crlab.apiserver.schema.cel_value import NONE, CelError, Optional
@@ -310,64 +309,62 @@ def _formats() -> dict[str, Callable[..., Any]]:
     }
 
 
-FUNCTIONS.update(
-    {
-        "find": _find,
-        "findAll": _find_all,
-        "url": url,
-        "isURL": _is_url,
-        "getScheme": lambda found: urlsplit(found.text).scheme,
-        "getHost": _host,
-        "getHostname": _hostname,
-        "getPort": _port,
-        "getEscapedPath": _escaped_path,
-        "getQuery": lambda found: parse_qs(urlsplit(found.text).query, keep_blank_values=True),
-        "quantity": quantity,
-        "isQuantity": is_quantity,
-        "sign": lambda value: _compare(value.amount, 0),
-        "isInteger": lambda value: value.amount.denominator == 1 and abs(value.amount) < 2**63,
-        "asInteger": _as_integer,
-        "asApproximateFloat": lambda value: float(value.amount),
-        "isLessThan": lambda left, right: left < right,
-        "isGreaterThan": lambda left, right: right < left,
-        "compareTo": _compare,
-        "add": _plus(1),
-        "sub": _plus(-1),
-        "ip": ip,
-        "isIP": _is_ip,
-        "ip.isCanonical": lambda text: str(ip(text)) == text,
-        "family": lambda found: found.value.version,
-        "isUnspecified": lambda found: found.value.is_unspecified,
-        "isLoopback": lambda found: found.value.is_loopback,
-        "isLinkLocalMulticast": lambda found: (
-            found.value in ipaddress.ip_network("224.0.0.0/24")
-            if found.value.version == 4
-            else found.value in ipaddress.ip_network("ff02::/16")
-        ),
-        "isLinkLocalUnicast": lambda found: found.value.is_link_local,
-        "isGlobalUnicast": lambda found: (
-            not (
-                found.value.is_unspecified
-                or found.value.is_loopback
-                or found.value.is_multicast
-                or found.value.is_link_local
-                or str(found.value) == "255.255.255.255"
-            )
-        ),
-        "cidr": cidr,
-        "isCIDR": _is_cidr,
-        "containsIP": _contains_ip,
-        "containsCIDR": _contains_cidr,
-        "masked": lambda found: Cidr(ipaddress.ip_interface(str(found.value.network))),
-        "prefixLength": lambda found: found.value.network.prefixlen,
-        "semver": semver,
-        "isSemver": _is_semver,
-        "major": lambda version: version.numbers[0],
-        "minor": lambda version: version.numbers[1],
-        "patch": lambda version: version.numbers[2],
-        "format.named": _named,
-        "validate": _validate,
-        "string": lambda value: str(value) if isinstance(value, Address | Cidr) else show(value),
-        **_formats(),
-    }
-)
+LIBRARY: dict[str, Callable[..., Any]] = {
+    "find": _find,
+    "findAll": _find_all,
+    "url": url,
+    "isURL": _is_url,
+    "getScheme": lambda found: urlsplit(found.text).scheme,
+    "getHost": _host,
+    "getHostname": _hostname,
+    "getPort": _port,
+    "getEscapedPath": _escaped_path,
+    "getQuery": lambda found: parse_qs(urlsplit(found.text).query, keep_blank_values=True),
+    "quantity": quantity,
+    "isQuantity": is_quantity,
+    "sign": lambda value: _compare(value.amount, 0),
+    "isInteger": lambda value: value.amount.denominator == 1 and abs(value.amount) < 2**63,
+    "asInteger": _as_integer,
+    "asApproximateFloat": lambda value: float(value.amount),
+    "isLessThan": lambda left, right: left < right,
+    "isGreaterThan": lambda left, right: right < left,
+    "compareTo": _compare,
+    "add": _plus(1),
+    "sub": _plus(-1),
+    "ip": ip,
+    "isIP": _is_ip,
+    "ip.isCanonical": lambda text: str(ip(text)) == text,
+    "family": lambda found: found.value.version,
+    "isUnspecified": lambda found: found.value.is_unspecified,
+    "isLoopback": lambda found: found.value.is_loopback,
+    "isLinkLocalMulticast": lambda found: (
+        found.value in ipaddress.ip_network("224.0.0.0/24")
+        if found.value.version == 4
+        else found.value in ipaddress.ip_network("ff02::/16")
+    ),
+    "isLinkLocalUnicast": lambda found: found.value.is_link_local,
+    "isGlobalUnicast": lambda found: (
+        not (
+            found.value.is_unspecified
+            or found.value.is_loopback
+            or found.value.is_multicast
+            or found.value.is_link_local
+            or str(found.value) == "255.255.255.255"
+        )
+    ),
+    "cidr": cidr,
+    "isCIDR": _is_cidr,
+    "containsIP": _contains_ip,
+    "containsCIDR": _contains_cidr,
+    "masked": lambda found: Cidr(ipaddress.ip_interface(str(found.value.network))),
+    "prefixLength": lambda found: found.value.network.prefixlen,
+    "semver": semver,
+    "isSemver": _is_semver,
+    "major": lambda version: version.numbers[0],
+    "minor": lambda version: version.numbers[1],
+    "patch": lambda version: version.numbers[2],
+    "format.named": _named,
+    "validate": _validate,
+    "string": lambda value: str(value) if isinstance(value, Address | Cidr) else show(value),
+    **_formats(),
+}

@@ -18,8 +18,6 @@ from crlab.apiserver.schema.cel_tree import Expr, Ident
 from crlab.apiserver.schema.cel_type import BOOL, STRING, Decl, Type
 from crlab.apiserver.schema.crd_column import FieldPathError, field_path
 
-RULES = "x-kubernetes-validations"
-
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crlab.apiserver.schema.cel_cost import UNKNOWN
-from crlab.apiserver.schema.cel_program import RULES, Compilation, compile_rule
+from crlab.apiserver.schema.cel_program import Compilation, compile_rule
 from crlab.apiserver.schema.cel_type import (
     MAX_REQUEST_BYTES,
     Decl,
@@ -23,6 +23,7 @@ from crlab.apiserver.schema.cel_type import (
     with_object_meta,
 )
 from crlab.apiserver.schema.gotext import go_json
+from crlab.apiserver.schema.rule import RULES
 from crlab.apiserver.status import INVALID, Cause, forbidden_field, invalid_value
 
 PER_RULE_LIMIT = 10_000_000

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crlab.apiserver.schema.cel_program import RULES, CompiledRule, compile_rule
+from crlab.apiserver.schema.cel_program import CompiledRule, compile_rule
 from crlab.apiserver.schema.cel_run import OVER_LIMIT, evaluate
 from crlab.apiserver.schema.cel_type import (
     Decl,
@@ -38,6 +38,7 @@ from crlab.apiserver.schema.cel_value import (
 )
 from crlab.apiserver.schema.gotext import go_float
 from crlab.apiserver.schema.node import MISSING
+from crlab.apiserver.schema.rule import RULES, has_rules
 from crlab.apiserver.status import (
     DUPLICATE,
     INVALID,
@@ -53,7 +54,7 @@ _MESSAGE_LIMIT = 5 * 1024
 class RuleNode:
     """The rules of a schema node and of all below it."""
 
-    __slots__ = ("additional", "all_of", "convert", "is_keyed", "items", "keys", "kind",
+    __slots__ = ("additional", "convert", "is_keyed", "items", "keys", "kind",
                  "properties", "rules")  # fmt: skip
 
     def __init__(self, schema: Mapping[str, Any], decl: Decl | None, *, is_resource: bool) -> None:
@@ -72,16 +73,11 @@ class RuleNode:
             child = _below(sub, decl.fields.get(escape(key) or "") if decl else None)
             if child is not None:
                 self.properties[key] = child
-        self.all_of = [
-            found
-            for sub in schema.get("allOf") or ()
-            if (found := RuleNode({**sub, "type": self.kind}, decl, is_resource=False)).has_rules
-        ]
 
     @property
     def has_rules(self) -> bool:
         """Whether there is anything to run here or below."""
-        below = self.items or self.additional or self.properties or self.all_of
+        below = self.items or self.additional or self.properties
         return bool(self.rules or below)
 
 
@@ -102,13 +98,6 @@ def _below(schema: Any, decl: Decl | None) -> RuleNode | None:
         decl = schema_decl(schema, "object", is_resource=is_resource)
     found = RuleNode(schema, decl, is_resource=is_resource)
     return found if found.has_rules else None
-
-
-def has_rules(schema: Any) -> bool:
-    """Tell whether a schema or anything in it has rules."""
-    if isinstance(schema, Mapping):
-        return bool(schema.get(RULES)) or any(has_rules(sub) for sub in schema.values())
-    return isinstance(schema, list) and any(has_rules(sub) for sub in schema)
 
 
 def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules | None:
@@ -154,8 +143,6 @@ class CompiledRules:
             return
         if node.rules:
             _run_rules(node, place, out)
-        for sub in node.all_of:
-            self._node(sub, _Place(place.path, place.value, place.old, None, place.parent), out)
         if type(place.value) is list and node.items is not None:
             self._items(node, place, out)
         elif type(place.value) is dict:

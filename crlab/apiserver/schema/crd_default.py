@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.apiserver.schema import cel_rule
 from crlab.apiserver.schema.check import check
 from crlab.apiserver.schema.gotext import go_json
 from crlab.apiserver.schema.invariant import check_embedded
 from crlab.apiserver.schema.node import MISSING, Node
 from crlab.apiserver.schema.reshape import clone, prune
+from crlab.apiserver.schema.rule import compile_rules
 from crlab.apiserver.schema.structural import below
 from crlab.apiserver.status import INVALID, Cause
 
@@ -46,7 +46,7 @@ def _check_default(schema: Mapping[str, Any], default: Any, field: str, out: lis
         return
     check(node, default, MISSING, "", "", found)
     if not found:
-        rules = cel_rule.compile_rules(schema, is_root=False)
+        rules = compile_rules(schema, is_root=False)
         if rules is not None:
             found.extend(rules.validate(default, None))
     out.extend(below(field, cause) for cause in found)

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crlab.apiserver.schema.cel_review import RuleReview
 from crlab.apiserver.schema.crd_column import FieldPathError, field_path
 from crlab.apiserver.schema.crd_default import default_causes
 from crlab.apiserver.schema.crd_list import check_list, typed
 from crlab.apiserver.schema.crd_structure import structural_causes
 from crlab.apiserver.schema.gotext import go_json
 from crlab.apiserver.schema.reshape import META_FIELDS
+from crlab.apiserver.schema.rule import review_rules
 from crlab.apiserver.status import (
     INVALID,
     Cause,
@@ -30,6 +30,9 @@ from crlab.apiserver.status import (
     required,
     unsupported,
 )
+
+if TYPE_CHECKING:
+    from crlab.apiserver.schema.cel_review import RuleReview
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _REASONS = (
@@ -85,7 +88,7 @@ class SchemaReview:
             version.get("name"): (version.get("schema") or {}).get("openAPIV3Schema")
             for version in old_spec.get("versions") or ()
         }
-        self._rules: RuleReview | None = None
+        self._rules: RuleReview | None = None  # of the schema under review
 
     def review(
         self, schema: Mapping[str, Any], path: str, has_status: bool, version: str
@@ -105,7 +108,7 @@ class SchemaReview:
         elif defaults := default_causes(schema, path):
             out.extend(defaults)
         else:
-            self._rules = RuleReview(schema, is_unchanged=old == schema)
+            self._rules = review_rules(schema, is_unchanged=old == schema)
         context = self._rules.root if self._rules is not None else None
         schema_errors, rule_errors = self._node(schema, path, _Place(), context, is_root=True)
         out += schema_errors + rule_errors

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
+import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -19,38 +20,45 @@ from urllib.parse import urlsplit
 
 from crlab.apiserver.schema.name import dns_1123_label, dns_1123_subdomain
 
+
+def _full(pattern: str, flags: re.RegexFlag = re.ASCII) -> Callable[[str], bool]:
+    """Return a check of the whole text; the pattern is compiled when first used."""
+
+    @functools.cache
+    def compiled() -> re.Pattern[str]:
+        return re.compile(pattern, flags)
+
+    return lambda text: compiled().fullmatch(text) is not None
+
+
 _UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
-_CARD = re.compile(
+_is_card_number = _full(
     r"(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|6(?:011|5[0-9][0-9])[0-9]{12}"
     r"|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35\d{3})\d{11})"
 )
 _RGB_PART = r"(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
-_RGB = re.compile(rf"rgb\(\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*\)")
+_is_rgb = _full(rf"rgb\(\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*\)")
 _DATE_TIME = re.compile(
     r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
     r"(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
-_GO_DURATION = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_SCALA_DURATION = re.compile(
+_is_go_duration = _full(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
+_is_scala_duration = _full(
     r"(?:\d+\s*(?:ns|nanos?|nanoseconds?|us|µs|μs|micros?|microseconds?|ms|millis?|milliseconds?"
     r"|s|secs?|seconds?|m|mins?|minutes?|h|hr|hours?|d|days?|w|weeks?)\s*)+",
     re.IGNORECASE,
 )
-_QUANTITY = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
-_HOST_LABEL = re.compile(
-    r"[a-zA-Z0-9\u0080-\uffff](?:[-a-zA-Z0-9\u0080-\uffff]{0,61}[a-zA-Z0-9\u0080-\uffff])?"
+_is_quantity = _full(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+_is_host_label = _full(
+    r"[a-zA-Z0-9\u0080-\uffff](?:[-a-zA-Z0-9\u0080-\uffff]{0,61}[a-zA-Z0-9\u0080-\uffff])?",
+    re.NOFLAG,
 )
 _EMAIL_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\uffff-]+"
-_EMAIL = re.compile(
-    rf"(?:{_EMAIL_ATOM}(?:\.{_EMAIL_ATOM})*|\"[^\"\\\r\n]+\")@{_EMAIL_ATOM}(?:\.{_EMAIL_ATOM})*"
+_is_mailbox = _full(
+    rf"(?:{_EMAIL_ATOM}(?:\.{_EMAIL_ATOM})*|\"[^\"\\\r\n]+\")@{_EMAIL_ATOM}(?:\.{_EMAIL_ATOM})*",
+    re.NOFLAG,
 )
-_EMAIL_NAMED = re.compile(rf"[^<>@]*<({_EMAIL.pattern})>")
-
-
-def _full(pattern: str, flags: int = 0) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, flags | re.ASCII)
-    return lambda text: compiled.fullmatch(text) is not None
 
 
 def _is_ipv4(text: str) -> bool:
@@ -99,8 +107,8 @@ def _is_date(text: str) -> bool:
 
 def is_duration(text: str) -> bool:
     """Tell whether Go's time.ParseDuration or a Scala duration parser accepts the text."""
-    is_go = text in ("0", "+0", "-0") or _GO_DURATION.fullmatch(text) is not None
-    return is_go or _SCALA_DURATION.fullmatch(text) is not None
+    is_go = text in ("0", "+0", "-0") or _is_go_duration(text)
+    return is_go or _is_scala_duration(text)
 
 
 def _is_byte(text: str) -> bool:
@@ -128,8 +136,10 @@ def is_uri(text: str) -> bool:
 
 
 def _is_email(text: str) -> bool:
-    found = _EMAIL_NAMED.fullmatch(text)
-    return _EMAIL.fullmatch(found[1] if found else text) is not None
+    name, opening, rest = text.rpartition("<")
+    if opening and rest.endswith(">") and not set(name) & set("<>@"):
+        text = rest[:-1]
+    return _is_mailbox(text)
 
 
 def _is_hostname(text: str) -> bool:
@@ -137,7 +147,7 @@ def _is_hostname(text: str) -> bool:
     if not name or len(text) > 255:
         return False
     labels = name.split(".")
-    is_named = all(_HOST_LABEL.fullmatch(label) for label in labels)
+    is_named = all(_is_host_label(label) for label in labels)
     return is_named and not (len(labels) > 1 and len(labels[-1]) < 2)
 
 
@@ -158,7 +168,7 @@ def _isbn13(text: str) -> bool:
 
 def _is_card(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
-    if not _CARD.fullmatch(digits):
+    if not _is_card_number(digits):
         return False
     total = 0
     for at, char in enumerate(reversed(digits)):
@@ -169,7 +179,7 @@ def _is_card(text: str) -> bool:
 
 def is_quantity(text: str) -> bool:
     """Tell whether the text is a Kubernetes quantity such as 10Gi or 250m."""
-    return _QUANTITY.fullmatch(text) is not None
+    return _is_quantity(text)
 
 
 _mac_forms = "|".join(
@@ -187,18 +197,18 @@ STRING_FORMATS: dict[str, Callable[[str], bool]] = {
     "ipv4": _is_ipv4,
     "ipv6": _is_ipv6,
     "cidr": is_cidr,
-    "mac": _full(f"{_mac_forms}|{_mac_dots}", re.IGNORECASE),
-    "uuid": _full(_UUID % ("[0-9a-f]", "[0-9a-f]"), re.IGNORECASE),
-    "uuid3": _full(_UUID % ("3", "[0-9a-f]"), re.IGNORECASE),
-    "uuid4": _full(_UUID % ("4", "[89ab]"), re.IGNORECASE),
-    "uuid5": _full(_UUID % ("5", "[89ab]"), re.IGNORECASE),
+    "mac": _full(f"{_mac_forms}|{_mac_dots}", re.ASCII | re.IGNORECASE),
+    "uuid": _full(_UUID % ("[0-9a-f]", "[0-9a-f]"), re.ASCII | re.IGNORECASE),
+    "uuid3": _full(_UUID % ("3", "[0-9a-f]"), re.ASCII | re.IGNORECASE),
+    "uuid4": _full(_UUID % ("4", "[89ab]"), re.ASCII | re.IGNORECASE),
+    "uuid5": _full(_UUID % ("5", "[89ab]"), re.ASCII | re.IGNORECASE),
     "isbn": lambda text: _isbn10(text) or _isbn13(text),
     "isbn10": _isbn10,
     "isbn13": _isbn13,
     "creditcard": _is_card,
     "ssn": _full(r"\d{3}[- ]?\d{2}[- ]?\d{4}"),
     "hexcolor": _full("#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
-    "rgbcolor": lambda text: _RGB.fullmatch(text) is not None,
+    "rgbcolor": _is_rgb,
     "byte": _is_byte,
     "password": lambda text: True,
     "date": _is_date,

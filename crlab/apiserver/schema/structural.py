@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.apiserver.schema import cel_rule
 from crlab.apiserver.schema.check import TOO_MANY, check
 from crlab.apiserver.schema.invariant import check_embedded, check_list_types, check_scale
 from crlab.apiserver.schema.metadata import prune_metadata
 from crlab.apiserver.schema.node import MISSING, Node
 from crlab.apiserver.schema.reshape import fill, prune
+from crlab.apiserver.schema.rule import compile_rules
 from crlab.apiserver.status import (
     INVALID,
     NOT_SUPPORTED,
@@ -65,7 +65,7 @@ class CompiledSchema:
         self._metadata = _metadata_node(openapi)
         self._status = self.node.properties.get("status")
         self._scale = scale
-        self._rules = cel_rule.compile_rules(openapi, is_root=True) if has_cel else None
+        self._rules = compile_rules(openapi, is_root=True) if has_cel else None
 
     def prune(self, obj: dict[str, Any], unknown: list[str] | None = None) -> None:
         """Remove fields that the schema does not know, in place.

@@ -117,7 +117,7 @@ def test_int_or_string_is_checked_at_run_time() -> None:
     ]
 
 
-def test_rules_reach_into_maps_and_all_of() -> None:
+def test_rules_reach_into_maps() -> None:
     """Keys in brackets."""
     each = {"type": "object", "additionalProperties": number(rule="self > 3")}
     assert run(each, {"k": 1}) == ["f[k]: Invalid value: 1: failed rule: self > 3"]
