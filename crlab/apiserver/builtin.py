@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crlab.apiserver import core_kind, event, workload
+from crlab.apiserver.auth import rbac_kind
 from crlab.apiserver.resource import (
     ResourceType,
     ScalePaths,
@@ -342,15 +343,31 @@ def _apps() -> list[ResourceType]:
 def _rbac() -> list[ResourceType]:
     group = "rbac.authorization.k8s.io"
     return [
-        _kind(group, "roles", "Role", name_rule="path"),
-        _kind(group, "rolebindings", "RoleBinding", name_rule="path"),
-        _kind(group, "clusterroles", "ClusterRole", is_namespaced=False, name_rule="path"),
+        _kind(group, "roles", "Role", name_rule="path", check=rbac_kind.check_role),
+        _kind(
+            group,
+            "rolebindings",
+            "RoleBinding",
+            name_rule="path",
+            prepare=rbac_kind.prepare_binding,
+            check=rbac_kind.check_role_binding,
+        ),
+        _kind(
+            group,
+            "clusterroles",
+            "ClusterRole",
+            is_namespaced=False,
+            name_rule="path",
+            check=rbac_kind.check_cluster_role,
+        ),
         _kind(
             group,
             "clusterrolebindings",
             "ClusterRoleBinding",
             is_namespaced=False,
             name_rule="path",
+            prepare=rbac_kind.prepare_binding,
+            check=rbac_kind.check_cluster_role_binding,
         ),
     ]
 

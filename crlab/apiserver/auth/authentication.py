@@ -194,4 +194,3 @@ def _map(extra: Mapping[str, Sequence[str]]) -> str:
         return "map[string][]string(nil)"
     pairs = ", ".join(f"{_text(key)}:{_list(extra[key])}" for key in sorted(extra))
     return f"map[string][]string{{{pairs}}}"
-

@@ -60,7 +60,7 @@ def check_grant(
     if is_binding:
         rules, is_free = _of_binding(rbac, identity, namespace, new)
     else:
-        rules = tuple(new.get("rules") or ())
+        rules = tuple(rule for rule in new.get("rules") or () if rule)
         is_free = old is not None and rules == tuple(old.get("rules") or ())
         escalate = Action("escalate", GROUP, resource.plural, namespace=namespace, name=name)
         is_free = is_free or rbac.allows(identity, escalate)

@@ -189,7 +189,7 @@ class Rbac:
         if kind == "ClusterRole":
             return self._cluster_role(name)
         stored = self._storage.get(f"roles.{GROUP}", f"{namespace}/{name}")
-        return tuple(stored.tree().get("rules") or ()) if stored is not None else ()
+        return tuple(_rules(stored.tree())) if stored is not None else ()
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -226,6 +226,7 @@ class Rbac:
         subjects = tuple(
             (s_kind, name)
             for subject in tree.get("subjects") or ()
+            if subject
             for s_kind, name in [_subject(subject, namespace)]
         )
         return _Grant(
@@ -242,10 +243,10 @@ class Rbac:
         if stored is None:
             return tuple(CLUSTER_ROLES.get(name, ()))
         tree = stored.tree()
-        rules = list(tree.get("rules") or ())
+        rules = _rules(tree)
         selectors = (tree.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
         for selector in selectors:
-            rules += self._aggregated(selector.get("matchLabels") or {}, name)
+            rules += self._aggregated((selector or {}).get("matchLabels") or {}, name)
         return tuple(rules)
 
     def _aggregated(self, wanted: Mapping[str, str], own: str) -> list[Rule]:
@@ -255,8 +256,13 @@ class Rbac:
         for name, stored in self._storage.items(f"clusterroles.{GROUP}"):
             labels = stored.labels or {}
             if name != own and all(labels.get(key) == value for key, value in wanted.items()):
-                rules += stored.tree().get("rules") or ()
+                rules += _rules(stored.tree())
         return rules
+
+
+def _rules(tree: Tree) -> list[Rule]:
+    """Return a role's rules; a null one says nothing."""
+    return [rule for rule in tree.get("rules") or () if rule]
 
 
 def _subject(subject: Mapping[str, Any], namespace: str) -> tuple[str, str]:

@@ -222,3 +222,42 @@ def test_a_watch_of_one_name_needs_the_right_to_that_name(server, alice):
     assert body["message"].startswith('configmaps "b" is forbidden')
     assert alice.send("GET", CONFIG_MAPS)[0] == 403
     assert alice.watch(fieldSelector="metadata.name=a").status == 200
+
+
+@pytest.mark.parametrize(
+    ("plural", "body", "text"),
+    [
+        ("clusterroles", {"rules": [None]}, "rules[0].verbs: Required value: verbs must contain"),
+        ("clusterroles", {"rules": [rule(["pods"], [])]}, "rules[0].verbs: Required value"),
+        ("clusterroles", {"rules": [{"verbs": ["get"]}]}, "must supply at least one resource"),
+        (
+            "namespaces/default/roles",
+            {"rules": [{"verbs": ["get"], "nonResourceURLs": ["/"]}]},
+            "namespaced rules cannot apply to non-resource URLs",
+        ),
+        (
+            "clusterrolebindings",
+            {"roleRef": {"kind": "Role", "name": "x"}},
+            'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
+        ),
+        (
+            "clusterrolebindings",
+            {"roleRef": {"kind": "ClusterRole"}, "subjects": [None]},
+            "roleRef.name: Required value",
+        ),
+    ],
+)
+def test_a_malformed_role_or_binding_is_422(server, plural, body, text):
+    """With the cause named."""
+    sent = {"metadata": {"name": "x"}, **body}
+    status, answer = Talk(server).send("POST", f"{BASE}/{plural}", sent)
+    assert status == 422
+    assert text in answer["message"]
+
+
+def test_null_entries_grant_nothing_and_break_nothing(server, alice):
+    """A stored oddity must not take authorization down."""
+    selector = {"clusterRoleSelectors": [None]}
+    role(server, "odd", aggregationRule=selector)
+    bind(server, "odd", "ClusterRole", USER)
+    assert alice.send("GET", CONFIG_MAPS)[0] == 403
