@@ -19,6 +19,7 @@ from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
 from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
+from crlab.apiserver.patch_verb import Patcher
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
 from crlab.apiserver.resource import ResourceType, Version
@@ -34,7 +35,6 @@ from crlab.apiserver.status import (
 )
 from crlab.apiserver.storage import Stored, Tree
 from crlab.apiserver.watch import WatchResponse
-from crlab.apiserver.write import Writer
 
 if TYPE_CHECKING:
     from crlab.apiserver.watch_fault import WatchFaults
@@ -59,7 +59,7 @@ class Router:
         reviews: kind → function that answers a review (filled by the auth room).
     """
 
-    def __init__(self, core: Core, reader: Reader, writer: Writer, deleter: Deleter) -> None:
+    def __init__(self, core: Core, reader: Reader, writer: Patcher, deleter: Deleter) -> None:
         self._core = core
         self._reader = reader
         self._writer = writer

@@ -39,6 +39,7 @@ from crlab.apiserver.discovery import NOT_FOUND, Discovery
 from crlab.apiserver.event import EventExpiry
 from crlab.apiserver.faults import Faults, WatchFaults
 from crlab.apiserver.negotiation import error_response
+from crlab.apiserver.patch_verb import Patcher
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
@@ -56,7 +57,6 @@ from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
-from crlab.apiserver.write import Writer
 from crlab.errors import LifecycleError
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
@@ -155,7 +155,7 @@ class ApiServer:
         )
         self.discovery = Discovery(self.registry)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
-        writer = Writer(self.core, admit=self._admit)
+        writer = Patcher(self.core, admit=self._admit)
         self._router = Router(self.core, Reader(self.core), writer, Deleter(self.core))
         self.reviews = self._router.reviews
         self.reviews.update(Reviews(self.rbac, self._authenticator, self.core.now).by_kind())

@@ -1,4 +1,4 @@
-"""The writing verbs: create, update, patch, apply.
+"""The writing verbs create and update, and what `patch_verb.py` builds on.
 
 From: routing. To: `strategy.py`, then `storage.commit`. Reading the live object, deciding
 and committing happen in one critical section, so a write either sees the object it
@@ -7,10 +7,9 @@ replaces or is refused.
 Guarantees:
   1. A write that would change nothing returns the live object and takes no revision.
   2. dryRun goes the whole way but the commit.
-  3. A patch without a resourceVersion never conflicts.
 
 Thread: any; holds the store's lock from the look at the live object to the commit.
-Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go,
+Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update}.go,
 pkg/registry/generic/registry/store.go.
 """
 
@@ -21,18 +20,13 @@ from collections.abc import Callable
 from typing import Any
 
 from crlab.apiserver.body import (
-    SyntaxFault,
-    media_type,
     missing_kind,
-    parse_json,
-    parse_yaml,
     read_object,
 )
 from crlab.apiserver.core import Core
-from crlab.apiserver.decoding import Call, check_identity, check_name, decode_body, decode_patched
+from crlab.apiserver.decoding import Call, check_identity, check_name, decode_body
 from crlab.apiserver.options import WriteOptions
 from crlab.apiserver.patch import builtin_schema
-from crlab.apiserver.patch.apply import server_side_apply
 from crlab.apiserver.patch.managed_fields import update_on_write
 from crlab.apiserver.resource import ResourceType
 from crlab.apiserver.status import (
@@ -46,7 +40,6 @@ from crlab.apiserver.status import (
     invalid,
     invalid_value,
     not_found,
-    unsupported_media_type,
 )
 from crlab.apiserver.storage import Stored, Tree, encode
 from crlab.apiserver.strategy import (
@@ -57,10 +50,6 @@ from crlab.apiserver.strategy import (
     validate_update,
 )
 
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 NAME_TRIES = 8
 NAME_BASE = 58
 OBJECT_LIMIT = 1_572_864
@@ -78,7 +67,7 @@ Admit = Callable[[Call, Tree, Tree | None], None]
 
 
 class Writer:
-    """create, update, patch and apply on one server."""
+    """create and update on one server."""
 
     def __init__(self, core: Core, *, admit: Admit | None = None) -> None:
         """Write to a server; `admit` may refuse what is about to be validated."""
@@ -250,174 +239,6 @@ class Writer:
             f"UID in object meta: {current}",
         )
 
-    # --- patch -------------------------------------------------------------------------------
-
-    def patch(self, call: Call) -> tuple[Stored, bool, bool]:
-        """Patch an object; return (stored, whether it is new, whether a deletion completed)."""
-        kind = media_type(call.request.header("content-type"))
-        self._check_patch_type(call, kind)
-        is_apply = kind == APPLY_PATCH
-        call.options = WriteOptions.read(call.request, "PatchOptions", is_apply=is_apply)
-        if is_apply:
-            return self._apply(call)
-        body, repeated = self._patch_body(call, kind)
-        with self._core.lock:
-            live = self._live(call)
-            before = call.resource.tree(call.version, live)
-            tree = self._patched(call, kind, before, body)
-            decode_patched(call, tree, repeated)
-            check_identity_of_patch(call, tree)
-            stored, is_gone = self.replace(call, tree, is_patch=True)
-            return stored, False, is_gone
-
-    def patched(self, call: Call, before: Tree) -> Tree:
-        """Return what the request's patch makes of a tree (for the scale subresource)."""
-        kind = media_type(call.request.header("content-type"))
-        self._check_patch_type(call, kind)
-        if kind == APPLY_PATCH:
-            body = self._applied_scale(call)
-            return {**before, "spec": body.get("spec") or {}}
-        body, _ = self._patch_body(call, kind)
-        return self._patched(call, kind, before, body)
-
-    def _applied_scale(self, call: Call) -> Tree:
-        try:
-            body, _ = parse_yaml(call.request.body or b"")
-        except SyntaxFault as error:
-            raise bad_request(f"error decoding YAML: {error}") from error
-        if not isinstance(body, dict):
-            raise bad_request("a Scale is an object")
-        return body
-
-    def _check_patch_type(self, call: Call, kind: str) -> None:
-        accepted = [JSON_PATCH, MERGE_PATCH]
-        if not call.resource.is_custom:
-            accepted.append(STRATEGIC_PATCH)
-        accepted.append(APPLY_PATCH)
-        if kind not in accepted and not call.resource.is_custom:
-            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-        if kind not in accepted:
-            raise unsupported_media_type(
-                "the body of the request was in an unknown format - accepted media types "
-                "include: " + ", ".join(accepted)
-            )
-
-    def _patch_body(self, call: Call, kind: str) -> tuple[Any, list[str]]:
-        raw = call.request.body or b""
-        where = "" if kind == STRATEGIC_PATCH else "error decoding patch: "
-        try:
-            body, repeated = parse_json(raw)
-        except SyntaxFault as error:
-            raise bad_request(f"{where}{error}") from error
-        wanted = list if kind == JSON_PATCH else dict
-        if not isinstance(body, wanted):
-            target = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
-            raise bad_request(
-                f"{where}json: cannot unmarshal {_go_name(body)} into Go value of type {target}"
-            )
-        return body, repeated if kind != JSON_PATCH else []
-
-    def _patched(self, call: Call, kind: str, before: Tree, body: Any) -> Tree:
-        tree = self._patched_value(call, kind, before, body)
-        if not isinstance(tree, dict):
-            raise bad_request("the patched object is not an object")
-        return tree
-
-    def _patched_value(self, call: Call, kind: str, before: Tree, body: Any) -> Any:
-        from crlab.apiserver.patch import json_patch, merge_patch, strategic
-
-        if kind == JSON_PATCH:
-            return json_patch.apply(before, body)
-        if kind == MERGE_PATCH:
-            return merge_patch.apply(before, body)
-        return strategic.apply(before, body, open_api_of(call))
-
-    # --- apply -------------------------------------------------------------------------------
-
-    def _apply(self, call: Call) -> tuple[Stored, bool, bool]:
-        applied = self._applied_body(call)
-        with self._core.lock:
-            key = call.resource.key(call.info.namespace, call.info.name)
-            live = self._core.storage.get(call.resource.storage_name, key)
-            if live is None:
-                return self._apply_new(call, applied), True, False
-            before = call.resource.tree(call.version, live)
-            tree = self._merged(call, before, applied)
-            wanted = str(applied["metadata"].get("resourceVersion") or "")
-            decode_patched(call, tree, [])
-            if wanted not in ("", "0") and wanted != str(live.revision):
-                raise conflict(call.resource.group_resource, call.info.name)
-            uid = applied["metadata"].get("uid")
-            if uid:
-                tree["metadata"]["uid"] = uid
-            stored, is_gone = self.store_changed(call, tree, live, has_managers=True)
-            return stored, False, is_gone
-
-    def _apply_new(self, call: Call, applied: Tree) -> Stored:
-        resource, name = call.resource, call.info.name
-        if call.info.subresource:
-            raise not_found(resource.group_resource, name)
-        uid = applied["metadata"].get("uid")
-        if uid:
-            raise conflict(
-                resource.group_resource,
-                name,
-                f"uid mismatch: the provided object specified uid {uid}, and no existing "
-                "object was found",
-            )
-        tree = self._merged(call, None, applied)
-        decode_patched(call, tree, [])
-        check_identity(call, tree)
-        return self.store_new(call, tree, has_managers=True)
-
-    def _applied_body(self, call: Call) -> Tree:
-        raw = call.request.body or b""
-        try:
-            body, repeated = parse_yaml(raw)
-        except SyntaxFault as error:
-            raise bad_request(f"error decoding YAML: {error}") from error
-        if body is None:
-            body = {}
-        if not isinstance(body, dict):
-            raise bad_request(
-                "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
-                f"unmarshal {_go_name(body)} into Go value of type map[string]interface {{}}"
-            )
-        if repeated and call.options.field_validation == "Strict":
-            listed = ", ".join(
-                f'key "{path.rpartition(".")[2]}" already set in map' for path in repeated
-            )
-            raise bad_request(f"error strict decoding YAML: {listed}")
-        self._check_applied(call, body)
-        return body
-
-    def _check_applied(self, call: Call, body: Tree) -> None:
-        version, kind = str(body.get("apiVersion") or ""), str(body.get("kind") or "")
-        if version != call.api_version or kind != call.resource.kind:
-            group, _, name = version.rpartition("/")
-            raise bad_request(f"invalid object type: {group}/{name}, Kind={kind}")
-        metadata = body.setdefault("metadata", {})
-        if not isinstance(metadata, dict):
-            raise bad_request("metadata is not an object")
-        if metadata.get("managedFields") is not None:
-            raise bad_request("metadata.managedFields must be nil")
-        if metadata.get("namespace"):
-            check_identity(call, body)  # what it does not state is not filled in: texts show it
-        check_name(call, body)
-
-    def _merged(self, call: Call, live: Tree | None, applied: Tree) -> Tree:
-        return server_side_apply(
-            live,
-            applied,
-            manager=call.options.manager,
-            force=call.options.force,
-            api_version=call.api_version,
-            subresource=call.info.subresource,
-            time=self._core.now(),
-            schema=open_api_of(call),
-            ignores_status=call.resource.has_status and not call.info.subresource,
-        )
-
     # --- shared ------------------------------------------------------------------------------
 
     def _read_body(self, call: Call) -> Tree:
@@ -520,26 +341,6 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value
-
-
-def _go_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    return {dict: "object", list: "array", str: "string", type(None): "null"}.get(
-        type(value), "number"
-    )
-
-
-def check_identity_of_patch(call: Call, tree: Tree) -> None:
-    """Refuse a patch that renames its object."""
-    metadata = tree["metadata"]
-    if not metadata.get("name"):
-        raise bad_request(
-            f"the name of the object ({call.info.name} based on URL) was undeterminable: "
-            "name must be provided"
-        )
-    check_name(call, tree)
-    check_identity(call, tree)
 
 
 __all__ = ["Writer", "open_api_of"]
