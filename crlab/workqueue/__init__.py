@@ -7,7 +7,7 @@ informers or of what a key means.
 
 from crlab.workqueue.metrics import Histogram, QueueMetrics
 from crlab.workqueue.priority_queue import LOW_PRIORITY, PriorityQueue
-from crlab.workqueue.queue import RateLimitingQueue, WorkQueue
+from crlab.workqueue.queue import WorkQueue
 from crlab.workqueue.rate_limiter import (
     BucketRateLimiter,
     ItemExponentialFailureRateLimiter,
@@ -18,6 +18,7 @@ from crlab.workqueue.rate_limiter import (
     default_controller_rate_limiter,
     default_item_based_rate_limiter,
 )
+from crlab.workqueue.rate_limiting_queue import RateLimitingQueue
 from crlab.workqueue.snapshot import KeyState, QueueSnapshot
 from crlab.workqueue.trigger import Trigger
 

@@ -21,8 +21,9 @@ from typing import Generic, TypeVar
 from crlab.errors import ConfigError
 from crlab.runtime.clock import Clock
 from crlab.trace.record import Trace
-from crlab.workqueue.queue import RateLimitingQueue, check_delay
+from crlab.workqueue.delay import check_delay
 from crlab.workqueue.rate_limiter import ItemExponentialFailureRateLimiter, RateLimiter
+from crlab.workqueue.rate_limiting_queue import RateLimitingQueue
 from crlab.workqueue.trigger import Trigger
 
 K = TypeVar("K", bound=Hashable)
@@ -115,11 +116,11 @@ class PriorityQueue(RateLimitingQueue[K]):
             if self._is_shutting_down:
                 return
             self._merge_priority_locked(item, priority)
-            absorbed = self._delayed.pop(item, None)
+            absorbed = self._delayed.pop(item)
             self._add_locked(item, trigger, None)
             if absorbed is not None:
-                for held, seq in zip(absorbed.triggers, absorbed.seqs, strict=True):
-                    self._add_locked(item, held, (seq,) if seq else None)
+                for held, causes in absorbed.reasons():
+                    self._add_locked(item, held, causes)
 
     def add_after(
         self,
@@ -176,7 +177,7 @@ class PriorityQueue(RateLimitingQueue[K]):
             super().done(item)
 
     def _shut_down_locked(self) -> None:
-        for item in self._delayed:
+        for item in self._delayed.entries:
             if item not in self._dirty:
                 self._priorities.pop(item, None)
         super()._shut_down_locked()

@@ -18,14 +18,11 @@ Guarantees:
 
 Thread: every method from any thread. `_lock` (re-entrant, so that a trace listener may
 look) guards everything; `_ready` wakes takers, `_drained` those who wait for a drain.
-Source: kubernetes/client-go:util/workqueue/queue.go, delaying_queue.go,
-rate_limiting_queue.go.
+Source: kubernetes/client-go:util/workqueue/queue.go, delaying_queue.go.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -36,8 +33,8 @@ from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
+from crlab.workqueue.delay import Delayed, DelayedKeys, check_delay
 from crlab.workqueue.metrics import QueueMetrics
-from crlab.workqueue.rate_limiter import RateLimiter, default_controller_rate_limiter
 from crlab.workqueue.snapshot import KeyState, QueueSnapshot
 from crlab.workqueue.trigger import MANUAL, Trigger, TriggerLedger
 
@@ -52,18 +49,6 @@ class Line(Protocol[K]):
     def remove(self, item: K, /) -> None: ...
     def __iter__(self) -> Iterator[K]: ...
     def __len__(self) -> int: ...
-
-
-class Delayed:
-    """A key on its way back: when, since when, and why."""
-
-    __slots__ = ("ready_at", "seqs", "since", "triggers")
-
-    def __init__(self, ready_at: float, since: float) -> None:
-        self.ready_at = ready_at
-        self.since = since
-        self.triggers: list[Trigger] = []
-        self.seqs: list[int] = []
 
 
 class WorkQueue(Generic[K]):
@@ -98,13 +83,12 @@ class WorkQueue(Generic[K]):
         self._queue: Line[K] = deque()
         self._dirty: dict[K, float] = {}  # key → when it became dirty
         self._processing: dict[K, float] = {}  # key → when it was taken
-        self._delayed: dict[K, Delayed] = {}
-        self._heap: list[tuple[float, int, K, Delayed]] = []
-        self._pushes = 0
+        self._delayed: DelayedKeys[K] = DelayedKeys()
         self._waiters = 0
         self._is_draining = False
         self._is_shutting_down = False
         self._ledger: TriggerLedger[K] = TriggerLedger(keep_triggers)
+        self._has_reasons = False  # until the first one the ledger is not asked
         self._metrics = QueueMetrics()
 
     # -- putting in ------------------------------------------------------------------
@@ -156,6 +140,7 @@ class WorkQueue(Generic[K]):
         self, item: K, trigger: Trigger, is_collapsed: bool, causes: tuple[int, ...] | None
     ) -> None:
         causes = current_causes() if causes is None else causes
+        self._has_reasons = True
         seq = self._record(
             "added",
             item,
@@ -178,54 +163,23 @@ class WorkQueue(Generic[K]):
 
     def _delay_locked(self, item: K, delay_seconds: float, trigger: Trigger | None) -> None:
         now = self._clock.monotonic()
-        ready_at = now + delay_seconds
-        entry = self._delayed.get(item)
-        if entry is None:
-            self._delayed[item] = entry = Delayed(ready_at, now)
-            self._push_locked(item, entry)
-        elif ready_at < entry.ready_at:
-            entry.ready_at = ready_at
-            self._push_locked(item, entry)  # the later heap entry is stale and gets skipped
-        if len(entry.triggers) < 100:
-            entry.triggers.append(trigger or MANUAL)
-            entry.seqs.append(
-                self._record(
-                    "requeued",
-                    item,
-                    causes=current_causes(),
-                    data={
-                        "queue": self.name,
-                        "delay_seconds": delay_seconds,
-                        "attempt": self._attempts(item),
-                    },
-                )
-            )
-
-    def _push_locked(self, item: K, entry: Delayed) -> None:
-        self._pushes += 1
-        heapq.heappush(self._heap, (entry.ready_at, self._pushes, item, entry))
-        if len(self._heap) > 2 * len(self._delayed) + 64:  # mostly stale: hold no dead keys
-            self._heap = [each for each in self._heap if self._is_live(each)]
-            heapq.heapify(self._heap)
-        if self._waiters and self._heap[0][3] is entry:
+        entry, is_first = self._delayed.put(item, now, now + delay_seconds)
+        if is_first and self._waiters:
             self._ready.notify()  # somebody must wait for the new, earlier time
-
-    def _is_live(self, pushed: tuple[float, int, K, Delayed]) -> bool:
-        ready_at, _, item, entry = pushed
-        return self._delayed.get(item) is entry and entry.ready_at == ready_at
+        if not entry.is_full:
+            data = {
+                "queue": self.name,
+                "delay_seconds": delay_seconds,
+                "attempt": self._attempts(item),
+            }
+            seq = self._record("requeued", item, causes=current_causes(), data=data)
+            entry.note(trigger or MANUAL, seq)
 
     def _promote_locked(self) -> None:
         """Make what is due dirty."""
-        now = self._clock.monotonic()
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            pushed = heapq.heappop(heap)
-            if not self._is_live(pushed):
-                continue
-            item, entry = pushed[2], pushed[3]
-            del self._delayed[item]
-            for trigger, seq in zip(entry.triggers, entry.seqs, strict=True):
-                self._add_locked(item, trigger, (seq,) if seq else None)
+        for item, entry in self._delayed.pop_due(self._clock.monotonic()):
+            for trigger, causes in entry.reasons():
+                self._add_locked(item, trigger, causes)
 
     # -- taking out ------------------------------------------------------------------
 
@@ -237,7 +191,7 @@ class WorkQueue(Generic[K]):
             `timeout_seconds` passed.
         """
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             if self._queue:
                 return self._take_locked()
@@ -250,14 +204,14 @@ class WorkQueue(Generic[K]):
     def try_get(self) -> K | None:
         """Take a key if one is ready, else return None at once."""
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             return self._take_locked() if self._queue else None
 
     def take(self, item: K) -> bool:
         """Take this very key out of its turn; False if it is not ready."""
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             if item not in self._dirty or item in self._processing:
                 return False
@@ -277,7 +231,7 @@ class WorkQueue(Generic[K]):
             until: read under the queue's lock at every `wake`; ends the wait when true.
         """
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             deadline = Deadline(self._clock, timeout_seconds)
             while not self._queue and not until() and self._wait_locked(deadline):
@@ -294,15 +248,16 @@ class WorkQueue(Generic[K]):
         if self._is_shutting_down or deadline.is_over():
             return False
         timeout = deadline.remaining_seconds()
-        if self._heap:
-            due = max(0.0, self._heap[0][0] - self._clock.monotonic())
+        first_at = self._delayed.first_at()
+        if first_at is not None:
+            due = max(0.0, first_at - self._clock.monotonic())
             timeout = due if timeout is None else min(due, timeout)
         self._waiters += 1
         try:
             self._clock.wait(self._ready, timeout)
         finally:
             self._waiters -= 1
-        if self._heap:
+        if self._delayed.heap:
             self._promote_locked()
         return True
 
@@ -315,8 +270,9 @@ class WorkQueue(Generic[K]):
         now = self._clock.monotonic()
         self._metrics.queue_latency.observe(now - self._dirty.pop(item))
         self._processing[item] = now
-        self._ledger.begin(item)
-        if self._waiters and (self._queue or self._heap):
+        if self._has_reasons:
+            self._ledger.begin(item)
+        if self._waiters and (self._queue or self._delayed.heap):
             self._ready.notify()  # another taker watches over the rest
         if self._trace is not None:
             self._record(
@@ -330,7 +286,8 @@ class WorkQueue(Generic[K]):
             if since is None:
                 return
             self._metrics.work_duration.observe(self._clock.monotonic() - since)
-            self._ledger.finish(item)
+            if self._has_reasons:
+                self._ledger.finish(item)
             if self._trace is not None:
                 self._record("done", item, causes=current_causes())
             if item in self._dirty:
@@ -376,7 +333,6 @@ class WorkQueue(Generic[K]):
     def _shut_down_locked(self) -> None:
         self._is_shutting_down = True
         self._delayed.clear()
-        self._heap.clear()
         self._ready.notify_all()
         self._drained.notify_all()
 
@@ -390,21 +346,21 @@ class WorkQueue(Generic[K]):
     def __len__(self) -> int:
         """Return how many keys are ready; delayed and processing ones do not count."""
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             return len(self._queue)
 
     def peek(self) -> K | None:
         """Return the key that `try_get` would take, None if none is ready."""
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             return next(iter(self._queue), None)
 
     def next_due_seconds(self) -> float | None:
         """Return how long until the next delayed key is ready; None without one."""
         with self._lock:
-            due = min((entry.ready_at for entry in self._delayed.values()), default=None)
+            due = self._delayed.next_at()
             return None if due is None else max(0.0, due - self._clock.monotonic())
 
     def running_triggers(self, item: K) -> tuple[Trigger, ...]:
@@ -415,7 +371,7 @@ class WorkQueue(Generic[K]):
     def snapshot(self) -> QueueSnapshot:
         """Return everything the queue holds at this moment."""
         with self._lock:
-            if self._heap:
+            if self._delayed.heap:
                 self._promote_locked()
             now = self._clock.monotonic()
             queued = tuple(self._state("queued", k, now - self._dirty[k]) for k in self._queue)
@@ -423,8 +379,7 @@ class WorkQueue(Generic[K]):
                 self._state("processing", k, now - since) for k, since in self._processing.items()
             )
             delayed = tuple(
-                self._delayed_state(k, entry, now)
-                for k, entry in sorted(self._delayed.items(), key=lambda pair: pair[1].ready_at)
+                self._delayed_state(k, entry, now) for k, entry in self._delayed.by_time()
             )
             metrics = self._metrics.frozen(len(self._queue), list(self._processing.values()), now)
             return QueueSnapshot(
@@ -477,60 +432,3 @@ class WorkQueue(Generic[K]):
         return self._trace.append(
             TraceStage.WORKQUEUE, kind, resource=self._resource, key=str(item), **fields
         )
-
-
-class RateLimitingQueue(WorkQueue[K]):
-    """A workqueue whose retries are paced by a rate limiter.
-
-    `forget` clears the limiter only; `done` is still required (rule 61).
-    """
-
-    def __init__(
-        self,
-        name: str = "",
-        *,
-        clock: Clock,
-        limiter: RateLimiter | None = None,
-        trace: Trace | None = None,
-        resource: str = "",
-        touch: Callable[[K], None] | None = None,
-        keep_triggers: int = 1000,
-    ) -> None:
-        """Make an empty queue; `limiter` defaults to client-go's default."""
-        super().__init__(
-            name,
-            clock=clock,
-            trace=trace,
-            resource=resource,
-            touch=touch,
-            keep_triggers=keep_triggers,
-        )
-        self.limiter = limiter or default_controller_rate_limiter(clock)
-
-    def add_rate_limited(self, item: K, *, trigger: Trigger | None = None) -> float:
-        """Add `item` after the limiter's delay, which counts a failure; return the delay."""
-        delay_seconds = self.limiter.when(item)
-        with self._lock:
-            self._metrics.rate_limited.observe(delay_seconds)
-        self.add_after(item, delay_seconds, trigger=trigger)
-        return delay_seconds
-
-    def forget(self, item: K) -> None:
-        """Let the limiter start over with `item`."""
-        if self._trace is not None and self.limiter.num_requeues(item):
-            self._record("forgotten", item, causes=current_causes())
-        self.limiter.forget(item)
-
-    def num_requeues(self, item: K) -> int:
-        """Return the failures the limiter remembers of `item`."""
-        return self.limiter.num_requeues(item)
-
-    def _attempts(self, item: K) -> int:
-        return self.limiter.num_requeues(item)
-
-
-def check_delay(delay_seconds: float) -> None:
-    """Refuse a delay that is not a number (zero and less mean "now", rule 59)."""
-    is_number = isinstance(delay_seconds, int | float) and not isinstance(delay_seconds, bool)
-    if not is_number or math.isnan(delay_seconds) or delay_seconds == math.inf:
-        raise ConfigError(f"delay_seconds must be a finite number, not {delay_seconds!r}")
