@@ -35,6 +35,7 @@ from crlab.apiserver.auth.authentication import GROUP_SEPARATOR
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.read import FutureRevision
 from crlab.apiserver.request import Request, Response
+from crlab.apiserver.root import PUBLIC_PATHS, public_answer
 from crlab.apiserver.status import StatusError, too_large
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import ConfigError, StopTimeout
@@ -47,8 +48,6 @@ BODY_LIMIT = 3_145_728
 DRAIN_LIMIT = 2 * BODY_LIMIT  # read that far, so that a client still writing hears its 413
 CONNECTION_LIMIT = 256
 READ_SECONDS = 30.0
-# kubectl 1.32 drops a URL prefix from `get --raw`; these tell no more than that a server runs
-PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 STOP_SECONDS = 5.0
 STALL_SECONDS = 60.0
 SHUTDOWN_SECONDS = 0.2
@@ -215,7 +214,8 @@ class HttpServer:
         is_below = len(path) == len(self._prefix) or path[len(self._prefix) :].startswith("/")
         if not hmac.compare_digest(given, self._prefix.encode()) or not is_below:
             if path in PUBLIC_PATHS and raw.method == "GET":
-                return _whole(self._api.public(path))
+                # kubectl 1.32 drops the prefix from `get --raw`; this tells only that we run
+                return _whole(public_answer(path))
             return web.Response(status=404, text="404 page not found\n")
         return None
 

@@ -35,7 +35,7 @@ from crlab.apiserver.core import Core
 from crlab.apiserver.decoding import Call
 from crlab.apiserver.definition import Definitions
 from crlab.apiserver.delete import Deleter
-from crlab.apiserver.discovery import NOT_FOUND, Discovery
+from crlab.apiserver.discovery import Discovery
 from crlab.apiserver.event import EventExpiry
 from crlab.apiserver.faults import Faults, WatchFaults
 from crlab.apiserver.negotiation import error_response
@@ -43,9 +43,7 @@ from crlab.apiserver.patch_verb import Patcher
 from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
-    JSON,
     SYSTEM,
-    TEXT,
     Identity,
     Request,
     RequestInfo,
@@ -53,6 +51,7 @@ from crlab.apiserver.request import (
     read_info,
 )
 from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.root import Root
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
@@ -66,20 +65,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 3_145_728
 COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history dropped
-VERSION = {
-    "major": "1",
-    "minor": "36",
-    "gitVersion": "v1.36.2+crlab",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": "",
-    "compiler": "",
-    "platform": "linux/amd64",
-}
 FIRST_REVISION = 1
-PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
-OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 Authenticate = Callable[[Request], Identity]
@@ -154,6 +140,7 @@ class ApiServer:
             audit=self.audit,
         )
         self.discovery = Discovery(self.registry)
+        self._root = Root(self.registry, self.discovery)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
         writer = Patcher(self.core, admit=self._admit)
         self._router = Router(self.core, Reader(self.core), writer, Deleter(self.core))
@@ -253,7 +240,7 @@ class ApiServer:
             answer = self._resource(request, info, identity)
             self.faults.after(request, info, record)
             return answer
-        return self._other(request, info)
+        return self._root.answer(request)
 
     def _forget(self, watch: WatchResponse, watch_faults: WatchFaults) -> None:
         self._watches.discard(watch)
@@ -293,51 +280,6 @@ class ApiServer:
             self._watches.add(answer)
             answer.on_close(lambda: self._forget(answer, watch_faults))
         return answer
-
-    def _other(self, request: Request, info: RequestInfo) -> Response:
-        path = request.path.rstrip("/") or "/"
-        if path in PUBLIC_PATHS:
-            return self.public(path, is_verbose=request.has("verbose"))
-        if path.startswith("/openapi/"):
-            return self._open_api(request, path)
-        if path == "/":
-            paths = [
-                "/api",
-                "/api/v1",
-                "/apis",
-                "/healthz",
-                "/livez",
-                "/openapi/v3",
-                "/readyz",
-                "/version",
-            ]
-            return Response.json({"paths": paths})
-        del info
-        found = self.discovery.answer(request)
-        return found if found is not None else Response.text(NOT_FOUND, 404)
-
-    @staticmethod
-    def public(path: str, *, is_verbose: bool = False) -> Response:
-        """Answer what needs no credentials: health and version."""
-        if path == "/version":
-            return Response.json(VERSION)
-        return Response.text(_health(path, is_verbose=is_verbose))
-
-    def _open_api(self, request: Request, path: str) -> Response:
-        from crlab.apiserver import openapi  # heavy, and few clients ask
-
-        if path == "/openapi/v2":
-            body = openapi.openapi_v2_protobuf()
-            return Response(200, [("Content-Type", OPENAPI_V2)], body)
-        if path == "/openapi/v3":
-            index = openapi.openapi_v3_index(self.registry)
-            return Response.json(index, content_type=TEXT)
-        name = path.removeprefix("/openapi/v3/")
-        document = openapi.openapi_v3_bytes(self.registry, name)
-        if document is None:
-            return Response.text(NOT_FOUND, 404)
-        del request
-        return Response(200, [("Content-Type", JSON)], document)
 
     def _await_revision(self, future: FutureRevision) -> None:
         condition = threading.Condition()
@@ -509,10 +451,3 @@ class ApiServer:
             status, _ = self.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
             assert status == 201, f"namespace {name} was not created"
         self.storage.seal()
-
-
-def _health(path: str, *, is_verbose: bool) -> str:
-    if not is_verbose:
-        return "ok"
-    checks = "".join(f"[+]{name} ok\n" for name in ("ping", "log", "etcd"))
-    return f"{checks}{path.strip('/')} check passed\n"

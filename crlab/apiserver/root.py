@@ -1,0 +1,74 @@
+"""What is served outside of resources: health, version, OpenAPI, discovery.
+
+Thread: any; answers are made from the registry of the moment.
+Source: k8s.io/apiserver/pkg/server/{healthz,routes}.
+"""
+
+from __future__ import annotations
+
+from crlab.apiserver.discovery import NOT_FOUND, Discovery
+from crlab.apiserver.registry import Registry
+from crlab.apiserver.request import JSON, TEXT, Request, Response
+
+PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
+OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.2+crlab",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+
+
+class Root:
+    """Answers paths that name no resource."""
+
+    def __init__(self, registry: Registry, discovery: Discovery) -> None:
+        self._registry = registry
+        self._discovery = discovery
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request; what is not there is a plain 404."""
+        path = request.path.rstrip("/") or "/"
+        if path in PUBLIC_PATHS:
+            return public_answer(path, is_verbose=request.has("verbose"))
+        if path.startswith("/openapi/"):
+            return self._open_api(path)
+        if path == "/":
+            return Response.json({"paths": PATHS})
+        found = self._discovery.answer(request)
+        return found if found is not None else Response.text(NOT_FOUND, 404)
+
+    def _open_api(self, path: str) -> Response:
+        from crlab.apiserver import openapi  # heavy, and few clients ask
+
+        if path == "/openapi/v2":
+            body = openapi.openapi_v2_protobuf()
+            return Response(200, [("Content-Type", OPENAPI_V2)], body)
+        if path == "/openapi/v3":
+            index = openapi.openapi_v3_index(self._registry)
+            return Response.json(index, content_type=TEXT)
+        document = openapi.openapi_v3_bytes(self._registry, path.removeprefix("/openapi/v3/"))
+        if document is None:
+            return Response.text(NOT_FOUND, 404)
+        return Response(200, [("Content-Type", JSON)], document)
+
+
+def public_answer(path: str, *, is_verbose: bool = False) -> Response:
+    """Answer what needs no credentials: health and version."""
+    if path == "/version":
+        return Response.json(VERSION)
+    return Response.text(_health(path, is_verbose=is_verbose))
+
+
+def _health(path: str, *, is_verbose: bool) -> str:
+    if not is_verbose:
+        return "ok"
+    checks = "".join(f"[+]{name} ok\n" for name in ("ping", "log", "etcd"))
+    return f"{checks}{path.strip('/')} check passed\n"
