@@ -44,6 +44,28 @@ def test_a_change_is_followed_and_rows_stay_sorted():
     assert list(first.index) == ["d/b", "d/d"]  # what was handed out stays as it was
 
 
+@pytest.mark.parametrize("count", [3, 500])
+def test_rows_are_found_again_after_many_came_and_went(count):
+    """Few and many at once, in one step; later changes reach the right rows."""
+    indexer = indexer_of(*(thing(f"m{n:03}") for n in range(0, count * 2, 2)))
+    live = frame_of(indexer)
+    assert len(live.df) == count
+    gone = tuple(f"d/m{n:03}" for n in range(0, count * 2, 4))
+    put(indexer, *(thing(f"m{n:03}", 2) for n in range(1, count * 2, 2)), gone=gone)
+    assert len(live.df) == len(indexer.list_keys())
+    put(indexer, *(thing(o.name, 3, spec={"image": o.name}) for o in indexer.list()))
+    assert list(live.df["image"]) == list(live.df["name"])
+    assert list(live.df.index) == indexer.list_keys()
+
+
+def test_a_frame_that_only_got_a_cell_written_is_not_handed_out_again():
+    """Neither its labels nor its attrs tell; its blocks do."""
+    live = frame_of(indexer_of(thing("a", status={"phase": "x"})))
+    mine = live.df
+    mine.iloc[0, list(DTYPES).index("phase")] = "mine"
+    assert live.df.loc["d/a", "phase"] == "x"
+
+
 def test_clean_columns_are_shared_between_snapshots():
     """Only the columns with a changed cell are copied."""
     indexer = indexer_of(*(thing(f"n{i}", spec={"replicas": i}) for i in range(9)))
