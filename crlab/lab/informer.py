@@ -36,7 +36,7 @@ class Informer:
     Attributes:
         shared: the `SharedInformer` underneath.
         resource: what discovery says of it.
-        namespace: the one it is limited to, None for all.
+        namespaces: those it is limited to, () for all.
         label_selector, field_selector: what the server is asked to send only.
     """
 
@@ -45,7 +45,7 @@ class Informer:
         lab: Lab,
         shared: SharedInformer,
         resource: ApiResource,
-        namespace: str | None,
+        namespaces: tuple[str, ...],
         *,
         label_selector: str = "",
         field_selector: str = "",
@@ -54,7 +54,7 @@ class Informer:
         self._lab = lab
         self.shared = shared
         self.resource = resource
-        self.namespace = namespace
+        self.namespaces = namespaces
         self.label_selector = label_selector
         self.field_selector = field_selector
         self._columns = columns
@@ -62,6 +62,11 @@ class Informer:
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
         self._history: TimeTravel | None = None
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace it is limited to; None for all, or for several."""
+        return self.namespaces[0] if len(self.namespaces) == 1 else None
 
     # -- life ----------------------------------------------------------------------------
 
@@ -275,7 +280,7 @@ class Informer:
     @property
     def lane(self) -> str:
         """How the pipeline view calls this informer."""
-        place = f" in {self.namespace}" if self.namespace else ""
+        place = f" in {', '.join(self.namespaces)}" if self.namespaces else ""
         return f"{self.resource.gvr.group_resource}{place}"
 
     def unsettled(self, truth: Mapping[str, str] | None) -> list[str]:
@@ -293,11 +298,10 @@ class Informer:
                 found.append(f"{self.lane}: {len(held.items() ^ truth.items())} keys differ")
         if waiting := len(self.shared.queue):
             found.append(f"{self.lane}: {waiting} deltas queued")
-        found += [
-            f"{self.lane}: {each.backlog} notifications wait for handler {each.name}"
-            for each in self.shared.registrations
-            if each.backlog
-        ]
+        busy = [each for each in self.shared.registrations if not each.is_idle]
+        found += [f"{self.lane}: handler {each.name} has {each.backlog} to hear" for each in busy]
+        if not found and not self.shared.is_settled:
+            found.append(f"{self.lane}: a change is on its way")
         return found
 
     # -- views ---------------------------------------------------------------------------
@@ -328,7 +332,7 @@ class Informer:
         return described(self, self[key])
 
     def __repr__(self) -> str:
-        place = self.namespace or "*"
+        place = ",".join(self.namespaces) or "*"
         state = "synced" if self.has_synced else "not synced"
         if self.shared.is_stopped:
             state = "stopped"

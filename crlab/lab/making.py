@@ -30,7 +30,7 @@ class MakingLab(PacedLab):
         self,
         resource: str | ApiResource,
         *,
-        namespace: str | None = None,
+        namespace: str | Sequence[str] | None = None,
         label_selector: str = "",
         field_selector: str = "",
         resync_seconds: float = 0.0,
@@ -48,7 +48,8 @@ class MakingLab(PacedLab):
 
         Args:
             resource: plural, kind, short name, "plural.group", "plural.version.group".
-            namespace: limit it to one; None is everywhere.
+            namespace: limit it to one, or to several (one that is forbidden does not stop the
+                others); None is everywhere.
             label_selector, field_selector: let the server send only what matches.
             resync_seconds: how often handlers are shown everything again; 0 never.
             queue: "real" (RealFIFO, in order) or "delta" (the classic DeltaFIFO).
@@ -68,18 +69,20 @@ class MakingLab(PacedLab):
 
         self._check_open("make an informer")
         found = self.client.resolve(resource)
-        namespace = namespace if found.is_namespaced else None
+        places = _places(namespace) if found.is_namespaced else ()
         identity = (
-            found.gvr, namespace, label_selector, field_selector, queue, list_mode,
-            is_metadata_only, include_secrets, id(transform), tuple(sorted(options)),
+            found.gvr, places, label_selector, field_selector, queue, list_mode,
+            is_metadata_only, include_secrets, transform, repr(sorted(options.items())),
         )  # fmt: skip
         with self._lock:
             known = self._informers.get(identity)
         if known is not None and not known.shared.is_stopped:
+            have = known.indexer.indexers()
+            known.shared.add_indexers({k: f for k, f in (indexers or {}).items() if k not in have})
             return known
         shared = self._shared_informer(
             found,
-            namespace,
+            places,
             label_selector,
             field_selector,
             is_metadata_only=is_metadata_only,
@@ -95,12 +98,15 @@ class MakingLab(PacedLab):
             self._whole,
             shared,
             found,
-            namespace,
+            places,
             label_selector=label_selector,
             field_selector=field_selector,
             columns=columns,
         )
         with self._lock:
+            other = self._informers.get(identity)
+            if other is not None and not other.shared.is_stopped:
+                return other  # somebody asked the same at the same time
             self._informers[identity] = informer
         if start:
             shared.start()
@@ -109,7 +115,7 @@ class MakingLab(PacedLab):
     def _shared_informer(
         self,
         resource: ApiResource,
-        namespace: str | None,
+        namespaces: tuple[str, ...],
         label_selector: str,
         field_selector: str,
         *,
@@ -123,14 +129,18 @@ class MakingLab(PacedLab):
         def redact(obj: KubeObject) -> KubeObject:
             return redact_kube_object(obj, resource)
 
-        lister_watcher = self.client.lister_watcher(
-            resource, namespace, label_selector, field_selector, is_metadata_only=is_metadata_only
-        )
+        lister_watchers = [
+            self.client.lister_watcher(
+                resource, place, label_selector, field_selector, is_metadata_only=is_metadata_only
+            )
+            for place in namespaces or (None,)
+        ]
+        place = ",".join(namespaces)
         return SharedInformer(
-            lister_watcher,
+            lister_watchers if len(lister_watchers) > 1 else lister_watchers[0],
             driver=self.driver,
             clock=self.clock,
-            ids=self.ids.fork(f"informer/{resource.gvr}/{namespace}/{label_selector}"),
+            ids=self.ids.fork(f"informer/{resource.gvr}/{place}/{label_selector}"),
             trace=self.trace,
             redact=None if include_secrets else redact,
             **options,
@@ -255,3 +265,10 @@ class MakingLab(PacedLab):
         if self._builtin is None:
             raise ConfigError(f"no built-in controllers run in {self!r}")
         return self._builtin
+
+
+def _places(namespace: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the namespaces an informer is limited to, () for all of them."""
+    if namespace is None:
+        return ()
+    return (namespace,) if isinstance(namespace, str) else tuple(dict.fromkeys(namespace))

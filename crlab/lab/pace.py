@@ -143,13 +143,17 @@ class PacedLab(LabCore):
             return None
         from crlab.lab.in_process import InProcessTransport
 
-        mine = ResourceListerWatcher(
-            InProcessTransport(self.server, identity=ADMIN),
-            informer.resource,
-            informer.namespace,
-            informer.label_selector,
-            informer.field_selector,
-            clock=self.clock,
-        )
-        page = mine.list(ListOptions())
-        return {obj.key: obj.resource_version for obj in page.items}
+        transport = InProcessTransport(self.server, identity=ADMIN)
+        found: dict[str, str] = {}
+        for place in informer.namespaces or (None,):
+            mine = ResourceListerWatcher(
+                transport,
+                informer.resource,
+                place,
+                informer.label_selector,
+                informer.field_selector,
+                clock=self.clock,
+            )
+            items = mine.list(ListOptions()).items
+            found.update((obj.key, obj.resource_version) for obj in items)
+        return found

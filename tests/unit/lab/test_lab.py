@@ -48,6 +48,28 @@ def test_other_selectors_give_another_informer(lab: crlab.Lab) -> None:
     assert lab.informer("myservices", label_selector="a=b") is not lab.informer("myservices")
 
 
+def test_several_namespaces_make_one_cache(lab: crlab.Lab) -> None:
+    """A team's namespaces, without the right to the whole cluster."""
+    services = lab.informer("configmaps", namespace=["default", "kube-public"]).wait_for_sync()
+    for place in ("default", "kube-public", "kube-system"):
+        lab.client.create("configmaps", {"metadata": {"name": "a", "namespace": place}})
+    lab.settle()
+
+    assert list(services.df.index) == ["default/a", "kube-public/a"]
+
+
+def test_an_index_asked_for_later_is_added(lab: crlab.Lab) -> None:
+    """The informer is shared; what one user needs besides does not make another."""
+    first = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    again = lab.informer("myservices", indexers={"image": lambda obj: [obj.spec.image]})
+
+    assert again is first
+    assert [obj.key for obj in again.indexer.by_index("image", "a:1")] == ["default/a"]
+
+
 def test_the_frame_follows_the_server(lab: crlab.Lab) -> None:
     """The promise on the label."""
     services = lab.informer("myservices").wait_for_sync()
