@@ -49,7 +49,7 @@ def explain(trace: Trace, key: str, *, controller: str = "", resource: str = "")
         resource: only records of the object in this resource ("plural.group"); "" is any.
             Runs and what led to them are told in any case.
     """
-    records = {record.seq: record for record in trace.records()}
+    records = {record.seq: record for record in trace.linked()}
     effects = _effects(records.values())
     runs = [
         record

@@ -182,6 +182,20 @@ class Trace:
                 return [r for r in reversed(list(tail)) if until is None or r.seq <= until]
             return list(islice(self._records, start, stop))
 
+    def linked(self, after: int = 0) -> list[TraceRecord]:
+        """Return the records with the causes that became known after they were written.
+
+        A watch event can overtake the answer to the write it comes from; its record then
+        has no cause, and gets it here.
+        """
+        found = self.records(after)
+        for place, record in enumerate(found):
+            if record.kind == "watch_event" and not record.causes:
+                write = self.write_seq(record.resource, record.resource_version)
+                if write is not None:
+                    found[place] = msgspec.structs.replace(record, causes=(write,))
+        return found
+
     def get(self, seq: int) -> TraceRecord | None:
         """Return one record, None if it fell off or is not there yet."""
         found = self.records(after=seq - 1, until=seq)

@@ -69,7 +69,7 @@ class EventRows(Changing):
         )
 
     def _detail(self, event: Event, query: EventsQuery) -> EventDetail:
-        reached = consequences(self.lab.trace.records(after=event.seq - 1), event.seq)
+        reached = consequences(self.lab.trace.linked(after=event.seq - 1), event.seq)
         delta = next((r for r in reached if r.stage == "indexer"), None)
         return EventDetail(
             row=row_of(event),
