@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.errors import ConfigError, nearest
+from crlab.errors import ConfigError, CrlabError, nearest
+from crlab.model.resource import ApiResource
+from crlab.trace.cause import caused_by
 
 _METADATA: dict[str, Any] = {
     "type": "object",
@@ -137,3 +139,34 @@ def crd_schema(crd: Mapping[str, Any], version: str) -> SchemaNode:
             properties = {**_HEAD, **(root.get("properties") or {}), "metadata": _METADATA}
             return SchemaNode({**root, "properties": properties})
     return NO_SCHEMA
+
+
+class SchemaReader:
+    """Reads the CRD of a resource once, on first need.
+
+    Thread: any; a race reads it twice, with equal results.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._known: dict[str, SchemaNode] = {}
+
+    def schema(self, resource: ApiResource) -> SchemaNode:
+        """Return the schema of a custom resource; an empty one if there is none to be read."""
+        plural = resource.gvr.group_resource
+        known = self._known.get(plural)
+        if known is None:
+            known = NO_SCHEMA
+            if "." in resource.gvr.group and not resource.gvr.group.endswith(".k8s.io"):
+                known = self._read(resource)
+            self._known[plural] = known
+        return known
+
+    def _read(self, resource: ApiResource) -> SchemaNode:
+        name = "customresourcedefinitions.apiextensions.k8s.io"
+        try:
+            with caused_by((), "lab"):
+                crd = self._client.get(name, resource.gvr.group_resource)
+        except CrlabError:  # no CRD, or none that we may read: no help, no harm
+            return NO_SCHEMA
+        return crd_schema(crd, resource.gvr.version)

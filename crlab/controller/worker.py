@@ -22,6 +22,7 @@ from crlab.runtime.driver import StageHandle
 
 if TYPE_CHECKING:
     from crlab.controller.controller import Controller
+    from crlab.controller.pool import WorkerPool
 
 SYNC_POLL_SECONDS = 0.1
 
@@ -31,20 +32,21 @@ class Worker:
 
     is_worker = True
 
-    def __init__(self, controller: Controller, number: int) -> None:
+    def __init__(self, controller: Controller, pool: WorkerPool, number: int) -> None:
         self.name = f"{controller.name}-worker-{number}"
         self.number = number
         self.handle: StageHandle | None = None
         self.key: str | None = None
         self.started_at = 0.0
         self._controller = controller
+        self._pool = pool
         self._is_woken = False
         self._is_busy = False
 
     def step(self, limit: int) -> int:
         """Take one key through its reconcile; 0 if none is ready."""
         del limit  # one key at a time, so that a stop is noticed between two
-        if self._is_busy or not self._controller.is_ready_to_work():
+        if self._is_busy or not self._pool.is_ready_to_work():
             return 0
         key = self._controller.take_for_worker()
         if key is None:
@@ -69,8 +71,8 @@ class Worker:
         """Wait for a key, or until the caches have synced."""
         timeout = None if self._controller.has_synced else SYNC_POLL_SECONDS
         queue = self._controller.queue
-        if timeout is not None or self._controller.is_paused or queue.is_shutting_down:
-            self._controller.wait_idle(timeout, lambda: self._is_woken)
+        if timeout is not None or self._pool.is_paused or queue.is_shutting_down:
+            self._pool.wait_idle(timeout, lambda: self._is_woken)
         else:
             queue.wait(until=lambda: self._is_woken)
         self._is_woken = False
@@ -78,7 +80,7 @@ class Worker:
     def wake(self) -> None:
         """Make `wait` return."""
         self._is_woken = True
-        self._controller.wake_idle()
+        self._pool.wake_idle()
         self._controller.queue.wake()
 
 
@@ -87,22 +89,22 @@ class Watchdog:
 
     is_worker = False
 
-    def __init__(self, controller: Controller) -> None:
-        self.name = f"{controller.name}-watchdog"
-        self._controller = controller
+    def __init__(self, controller_name: str, pool: WorkerPool) -> None:
+        self.name = f"{controller_name}-watchdog"
+        self._pool = pool
         self._is_woken = False
 
     def step(self, limit: int) -> int:
         """Mark what is stuck."""
         del limit
-        return self._controller.mark_stuck()
+        return self._pool.mark_stuck()
 
     def wait(self) -> None:
         """Wait until the next run can be over its time."""
-        self._controller.wait_idle(self._controller.next_stuck_seconds(), lambda: self._is_woken)
+        self._pool.wait_idle(self._pool.next_stuck_seconds(), lambda: self._is_woken)
         self._is_woken = False
 
     def wake(self) -> None:
         """Make `wait` return."""
         self._is_woken = True
-        self._controller.wake_idle()
+        self._pool.wake_idle()

@@ -297,7 +297,7 @@ class TestRule66:
         from crlab.cache import DeletedFinalStateUnknown
 
         controller = cluster.controller(nothing)
-        source = controller._sources[0][1]
+        source = controller.sources.event_sources[0]
         source.on_delete(DeletedFinalStateUnknown("default/web", None))
         assert [t.reason for t in controller.step().triggers] == ["deleted"]
 

@@ -1,0 +1,73 @@
+"""What a controller is made of, checked before anything is made.
+
+Thread: pure functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from crlab.errors import ConfigError
+from crlab.model.resource import ApiResource
+from crlab.runtime.clock import Clock
+from crlab.trace.record import Trace
+from crlab.workqueue import PriorityQueue, RateLimiter, RateLimitingQueue
+from crlab.workqueue.rate_limiter import checked_seconds
+
+
+def checked_informer(informer: Any, where: str) -> Any:
+    if not hasattr(informer, "add_event_handler") or not hasattr(informer, "resource"):
+        raise ConfigError(
+            f"{where} takes informers, not {informer!r}; lab.controller also takes their names"
+        )
+    return informer
+
+
+def check_arguments(
+    name: str,
+    reconcile: Any,
+    workers: int,
+    max_retries: int | None,
+    timeout_seconds: float | None,
+    queue: str,
+) -> None:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"a controller needs a name, not {name!r}")
+    if not callable(reconcile):
+        raise ConfigError(f"reconcile must be a function, not {type(reconcile).__name__}")
+    if inspect.iscoroutinefunction(reconcile):
+        raise ConfigError("reconcile must be a plain function; async def is not supported")
+    try:
+        inspect.signature(reconcile).bind(object(), object())
+    except TypeError as error:
+        raise ConfigError(
+            f"{getattr(reconcile, '__name__', 'reconcile')}{inspect.signature(reconcile)} "
+            f"cannot be called as reconcile(request, ctx): {error}"
+        ) from None
+    except ValueError:  # a builtin without a signature
+        pass
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ConfigError(f"workers is a whole number ≥ 1, not {workers!r}")
+    if max_retries is not None and (
+        not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0
+    ):
+        raise ConfigError(f"max_retries is a whole number ≥ 0 or None, not {max_retries!r}")
+    if timeout_seconds is not None and checked_seconds(timeout_seconds, "timeout_seconds") == 0:
+        raise ConfigError("timeout_seconds must be more than 0; None has no limit")
+    if queue not in ("fifo", "priority"):
+        raise ConfigError(f'queue is "fifo" or "priority", not {queue!r}')
+
+
+def make_queue(
+    sort: str,
+    name: str,
+    clock: Clock,
+    limiter: RateLimiter | None,
+    trace: Trace,
+    resource: ApiResource,
+) -> RateLimitingQueue[str]:
+    make = PriorityQueue if sort == "priority" else RateLimitingQueue
+    return make(
+        name, clock=clock, limiter=limiter, trace=trace, resource=resource.gvr.group_resource
+    )
