@@ -291,19 +291,18 @@ def build_type(crd: Tree) -> ResourceType:
     spec = crd["spec"]
     names = (crd.get("status") or {}).get("acceptedNames") or spec["names"]
     listed = spec["versions"]
-    subresources = [version.get("subresources") or {} for version in listed]
-    scale = next((sub["scale"] for sub in subresources if "scale" in sub), None)
-    has_status = any("status" in sub for sub in subresources)
     kind = names.get("kind") or spec["names"]["kind"]
-    extra = [Subresource("status", kind)] if has_status else []
-    if scale is not None:
-        extra.append(Subresource("scale", "Scale", "autoscaling", "v1"))
+    traits = {version["name"]: _traits(kind, version) for version in listed}
+    shared, *others = traits.values()
+    differ = any(other != shared for other in others)
     return ResourceType(
         group=spec["group"],
         plural=spec["names"]["plural"],
         kind=kind,
         versions={
-            version["name"]: _version(spec, kind, version)
+            version["name"]: _version(
+                spec, kind, version, traits[version["name"]] if differ else None
+            )
             for version in sorted(listed, key=lambda v: version_priority(v["name"]))
         },
         singular=names.get("singular", ""),
@@ -312,14 +311,25 @@ def build_type(crd: Tree) -> ResourceType:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         verbs=CUSTOM_VERBS,
-        subresources=tuple(extra),
-        has_status=has_status,
-        scale=_scale_paths(scale),
         is_custom=True,
         generation="spec",
         allows_unconditional_update=False,
         definition=(spec, (crd.get("status") or {}).get("acceptedNames")),
+        **shared,
     )
+
+
+def _traits(kind: str, version: Tree) -> dict[str, Any]:
+    """Return what a version's subresources make of the resource."""
+    subresources = version.get("subresources") or {}
+    found = [Subresource("status", kind)] if "status" in subresources else []
+    if "scale" in subresources:
+        found.append(Subresource("scale", "Scale", "autoscaling", "v1"))
+    return {
+        "subresources": tuple(found),
+        "has_status": "status" in subresources,
+        "scale": _scale_paths(subresources.get("scale")),
+    }
 
 
 def _scale_paths(scale: Mapping[str, Any] | None) -> ScalePaths | None:
@@ -332,7 +342,7 @@ def _scale_paths(scale: Mapping[str, Any] | None) -> ScalePaths | None:
     )
 
 
-def _version(spec: Tree, kind: str, version: Tree) -> Version:
+def _version(spec: Tree, kind: str, version: Tree, traits: Mapping[str, Any] | None) -> Version:
     open_api = (version.get("schema") or {}).get("openAPIV3Schema")
     subresources = version.get("subresources") or {}
     preserves = bool(spec.get("preserveUnknownFields"))
@@ -352,6 +362,7 @@ def _version(spec: Tree, kind: str, version: Tree) -> Version:
         ),
         is_deprecated=bool(version.get("deprecated")),
         deprecation_warning=warning,
+        traits=traits,
     )
 
 

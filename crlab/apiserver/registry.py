@@ -55,7 +55,9 @@ class Registry:
         if resource is None:
             return None
         found = resource.versions.get(version)
-        return (resource, found) if found is not None and found.is_served else None
+        if found is None or not found.is_served:
+            return None
+        return resource.seen_by(found), found
 
     def all(self) -> list[ResourceType]:
         """Return every type in the order of registration."""
@@ -80,7 +82,7 @@ class Registry:
     def resources(self, group: str, version: str) -> list[tuple[ResourceType, Version]]:
         """Return the types served under a group and version."""
         return [
-            (resource, found)
+            (resource.seen_by(found), found)
             for resource in self._types.values()
             if resource.group == group
             and resource.is_established

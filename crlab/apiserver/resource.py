@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -78,7 +78,11 @@ Convert = Callable[[Tree], Tree]
 
 @dataclass(slots=True)
 class Version:
-    """One version of a resource."""
+    """One version of a resource.
+
+    Attributes:
+        traits: fields of the `ResourceType` in which this version differs (subresources).
+    """
 
     name: str
     is_served: bool = True
@@ -91,6 +95,7 @@ class Version:
     deprecation_warning: str = ""
     to_storage: Convert | None = None
     from_storage: Convert | None = None
+    traits: Mapping[str, Any] | None = None
     form: int = field(default_factory=lambda: next(_forms))
 
 
@@ -185,6 +190,10 @@ class ResourceType:
     def api_version(self, version: Version) -> str:
         """Return what objects of a version carry."""
         return f"{self.group}/{version.name}" if self.group else version.name
+
+    def seen_by(self, version: Version) -> ResourceType:
+        """Return the type as a version shows it: itself, unless the version has traits."""
+        return replace(self, **version.traits) if version.traits else self
 
     def key(self, namespace: str, name: str) -> str:
         """Return the storage key of a name."""

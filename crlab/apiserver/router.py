@@ -79,7 +79,7 @@ class Router:
             return self._unknown(info)
         resource, version = found
         if self._is_misplaced(info, resource):
-            if not resource.is_custom and not info.name:
+            if resource.is_namespaced and not resource.is_custom and not info.name:
                 raise method_not_allowed()
             return self._unknown(info)
         call = Call(request, info, resource, version, identity)
@@ -226,21 +226,40 @@ class Router:
         return StatusError(405, "MethodNotAllowed", message, details)
 
     def _node_side(self, call: Call) -> Response:
-        """Answer for what only a node could do."""
-        stored = self._core.storage.get(
-            call.resource.storage_name, call.resource.key(call.info.namespace, call.info.name)
-        )
+        """Answer for what the scheduler, the eviction of pods and nodes are asked."""
+        key = call.resource.key(call.info.namespace, call.info.name)
+        stored = self._core.storage.get(call.resource.storage_name, key)
         if stored is None:
             raise not_found(call.resource.group_resource, call.info.name)
         if call.info.subresource == "log":
             return Response(204, [], b"")
-        raise StatusError(
-            501,
-            "NotImplemented",
-            f"{call.resource.plural}/{call.info.subresource} needs a node, which this server "
-            "does not have",
-            {},
+        body, _ = read_object(
+            call.request.body, call.request.header("content-type"), call.resource.kind
         )
+        with self._core.lock:
+            if call.info.subresource == "eviction":
+                self._deleter.delete_one(call, key, DeleteOptions())
+            else:
+                self._bind(call, key, str((body.get("target") or {}).get("name") or ""))
+        done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        return self._json(call, {**done, "code": 201}, 201)
+
+    def _bind(self, call: Call, key: str, node: str) -> None:
+        """Give a pod to a node, as a scheduler asks."""
+        live = self._core.storage.get(call.resource.storage_name, key)
+        if live is None:
+            raise not_found(call.resource.group_resource, call.info.name)
+        pod = live.tree()
+        taken = (pod.get("spec") or {}).get("nodeName")
+        if not node or taken:
+            why = f"pod {call.info.name} is already assigned to node {taken!r}"
+            raise conflict("pods/binding", call.info.name, why if taken else "target is required")
+        pod.setdefault("spec", {})["nodeName"] = node
+        conditions = pod.setdefault("status", {}).setdefault("conditions", [])
+        at = self._core.now()
+        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at}
+        conditions.append(scheduled)
+        self._core.storage.commit(call.resource.storage_name, key, pod, live.form)
 
     def _scale(self, call: Call) -> Response:
         key = call.resource.key(call.info.namespace, call.info.name)
