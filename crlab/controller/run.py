@@ -1,0 +1,156 @@
+"""One run of a reconcile: what it is about, what it has done, when it is over.
+
+The base of `Context`; reading, writing and owning build on it.
+
+Thread: the thread of its run; `end` from any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from crlab.controller.call import Call
+from crlab.controller.draft import Draft
+from crlab.controller.request import Request
+from crlab.controller.writer import Writer
+from crlab.errors import ConfigError, ReconcileFailed
+from crlab.model.key import join_key
+from crlab.model.object import KubeObject
+from crlab.model.resource import ApiResource
+from crlab.workqueue.trigger import Trigger
+
+if TYPE_CHECKING:
+    from crlab.controller.environment import Environment
+
+
+class Run:
+    """One run of one key.
+
+    Attributes:
+        request: which object to reconcile.
+        attempt: 1 for the first try since the key last succeeded.
+        triggers: every event that was collapsed into this run, oldest first.
+        reconcile_id: a uid of this run.
+        is_dry_run: writes are checked by the server and change nothing.
+        calls: the reads and writes so far.
+        logged: what `log` was given.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        request: Request,
+        *,
+        attempt: int = 1,
+        triggers: tuple[Trigger, ...] = (),
+        seq: int = 0,
+        is_dry_run: bool = False,
+        deadline_seconds: float | None = None,
+    ) -> None:
+        self._env = environment
+        self._reader = environment.reader
+        self.request = request
+        self.attempt = attempt
+        self.triggers = triggers
+        self.reconcile_id = environment.ids.uid()
+        self.is_dry_run = is_dry_run
+        self.calls: list[Call] = []
+        self.logged: list[str] = []
+        self._versions_read: set[str] = set()
+        self._seq = seq
+        self._ended = ""
+        self._until = (
+            None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
+        )
+        self._writer = Writer(self, environment)
+
+    @property
+    def name(self) -> str:
+        """The name of the object to reconcile."""
+        return self.request.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, "" if cluster-scoped."""
+        return self.request.namespace
+
+    @property
+    def resource(self) -> ApiResource:
+        """The controller's own resource."""
+        return self._env.resource
+
+    @property
+    def client(self) -> Any:
+        """The client underneath: its requests are traced, but are not part of the step."""
+        return self._env.client
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run should come to its end: stopped or over its time."""
+        return bool(self._ended) or self._env.is_stopping() or self._is_late()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether cached reads may be behind the server; `staleness` says why."""
+        return bool(self._reader.staleness())
+
+    @property
+    def staleness(self) -> str:
+        """Why cached reads may be behind, "" if nothing suggests it."""
+        return self._reader.staleness()
+
+    def end(self, why: str) -> None:
+        """Refuse further calls; `why` is told to whoever makes one."""
+        self._ended = self._ended or why
+
+    def check(self) -> None:
+        """Raise `ReconcileFailed` if this run is over."""
+        why = self._ended or ("its time is over" if self._is_late() else "")
+        if why:
+            raise ReconcileFailed(
+                f"{self.request.key}: this run may make no more calls: {why}",
+                request=self.request,
+                attempt=self.attempt,
+            )
+
+    def _is_late(self) -> bool:
+        return self._until is not None and self._env.clock.monotonic() >= self._until
+
+    def log(self, message: Any, *details: Any) -> None:
+        """Note something about this run, for the stepper and the trace."""
+        text = " ".join(str(part) for part in (message, *details))
+        self.logged.append(text)
+        self._env.note(self.request.key, "log", self._seq, {"message": text})
+
+    def _place(self, resource: str | ApiResource, namespace: str | None) -> tuple[ApiResource, str]:
+        found = self._env.resolve(resource)
+        if not found.is_namespaced:
+            return found, ""
+        return found, self.request.namespace if namespace is None else namespace
+
+    def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
+        """Return an object's resource and a plain copy with its namespace filled in."""
+        found = self._env.resource_of(obj)
+        tree = obj.to_dict() if isinstance(obj, Draft | KubeObject) else Draft(obj).to_dict()
+        metadata = tree.setdefault("metadata", {})
+        if found.is_namespaced and not metadata.get("namespace"):
+            metadata["namespace"] = self.request.namespace
+        return found, tree
+
+    def _current(self) -> KubeObject | None:
+        return self._reader.cached(self.resource, self.request.key)
+
+    def __repr__(self) -> str:
+        return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
+
+
+def checked_name(name: Any) -> str:
+    """Return a name if it is one.
+
+    Raises:
+        ConfigError: it is not a text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"an object's name is a text, not {name!r}")
+    return name
