@@ -15,6 +15,8 @@ from crlab.views.state import MAX_ROWS, Diff, EventDetail, EventRow, EventsState
 _DIFF = {"+": ("add", "added"), "-": ("del", "removed"), "~": ("chg", "changed")}
 MAX_DIFF = 40
 MAX_LINES = 160
+MAX_REACHED = 16
+_CONTEXT = 3
 
 
 def paths_text(paths: tuple[str, ...], limit: int = 3) -> str:
@@ -120,13 +122,13 @@ def _detail_text(detail: EventDetail) -> list[str]:
     lines += ["  changed:", *(f"    {line}" for line in diff_text(detail.diff))]
     if detail.reached:
         lines.append("  reached:")
-        for reach in detail.reached[:MAX_ROWS]:
+        for reach in detail.reached[:MAX_REACHED]:
             parts = (reach.stage, reach.name, reach.detail, lag(reach.lag_seconds))
             lines.append("    " + " ".join(plain(part, limit=120) for part in parts if part))
     if detail.side_by_side:
         both = detail.side_by_side
         lines.append(f"  {plain(both.left_title, limit=60)} | {plain(both.right_title, limit=60)}")
-        for op, left, right in both.lines[:MAX_LINES]:
+        for op, left, right in folded_lines(both.lines)[:MAX_LINES]:
             text = left if left == right else f"{plain(left, limit=80)} | {plain(right, limit=80)}"
             lines.append(f"  {op} {plain(text, limit=180)}")
     return lines
@@ -171,6 +173,7 @@ def _event_row(row: EventRow, is_open: bool) -> Markup:
 def detail_html(detail: EventDetail) -> Markup:
     """Return one event: its facts, its field diff, what it reached, both objects."""
     facts = H.dl([joined([H.dt(k), H.dd(v)]) for k, v in _facts(detail)], cls="kv")
+    more = _more(len(detail.reached), MAX_REACHED, "records")
     reached = [
         H.tr(
             H.td(plain(reach.stage, limit=20)),
@@ -178,7 +181,7 @@ def detail_html(detail: EventDetail) -> Markup:
             H.td(plain(reach.detail, limit=120)),
             H.td(lag(reach.lag_seconds), cls="num"),
         )
-        for reach in detail.reached[:MAX_ROWS]
+        for reach in detail.reached[:MAX_REACHED]
     ]
     heads = ("stage", "name", "what", H.th("lag", scope="col", cls="num"))
     return H.section(
@@ -191,29 +194,52 @@ def detail_html(detail: EventDetail) -> Markup:
         ),
         H.h4("What it reached") if reached else None,
         grid("What the event reached", heads, reached) if reached else None,
+        H.div(more[0], cls="foot") if more else None,
         side_by_side_html(detail.side_by_side) if detail.side_by_side else None,
         aria_label=f"Event {detail.row.seq}",
     )
 
 
+def folded_lines(lines: tuple[tuple[str, str, str], ...]) -> list[tuple[str, str, str]]:
+    """Return the changed lines with a little context; what lies between is counted."""
+    near = {
+        i + by
+        for i, line in enumerate(lines)
+        if line[0].strip()
+        for by in range(-_CONTEXT, _CONTEXT + 1)
+    }
+    shown: list[tuple[str, str, str]] = []
+    hidden = 0
+    for i, line in enumerate(lines):
+        if i in near or not near:
+            if hidden:
+                shown.append(("…", f"{hidden} equal lines", f"{hidden} equal lines"))
+            hidden = 0
+            shown.append(line)
+        else:
+            hidden += 1
+    return [*shown, *([("…", f"{hidden} equal lines", f"{hidden} equal lines")] * bool(hidden))]
+
+
 def side_by_side_html(both: SideBySide) -> Markup:
     """Return two forms of one object next to each other; changed lines carry a sign."""
-    names = {"+": "added", "-": "deleted", "~": "modified"}
+    names = {"+": "added", "-": "deleted", "~": "modified", "…": "left out"}
+    lines = folded_lines(both.lines)
     rows = [
         H.tr(
             H.td(op.strip(), H.span(names.get(op, ""), cls="sr"), cls="mark"),
             H.td(H.code(plain(left, limit=160)), cls="wrap"),
             H.td(H.code(plain(right, limit=160)), cls="wrap"),
-            cls="open" if op.strip() else None,
+            cls="open" if op in ("+", "-", "~") else None,
         )
-        for op, left, right in both.lines[:MAX_LINES]
+        for op, left, right in lines[:MAX_LINES]
     ]
     heads = (
         H.th(H.span("change", cls="sr"), scope="col", cls="mark"),
         plain(both.left_title, limit=60),
         plain(both.right_title, limit=60),
     )
-    more = _more(len(both.lines), MAX_LINES, "lines")
+    more = _more(len(lines), MAX_LINES, "lines")
     label = "The object at two resourceVersions"
     return joined(
         [

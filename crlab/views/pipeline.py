@@ -13,7 +13,7 @@ from __future__ import annotations
 from crlab.model.escape import H, Markup, joined, plain
 from crlab.views.format import TONES, age, count, lag, text_table
 from crlab.views.grid import grid
-from crlab.views.state import MAX_ROWS, STAGES, Item, PipelineState, StageState
+from crlab.views.state import STAGES, Item, PipelineState, StageState
 
 TITLES = {
     "server": "API server",
@@ -35,6 +35,9 @@ WHAT = {
     "reconcile": "your function: reads the cache, writes what is missing",
     "client": "requests that reconciles made; each write comes back as a watch event",
 }
+
+
+MAX_ITEMS = 12  # of the opened box; the rest is counted
 
 
 def stages_of(state: PipelineState) -> list[StageState]:
@@ -75,7 +78,7 @@ def _items_text(stage: StageState) -> list[str]:
         return ["  nothing"]
     rows = [
         [plain(i.mark, limit=2), plain(i.name, limit=60), plain(i.detail, limit=100), _due(i)]
-        for i in stage.items[:MAX_ROWS]
+        for i in stage.items[:MAX_ITEMS]
     ]
     lines = [f"  {line}" for line in text_table([""] * 4, rows)]
     return [*lines, *([f"  {note}"] if (note := _items_note(stage)) else [])]
@@ -86,7 +89,7 @@ def _due(item: Item) -> str:
 
 
 def _items_note(stage: StageState) -> str:
-    shown = len(stage.items[:MAX_ROWS])
+    shown = len(stage.items[:MAX_ITEMS])
     return f"first {shown} of {count(stage.total)}" if stage.total > shown else ""
 
 
@@ -170,7 +173,7 @@ def _content(stage: StageState) -> Markup:
             H.td(plain(item.detail, limit=160)),
             H.td("" if item.due_seconds is None else age(item.due_seconds), cls="num"),
         )
-        for item in stage.items[:MAX_ROWS]
+        for item in stage.items[:MAX_ITEMS]
     ] or [H.tr(H.td("nothing is in it now", colspan=4, cls="dim"))]
     heads = (
         H.th(H.span("mark", cls="sr"), scope="col", cls="mark"),

@@ -175,16 +175,19 @@ class Notebook:
             index,
         )
 
-    def run(self, index: int, timeout_seconds: float = 30) -> None:
+    def run(self, index: int) -> None:
         """Run a cell to its end; fails if it raised."""
         self.page.evaluate(
             f"i => {{ const c = {_APP}.shell.currentWidget.content; c.activeCellIndex = i;"
             f" c.deselectAll(); return {_APP}.commands.execute('notebook:run-cell'); }}",
             index,
         )
-        error = self.output(index).locator(".jp-RenderedText[data-mime-type*='error']")
-        if error.count():
-            raise AssertionError(error.first.inner_text())
+        outputs = self.page.evaluate(
+            f"i => {_APP}.shell.currentWidget.content.widgets[i].model.outputs.toJSON()", index
+        )
+        errors = [output for output in outputs if output["output_type"] == "error"]
+        if errors:
+            raise AssertionError("\n".join(errors[0]["traceback"]))
 
     def is_busy(self) -> bool:
         """Whether the kernel runs a cell."""
