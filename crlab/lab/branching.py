@@ -9,24 +9,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import ConfigError
 from crlab.lab.looking import LookingLab
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.apiserver import ApiServer
     from crlab.lab.lab import Lab
 
 
 class BranchingLab(LookingLab):
     """A lab whose server can be branched, if it is our own."""
-
-    def _own_server(self, verb: str) -> ApiServer:
-        self._check_open(verb)
-        if self.server is None:
-            raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
-        return self.server
 
     def serve(self, port: int = 0) -> str:
         """Put the embedded server on a loopback socket, if it is not; return its URL.
@@ -101,13 +93,18 @@ class BranchingLab(LookingLab):
         return forked(self._whole)
 
     @property
+    def revision(self) -> int:
+        """The newest resourceVersion the embedded server has given out."""
+        return self._own_server("read the revision").storage.revision
+
+    @property
     def audit_log(self) -> pd.DataFrame:
         """What was asked of the embedded server, by anybody.
 
         Shape:
             RangeIndex; time (datetime64[us, UTC]), user, user_agent, verb, group, resource,
             subresource, namespace, name (str), code (int64), duration_seconds (float64),
-            request_bytes, response_bytes, revision (int64), fault (str).
+            request_bytes, response_bytes (of a watch: so far), revision (int64), fault (str).
         """
         from crlab.lab.judging import audit_log_frame
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from crlab.errors import AlreadyStopped, CrlabError
+from crlab.errors import AlreadyStopped, ConfigError, CrlabError
 from crlab.lab import registry
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
@@ -208,6 +208,12 @@ class LabCore:
         """The controllers of this lab, in the order they were made."""
         with self._lock:
             return list(self._controllers)
+
+    def _own_server(self, verb: str) -> ApiServer:
+        self._check_open(verb)
+        if self.server is None:
+            raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
+        return self.server
 
     def _check_open(self, what: str) -> None:
         if self._is_closed:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crlab.lab.describing import Description
     from crlab.lab.framing import InformerEvents, InformerRates
     from crlab.lab.lab import Lab
+    from crlab.model.redaction import Revealed
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.table import TableView
 
@@ -303,6 +304,23 @@ class Informer:
         if not found and not self.shared.is_settled:
             found.append(f"{self.lane}: a change is on its way")
         return found
+
+    def reveal(self, key: str, field: str) -> Revealed:
+        """Read one secret value from the server, for this once.
+
+        Nothing keeps it: not the cache, not the trace, not a frame. The result is an
+        ordinary str whose repr is masked.
+
+        Args:
+            field: the key in a Secret's data, or a JSONPath such as ".data.password".
+
+        Raises:
+            NotFound: there is no such object.
+            UnknownColumn: it has no such field.
+        """
+        from crlab.lab.revealing import revealed
+
+        return revealed(self._lab, self.resource, key, field)
 
     # -- views ---------------------------------------------------------------------------
 

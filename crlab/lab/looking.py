@@ -15,9 +15,12 @@ from crlab.lab.making import MakingLab
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crlab.controller.rbac import Rbac
+    from crlab.lab.controller import LabController
     from crlab.lab.explaining import Explanation
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
+    from crlab.lab.judging_controller import Stress
     from crlab.lab.live import Live
     from crlab.lab.owning import OwnerTree
     from crlab.trace.recording import Recorder
@@ -68,6 +71,66 @@ class LookingLab(MakingLab):
         from crlab.lab.explaining import explained
 
         return explained(self.trace, key, resource=resource)
+
+    # -- judging a controller ------------------------------------------------------------
+
+    def rbac(
+        self,
+        controller: LabController,
+        *,
+        service_account: str = "",
+        user: str = "",
+        is_cluster_wide: bool = False,
+    ) -> Rbac:
+        """Return the least role for what a controller did, with its binding.
+
+        Derived from the requests it really made, so let it do all it can do first.
+        ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
+
+        Args:
+            service_account: "namespace/name" to bind to; default "default/<controller>".
+            user: bind to this user instead.
+            is_cluster_wide: one ClusterRole, for namespaces it has not met yet.
+
+        Raises:
+            ConfigError: it has not run yet.
+        """
+        from crlab.lab.judging_controller import least_rights
+
+        self._check_open("derive a role")
+        return least_rights(
+            self._whole,
+            controller,
+            service_account=service_account,
+            user=user,
+            is_cluster_wide=is_cluster_wide,
+        )
+
+    def stress(
+        self,
+        controller: LabController,
+        *,
+        scenario: Sequence[Callable[[Any], Any]] = (),
+        max_runs: int = 60,
+    ) -> Stress:
+        """Run a controller again and again, each time with one thing going wrong.
+
+        Crash after the n-th write for every n, one watch event lost, one stale list; each
+        in a fork of this sandbox. The end state and the counts of creates and deletes are
+        compared with a clean run.
+
+        Args:
+            scenario: functions of a client (which may do everything), done one after the
+                other; none: what this sandbox holds already.
+            max_runs: more faults than this are tried at even distances.
+
+        Raises:
+            ConfigError: this lab does not stand still (``driver="manual"``).
+        """
+        from crlab.lab.judging_controller import stressed
+
+        self._own_server("stress a controller")
+        return stressed(self._whole, controller, scenario, max_runs)
 
     # -- the past and the joined ---------------------------------------------------------
 

@@ -15,7 +15,7 @@ from crlab.errors import ConfigError, SyncTimeout
 from crlab.lab.core import LabCore
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
-from crlab.runtime.driver import ManualDriver
+from crlab.runtime.driver import ManualDriver, Stage
 from crlab.trace.record import TraceRecord
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ class PacedLab(LabCore):
 
     # -- time ----------------------------------------------------------------------------
 
-    def step(self) -> TraceRecord | None:
+    def step(self, *, only: str = "") -> TraceRecord | None:
         """Perform one transition anywhere in the pipeline (manual driver).
+
+        Args:
+            only: of stages whose name begins so: "reflector", "processor", "listener".
 
         Returns:
             The last record it wrote to the trace; None if nothing was left to do.
@@ -38,27 +41,34 @@ class PacedLab(LabCore):
         """
         driver = self._manual("step")
         before = self.trace.last_seq
-        while driver.step() is not None:
+        while driver.step(_chosen(only)) is not None:
             if self.trace.last_seq > before:
                 return self.trace.get(self.trace.last_seq)
         return None
 
-    def settle(self, timeout_seconds: float = 10.0) -> int:
+    def settle(self, timeout_seconds: float = 10.0, *, only: str = "") -> int:
         """Let everything that is under way reach its end.
 
         With the manual driver this performs every transition there is, on this thread.
         With threads it waits until the informers hold the server's present revision and
         nothing is queued.
 
+        Args:
+            only: (manual) let only these stages move: "reflector", "processor", "listener";
+                what they hand on stays in the queue behind them, to be looked at.
+
         Returns:
             How many transitions were performed (manual), else 0.
 
         Raises:
             SyncTimeout: threads did not come to rest in time; says what had not.
+            ConfigError: `only` in a lab that runs in threads.
         """
         self._check_open("settle")
         if isinstance(self.driver, ManualDriver):
-            return self.driver.settle()
+            return self.driver.settle(only=_chosen(only))
+        if only:
+            self._manual(f"settle only {only}")
         self.wait_until(lambda: not self._unsettled(), timeout_seconds, what=self._unsettled)
         return 0
 
@@ -157,3 +167,8 @@ class PacedLab(LabCore):
             items = mine.list(ListOptions()).items
             found.update((obj.key, obj.resource_version) for obj in items)
         return found
+
+
+def _chosen(only: str) -> Callable[[Stage], bool] | None:
+    """Return the driver's filter for stages whose name begins with `only`."""
+    return (lambda stage: stage.name.startswith(only)) if only else None

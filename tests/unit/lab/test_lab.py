@@ -273,6 +273,43 @@ def test_one_step_is_one_transition(lab: crlab.Lab) -> None:
     assert any(kind.startswith(("reflector", "queue")) for kind in kinds[:-1])
 
 
+def test_only_the_named_stages_move(lab: crlab.Lab) -> None:
+    """What the reflector handed on can be looked at before the cache changes."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+
+    lab.settle(only="reflector")
+
+    assert [delta.key for delta in services.shared.queue.snapshot()] == ["default/a"]
+    assert len(services) == 0
+    assert lab.step(only="reflector") is None
+    assert lab.settle() > 0
+    assert len(services) == 1
+
+
+def test_choosing_stages_of_a_threaded_lab_is_refused(threaded: crlab.Lab) -> None:
+    """Threads cannot be held back by name."""
+    with pytest.raises(ConfigError, match='driver="manual"'):
+        threaded.settle(only="reflector")
+
+
+def test_the_audit_log_counts_what_a_watch_was_sent(lab: crlab.Lab) -> None:
+    """A watch is cheap, not free."""
+    services = lab.informer("myservices", list_mode="list").wait_for_sync()
+
+    def watched() -> int:
+        log = lab.audit_log
+        return int(log.loc[log["verb"] == "watch", "response_bytes"].sum())
+
+    lab.settle()
+    before = watched()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    assert watched() - before > len("default/a")
+    assert str(lab.revision) == services.last_sync_resource_version
+
+
 def test_a_fork_goes_its_own_way(lab: crlab.Lab) -> None:
     """Two futures of one moment."""
     lab.apply(my_service("a"))

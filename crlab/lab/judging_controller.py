@@ -1,0 +1,72 @@
+"""Judging a controller: the least rights it needs, and what faults make of it.
+
+Thread: the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlab.controller.rbac import Rbac, derive
+from crlab.controller.stress import StressReport
+from crlab.controller.stress import stress as run_stress
+from crlab.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlab.lab.controller import LabController
+    from crlab.lab.lab import Lab
+
+
+class Stress:
+    """Every run of a stress test, as sentences and as a frame."""
+
+    def __init__(self, report: StressReport) -> None:
+        self.report = report
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether every run ended as the clean one did."""
+        return self.report.is_ok
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The runs.
+
+        Shape:
+            RangeIndex; fault (str), fired, ok (boolean), differences, extra (list), error
+            (str), steps (int64).
+        """
+        import pandas as pd
+
+        columns = ["fault", "fired", "ok", "differences", "extra", "error", "steps"]
+        rows = [[row[name] for name in columns] for row in self.report.rows]
+        dtypes = {"fault": "str", "fired": "boolean", "ok": "boolean", "error": "str"}
+        return pd.DataFrame(rows, columns=columns).astype({**dtypes, "steps": "int64"})
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+    def __repr__(self) -> str:
+        return repr(self.report)
+
+
+def least_rights(lab: Lab, controller: LabController, **options: Any) -> Rbac:
+    """Derive the least role from the requests that were really made."""
+    return derive(lab.trace, controller.controller, **options)
+
+
+def stressed(
+    lab: Lab,
+    controller: LabController,
+    scenario: Sequence[Callable[[Any], Any]],
+    max_runs: int,
+) -> Stress:
+    """Run a controller once per fault, each in a fork of this sandbox."""
+    if not lab.driver.is_manual:
+        raise ConfigError(
+            'stress needs a sandbox that stands still: crlab.sandbox(driver="manual")'
+        )
+    return Stress(run_stress(controller.controller, lab.fork, scenario=scenario, max_runs=max_runs))
