@@ -11,7 +11,7 @@ from typing import Any
 
 from crlab.apiserver.schema.cel_operator import show
 from crlab.apiserver.schema.cel_value import CelError, is_equal, kind_of
-from crlab.apiserver.schema.gotext import PatternError, compile_pattern
+from crlab.apiserver.schema.pattern import PatternError, compile_pattern
 
 
 def search(pattern: Any) -> re.Pattern[str]:

@@ -176,7 +176,7 @@ def _map_decl(schema: Mapping[str, Any], name: str) -> Decl | None:
         return None
     limit = schema.get("maxProperties")
     size = (MAX_REQUEST_BYTES - 2) // (element.min_size + 6) if limit is None else max(0, limit)
-    key = Decl(STRING, MAX_REQUEST_BYTES - 2, 2)
+    key = Decl(STRING, 0, 2)  # kube-apiserver leaves the keys out of the account
     return Decl(("map", STRING, element.type), size, 2, element, key)
 
 

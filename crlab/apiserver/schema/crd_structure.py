@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.apiserver.schema.gotext import PatternError, compile_pattern
+from crlab.apiserver.schema.pattern import PatternError, compile_pattern
 from crlab.apiserver.status import Cause, forbidden_field, invalid_value, required
 
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]

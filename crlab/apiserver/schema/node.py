@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crlab.apiserver.schema.format import string_format
-from crlab.apiserver.schema.gotext import compile_pattern
+from crlab.apiserver.schema.pattern import compile_pattern
 
 MISSING: Any = object()
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
