@@ -22,6 +22,7 @@ class AuditRecord:
     Attributes:
         audit_id: also sent as the Audit-Id header.
         received_at: seconds since 1970 on the server's clock.
+        response_bytes: of the answer's body; of a watch, what was sent so far.
         revision: the store's revision after the request.
         fault: name of the fault that was injected, "" for none.
     """

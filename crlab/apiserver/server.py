@@ -218,6 +218,8 @@ class ApiServer:
         record.duration_seconds = clock.monotonic() - started
         if isinstance(answer, Response):
             record.response_bytes = len(answer.body)
+        else:
+            answer.audit = record
         self.audit.add(record)
         answer.headers.append(("Audit-Id", record.audit_id))
         answer.headers.append(("Cache-Control", "no-cache, private"))

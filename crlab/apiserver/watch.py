@@ -33,6 +33,7 @@ from crlab.apiserver.view import View, error_line, event_line
 from crlab.model.selector import FieldSelector, LabelSelector
 
 if TYPE_CHECKING:
+    from crlab.apiserver.audit import AuditRecord
     from crlab.apiserver.watch_fault import WatchFaults
 
 BOOKMARK_SECONDS = 60.0
@@ -112,6 +113,7 @@ class WatchResponse:
         self.headers = headers or [("Content-Type", "application/json")]
         self.lines_sent = 0
         self.bytes_sent = 0
+        self.audit: AuditRecord | None = None  # told what is sent
         self._storage = storage
         self._alarm = alarm
         self._selection = selection
@@ -161,6 +163,8 @@ class WatchResponse:
         data = b"".join(lines)
         self.lines_sent += len(lines)
         self.bytes_sent += len(data)
+        if self.audit is not None:
+            self.audit.response_bytes = self.bytes_sent
         return data
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
