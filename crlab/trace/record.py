@@ -139,10 +139,11 @@ class Trace:
     def note_write(self, resource: str, resource_version: str, seq: int) -> None:
         """Remember that request `seq` made `resource_version`, to link its watch event.
 
-        Holds the newest 10,000 writes.
+        A write that changed nothing is answered with the version of an older one, which
+        keeps its link. Holds the newest 10,000 writes.
         """
         with self._lock:
-            self._writes[resource, resource_version] = seq
+            self._writes.setdefault((resource, resource_version), seq)
             if len(self._writes) > 10_000:
                 del self._writes[next(iter(self._writes))]
 
@@ -186,14 +187,16 @@ class Trace:
         """Return the records with the causes that became known after they were written.
 
         A watch event can overtake the answer to the write it comes from; its record then
-        has no cause, and gets it here.
+        has no cause, and gets it here. An event from before the request was sent has
+        another cause: the write changed nothing and was answered with that version.
         """
         found = self.records(after)
         for place, record in enumerate(found):
             if record.kind == "watch_event" and not record.causes:
-                write = self.write_seq(record.resource, record.resource_version)
-                if write is not None:
-                    found[place] = msgspec.structs.replace(record, causes=(write,))
+                seq = self.write_seq(record.resource, record.resource_version)
+                write = None if seq is None else self.get(seq)
+                if write is not None and record.at > _sent_at(write):
+                    found[place] = msgspec.structs.replace(record, causes=(write.seq,))
         return found
 
     def get(self, seq: int) -> TraceRecord | None:
@@ -219,3 +222,9 @@ class Trace:
                 self._listeners = tuple(x for x in self._listeners if x is not listener)
 
         return untap
+
+
+def _sent_at(request: TraceRecord) -> float:
+    """Return when a request was sent; its record is written when it was answered."""
+    duration: float = request.get("duration_seconds", 0.0)
+    return request.at - duration
