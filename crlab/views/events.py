@@ -30,6 +30,8 @@ def diff_text(diff: Iterable[Diff]) -> list[str]:
     lines = []
     for field in list(diff)[:MAX_DIFF]:
         path, old, new = plain(field.path, limit=120), _value(field.old), _value(field.new)
+        if path in ("", "."):
+            path = "the whole object"
         if field.op == "+":
             lines.append(f"+ {path}: {new}")
         elif field.op == "-":
@@ -176,7 +178,7 @@ def detail_html(detail: EventDetail) -> Markup:
     more = _more(len(detail.reached), MAX_REACHED, "records")
     reached = [
         H.tr(
-            H.td(plain(reach.stage, limit=20)),
+            H.td(plain(reach.stage, limit=40)),
             H.td(plain(reach.name, limit=60)),
             H.td(plain(reach.detail, limit=120)),
             H.td(lag(reach.lag_seconds), cls="num"),

@@ -123,6 +123,7 @@ font-variant-numeric:tabular-nums}
 .crlab .box.absent{border-style:dashed;box-shadow:none;background:none}
 .crlab .box.absent .t{color:var(--c-dim);font-weight:400}
 .crlab .box.sel{border-color:var(--c-violet);box-shadow:0 0 0 1px var(--c-violet)}
+.crlab .box.sel .t{color:var(--c-violet);text-decoration:underline;text-underline-offset:3px}
 .crlab .box.act{border-color:var(--c-blue);box-shadow:0 0 0 2px var(--c-blue)}
 .crlab .box.b-server{grid-area:1/1}.crlab .box.b-reflector{grid-area:1/2}
 .crlab .box.b-queue{grid-area:1/3}.crlab .box.b-indexer{grid-area:1/4}

@@ -7,7 +7,8 @@ Guarantees:
   1. ``repr(view)`` is one line that depends on nothing but what the view is of.
   2. `state`, `to_text` and `to_html` see the effect of every command given before.
   3. After `close` no message is sent; the output stays as static HTML. A closed view
-     keeps its last state. Closing twice is fine, from any thread.
+     keeps its last state. Closing twice is fine, from any thread. (A page that was
+     reloaded meanwhile no longer knows display ids: there, run the cell again.)
   4. Running a cell again closes the views that its previous run opened.
   5. An error of the source or of a command is shown in the view; the last good picture
      stays.
