@@ -327,3 +327,26 @@ class TestManager:
 def _ready(server):
     items = server.server.storage.items("pods")
     return sum(b'"phase":"Running"' in stored.data for _, stored in items)
+
+
+def test_in_threads_they_are_one_thread_and_quick():
+    """Over real sockets; an owner's deletion reaches its dependents in well under a second."""
+    import threading
+    import time
+
+    import crlab
+
+    with crlab.sandbox() as lab:
+        names = [t.name for t in threading.enumerate() if t.name.startswith("crlab-builtin")]
+        own = lab.client.create("configmaps", {"metadata": {"name": "own"}})
+        metadata = {"name": "dep", "ownerReferences": [ref(own)]}
+        lab.client.create("configmaps", {"metadata": metadata})
+        start = time.monotonic()
+        lab.client.delete("configmaps", "own")
+        while any(
+            item["metadata"]["name"] == "dep"
+            for item in lab.client.list("configmaps", namespace="default")["items"]
+        ):
+            assert time.monotonic() - start < 5
+        took = time.monotonic() - start
+    assert (names, took < 1) == (["crlab-builtin-controllers"], True)
