@@ -83,6 +83,13 @@ def test_dropping_a_field_removes_it_unless_somebody_else_owns_it():
     assert owned(live) == {"m1": {"f:spec": {"f:size": {}}}, "m2": {"f:spec": {}}}
 
 
+def test_what_nobody_owns_stays():
+    """Defaults are unowned: dropping another field does not take them along."""
+    live = apply(None, {"size": 1, "map": {"a": 1}})
+    live["spec"]["name"] = "filled"
+    assert apply(live, {"map": {"a": 1}})["spec"] == {"map": {"a": 1}, "name": "filled"}
+
+
 def test_a_conflict_names_the_owner_and_the_field():
     """One conflict reads differently from several."""
     live = apply(None, {"size": 1, "ports": [{"port": 80, "proto": "TCP"}]})
@@ -265,6 +272,13 @@ def test_a_field_comes_back_after_it_was_dropped(spec):
     """Applying less and then the same again gives the same object."""
     first = apply(None, spec)
     assert apply(apply(first, {"size": spec["size"]}), spec) == first
+
+
+def test_duplicates_that_an_ordinary_write_left_are_merged_into_one():
+    """They may be stored; an apply that names the item makes it one."""
+    live = apply(None, {"size": 1})
+    live["spec"]["tags"] = ["a", "b", "a"]
+    assert apply(live, {"size": 1, "tags": ["a"]})["spec"]["tags"] == ["a", "b"]
 
 
 def test_long_sets_are_merged_in_linear_time():
