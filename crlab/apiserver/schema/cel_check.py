@@ -16,7 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.apiserver.schema.cel_declaration import FUNCTIONS, Overload
+from crlab.apiserver.schema.cel_declaration import (
+    CIDR,
+    FORMAT,
+    FUNCTIONS,
+    IP,
+    QUANTITY,
+    SEMVER,
+    URL,
+    Overload,
+)
 from crlab.apiserver.schema.cel_tree import (
     Bind,
     Call,
@@ -49,6 +58,17 @@ TYPE_NAMES: dict[str, Type] = {
     "bool": BOOL, "int": INT, "uint": UINT, "double": DOUBLE, "string": STRING, "bytes": BYTES,
     "null_type": NULL, "list": ("list", DYN), "map": ("map", DYN, DYN), "type": ("type", DYN),
 }  # fmt: skip
+
+QUALIFIED_TYPES: dict[str, Type] = {
+    "google.protobuf.Timestamp": TIMESTAMP,
+    "google.protobuf.Duration": DURATION,
+    "net.IP": IP,
+    "net.CIDR": CIDR,
+    "kubernetes.Quantity": QUANTITY,
+    "kubernetes.Semver": SEMVER,
+    "kubernetes.URL": URL,
+    "kubernetes.NamedFormat": FORMAT,
+}
 
 
 class Checker:
@@ -144,8 +164,8 @@ class Checker:
 
     def _select(self, node: Select) -> Type:
         qualified = _qualified(node)
-        if qualified in ("google.protobuf.Timestamp", "google.protobuf.Duration"):
-            return ("type", TIMESTAMP if qualified.endswith("Timestamp") else DURATION)
+        if qualified in QUALIFIED_TYPES and self._lookup(qualified.partition(".")[0]) is None:
+            return ("type", QUALIFIED_TYPES[qualified])
         operand = self.check(node.operand)
         is_optional = operand[0] == "optional_type"
         target = self.resolve(operand[1]) if is_optional else operand
@@ -178,6 +198,9 @@ class Checker:
             root = qualified.partition(".")[0]
             if qualified and name in FUNCTIONS and self._lookup(root) is None:
                 node.function, node.target = name, None
+        for arg in node.args if node.function == "format" else ():
+            if isinstance(arg, ListExpr):
+                arg.is_mixed = True
         args = [node.target] if node.target is not None else []
         types = [self.check(arg) for arg in [*args, *node.args]]
         is_member = node.target is not None
@@ -275,7 +298,7 @@ class Checker:
             if at in node.optional:
                 given = self._unwrapped(element, given)
             found.append((element, given))
-        return ("list", self._joined(found))
+        return ("list", DYN if node.is_mixed else self._joined(found))
 
     def _unwrapped(self, node: Expr, given: Type) -> Type:
         if given[0] == "optional_type":

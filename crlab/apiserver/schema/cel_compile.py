@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crlab.apiserver.schema.cel_check import Checker
+from crlab.apiserver.schema.cel_literal import literal_errors
 from crlab.apiserver.schema.cel_syntax import parse
 from crlab.apiserver.schema.cel_token import CelSyntaxError
 from crlab.apiserver.schema.cel_tree import Expr
@@ -39,6 +40,8 @@ def compile_expression(text: str, variables: Mapping[str, Type]) -> Expr:
     if checker.errors:
         raise CelCompileError(_report(text, sorted(checker.errors, key=lambda found: found[0])))
     checker.settle(tree)
+    if problems := literal_errors(tree):
+        raise CelCompileError(_report(text, problems))
     return tree
 
 

@@ -20,6 +20,7 @@ from crlab.apiserver.schema.cel_declaration import Overload
 from crlab.apiserver.schema.cel_function import ERRORS_OF_TYPE, FUNCTIONS
 from crlab.apiserver.schema.cel_library import LIBRARY
 from crlab.apiserver.schema.cel_loop import compile_bind, compile_loop, insert_entry
+from crlab.apiserver.schema.cel_operator import type_name
 from crlab.apiserver.schema.cel_run import Program, Run, as_bool
 from crlab.apiserver.schema.cel_tree import (
     Bind,
@@ -76,9 +77,10 @@ def _ident(node: Ident) -> Program:
 
 
 def _select(node: Select) -> Program:
-    if node.type[0] == "type":
-        name = {"timestamp": "Timestamp", "duration": "Duration"}.get(node.type[1][0], node.name)
-        found = TypeValue(f"google.protobuf.{name}")
+    if node.type[0] == "type" and node.operand.type is None:
+        kind: Type = node.type[1]
+        name = str(kind[1].name) if kind[0] == "object" else str(kind[0])
+        found = TypeValue(type_name(name))
         return lambda run: found
     operand = compile_tree(node.operand)
     target: Type = node.operand.type

@@ -52,6 +52,7 @@ from crlab.apiserver.schema.cel_value import (
     CelError,
     Duration,
     Optional,
+    Timestamp,
     is_equal,
     parse_duration,
 )
@@ -169,7 +170,12 @@ def _value(optional: Optional) -> Any:
     return optional.value
 
 
+_ZERO_TIME = Timestamp(-62135596800 * 10**9)  # 0001-01-01T00:00:00Z, Go's zero time
+
+
 def _non_zero(value: Any) -> Optional:
+    if value in (_ZERO_TIME, Duration(0)):
+        return NONE
     is_zero = value is None or (
         isinstance(value, int | float | str | bytes | list | dict) and not value
     )

@@ -25,6 +25,7 @@ from crlab.apiserver.schema.cel_value import (
 )
 from crlab.apiserver.schema.gotext import go_float
 
+_TIMES = (-62135596800, 253402300799)
 _INT = (-(2**63), 2**63 - 1)
 
 
@@ -53,7 +54,7 @@ def add(left: Any, right: Any) -> Any:
     if isinstance(left, Timestamp | Duration):
         moment = isinstance(left, Timestamp) or isinstance(right, Timestamp)
         total = left.nanos + right.nanos
-        return Timestamp(total) if moment else Duration(checked_int(total))
+        return checked_time(total) if moment else Duration(checked_int(total))
     if isinstance(left, str | bytes):
         return left + right
     return _number(left, left + right)
@@ -64,7 +65,7 @@ def subtract(left: Any, right: Any) -> Any:
     if isinstance(left, Timestamp | Duration):
         rest = left.nanos - right.nanos
         if isinstance(left, Timestamp) and isinstance(right, Duration):
-            return Timestamp(rest)
+            return checked_time(rest)
         return Duration(checked_int(rest))
     return _number(left, left - right)
 
@@ -208,11 +209,28 @@ def to_timestamp(value: Any) -> Timestamp:
     """``timestamp(value)``."""
     if isinstance(value, str):
         return parse_timestamp(value)
-    return value if isinstance(value, Timestamp) else Timestamp(value * 10**9)
+    return value if isinstance(value, Timestamp) else checked_time(value * 10**9)
+
+
+def checked_time(nanos: int) -> Timestamp:
+    """Return a moment of the years 1 to 9999."""
+    if not _TIMES[0] <= nanos // 10**9 <= _TIMES[1]:
+        raise CelError("timestamp overflow")
+    return Timestamp(nanos)
+
+
+_TYPE_NAMES = {
+    "timestamp": "google.protobuf.Timestamp",
+    "duration": "google.protobuf.Duration",
+    "null": "null_type",
+}
+
+
+def type_name(kind: str) -> str:
+    """Return a kind's name as a type's."""
+    return _TYPE_NAMES.get(kind, kind)
 
 
 def type_of(value: Any) -> TypeValue:
     """``type(value)``."""
-    names = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
-    kind = kind_of(value)
-    return TypeValue(names.get(kind, "null_type" if kind == "null" else kind))
+    return TypeValue(type_name(kind_of(value)))

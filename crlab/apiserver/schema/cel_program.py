@@ -13,6 +13,7 @@ from typing import Any
 from crlab.apiserver.schema.cel_compile import CelCompileError, compile_expression
 from crlab.apiserver.schema.cel_cost import Coster
 from crlab.apiserver.schema.cel_eval import compile_tree
+from crlab.apiserver.schema.cel_literal import walk
 from crlab.apiserver.schema.cel_run import Program
 from crlab.apiserver.schema.cel_tree import Expr, Ident
 from crlab.apiserver.schema.cel_type import BOOL, STRING, Decl, Type
@@ -43,15 +44,8 @@ class Compilation:
     uses_old_self: bool = False
 
 
-def _uses_old_self(node: Any) -> bool:
-    if isinstance(node, Ident):
-        return node.name == "oldSelf"
-    if isinstance(node, Expr):
-        names = [name for kind in type(node).__mro__ for name in getattr(kind, "__slots__", ())]
-        return any(_uses_old_self(getattr(node, name)) for name in names if name != "type")
-    if isinstance(node, list | tuple):
-        return any(_uses_old_self(item) for item in node)
-    return False
+def _uses_old_self(tree: Expr) -> bool:
+    return any(isinstance(node, Ident) and node.name == "oldSelf" for node in walk(tree))
 
 
 def compile_rule(rule: Mapping[str, Any], schema: Mapping[str, Any], decl: Decl) -> Compilation:

@@ -103,8 +103,10 @@ def format_text(text: str, values: list[Any]) -> str:
             return _format_value(value)
         if verb == "d" and isinstance(value, int) and not isinstance(value, bool):
             return str(int(value))
-        if verb in "fe" and isinstance(value, int | float):
-            return f"{float(value):.{digits}{verb}}"
+        if verb == "f" and isinstance(value, int | float):
+            return f"{float(value):.{digits}f}"
+        if verb == "e" and isinstance(value, int | float):
+            return _scientific(float(value), digits)
         if verb in "bo" and isinstance(value, int):
             return format(int(value), verb)
         if verb in "xX":
@@ -112,6 +114,13 @@ def format_text(text: str, values: list[Any]) -> str:
         raise CelError(f"error during formatting: {verb} clause cannot be used on {kind_of(value)}")
 
     return re.sub(r"%(?:%|(\.\d+)?([a-zA-Z]))", fill, text)
+
+
+def _scientific(value: float, digits: int) -> str:
+    """Return a number as ``%e`` prints it: 3.14×10⁰⁰."""
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
+    raised = exponent.lstrip("+").translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa}×10{raised}"
 
 
 def _hex(value: Any, verb: str) -> str:

@@ -61,10 +61,14 @@ class Call(Expr):
 
 @dataclass(slots=True)
 class ListExpr(Expr):
-    """``[a, ?b]``; `optional` holds the indices of the optional elements."""
+    """``[a, ?b]``; `optional` holds the indices of the optional elements.
+
+    `is_mixed`: its elements may be of different types (the arguments of ``format``).
+    """
 
     elements: list[Expr]
     optional: frozenset[int] = frozenset()
+    is_mixed: bool = False
 
 
 @dataclass(slots=True)

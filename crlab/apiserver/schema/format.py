@@ -121,7 +121,7 @@ def _is_byte(text: str) -> bool:
 
 def is_uri(text: str) -> bool:
     """Tell whether Go's url.ParseRequestURI accepts the text: a scheme, or an absolute path."""
-    if not text or any(char <= " " or char == "\x7f" for char in text):
+    if not text or any(char < " " or char == "\x7f" for char in text):
         return False
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
         return False
@@ -129,6 +129,8 @@ def is_uri(text: str) -> bool:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
+        return False
+    if " " in parts.netloc:
         return False
     if text.startswith("/"):
         return True

@@ -71,6 +71,9 @@ def test_types_follow_from_the_schema(text: str, kind: str) -> None:
         ("[1, 'a']", "1:5: expected type 'int' but found 'string'"),
         ("self.list == ['a'] && self.map == {'a': 'b'}", "1:32: found no matching overload for '_==_' applied to '(map(string, int), map(string, string))'"),
         ("math.abs(1)", "1:1: undeclared reference to 'math' (in container '')"),
+        ("duration('1d') > duration('1h')", "1:10: invalid duration argument"),
+        ("timestamp('2024-13-01T00:00:00Z') == self.when", "1:11: invalid timestamp argument"),
+        ("self.s.matches('(?=a)')", "1:16: invalid matches argument"),
         ("x.y(", "1:5: Syntax error: mismatched input '<EOF>'"),
     ],
 )  # fmt: skip

@@ -39,7 +39,7 @@ true || 1 / 0 == 1
 'a,b,c'.split(',') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c']
 ['a', 'b'].join('-') == 'a-b' && 'aXa'.replace('a', 'b', 1) == 'bXa' && ' x '.trim() == 'x'
 'ÀB'.lowerAscii() == 'Àb' && 'abc'.charAt(3) == '' && strings.quote('a"b') == '"a\\\\"b"'
-'%s %d %.2f %x'.format([dyn('a'), dyn(3), dyn(1.5), dyn(255)]) == 'a 3 1.50 ff'
+'%s %d %.2f %x %e'.format(['a', 3, 1.5, 255, 3.14]) == 'a 3 1.50 ff 3.140000×10⁰⁰'
 'abc123'.find('[0-9]+') == '123' && 'a1b2'.findAll('[0-9]') == ['1', '2'] && 'ab'.matches('^a')
 [1, 2, 2].distinct() == [1, 2] && [[1], [2]].flatten() == [1, 2] && [3, 1].sort() == [1, 3]
 [1, 2, 3].slice(1, 2) == [2] && [1, 2].reverse() == [2, 1] && lists.range(2) == [0, 1]
@@ -55,8 +55,9 @@ duration('90m').getHours() == 1 && string(duration('1m30s')) == '90s' && duratio
 int('42') == 42 && double('1.5') == 1.5 && string(1.0) == '1' && bool('true') && int(-1.9) == -1
 type(1) == int && type([]) == list && type(null) == null_type && type('a') != type(1)
 type(timestamp('2024-01-01T00:00:00Z')) == google.protobuf.Timestamp
+type(ip('::1')) == net.IP && type(quantity('1')) == kubernetes.Quantity
 optional.of(1).hasValue() && !optional.none().hasValue() && optional.none().orValue(3) == 3
-optional.of(2).optMap(x, x + 1).value() == 3 && !optional.ofNonZeroValue('').hasValue()
+optional.of(2).optMap(x, x + 1).value() == 3 && !optional.ofNonZeroValue(duration('0s')).hasValue()
 optional.of({'a': 1}).optFlatMap(m, m[?'a']).value() == 1 && {'a': {'b': 1}}.?a.b.value() == 1
 [1, ?optional.none(), ?optional.of(2)] == [1, 2] && {?'a': optional.none()} == {}
 b'abc'.size() == 3 && string(b'abc') == 'abc' && bytes('ü').size() == 2
@@ -98,7 +99,8 @@ def test_it_holds(text: str) -> None:
         ("'abc'.substring(5)", "index out of range: 5"),
         ("optional.none().value()", "optional.none() dereference"),
         ("int('x')", 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ("duration('x')", 'time: invalid duration "x"'),
+        ("duration('' + 'x')", 'time: invalid duration "x"'),
+        ("timestamp(-62135596800 - 1)", "timestamp overflow"),
         ("quantity('x')", "quantities must match the regular expression"),
         ("[].max()", "max called on empty list"),
         ("[0].all(v, 1 / v > 0)", "division by zero"),
