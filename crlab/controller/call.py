@@ -51,9 +51,11 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> str:
-        """What it was about: "deployments.apps default/web", with "/status" and the like."""
-        sub = f"/{self.subresource}" if self.subresource else ""
-        return f"{self.resource}{sub} {join_key(self.namespace, self.name)}".rstrip()
+        """What it was about: "deployments.apps default/web", "deployments.apps in default"."""
+        what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        if self.name:
+            return f"{what} {join_key(self.namespace, self.name)}"
+        return f"{what} in {self.namespace}" if self.namespace else what
 
     def __str__(self) -> str:
         marks = [

@@ -122,7 +122,8 @@ class StepRecord:
         for call in self.calls:
             lines.append(f"  {'wrote' if call.is_write else 'read':<9} {call}")
             if not call.is_new:
-                lines += [f"            {_short(change)}" for change in call.changes]
+                fields = [change for change in call.changes if change.path != "."]
+                lines += [f"            {_short(change)}" for change in fields]
         lines += [f"  log       {text}" for text in self.log]
         if self.error is not None:
             lines.append(f"  error     {describe_error(self.error)}")

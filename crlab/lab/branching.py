@@ -6,6 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,21 @@ class BranchingLab(LookingLab):
 
         self._own_server("fork")
         return forked(self._whole)
+
+    def as_user(self, user: str, *, groups: Sequence[str] = ()) -> Lab:
+        """Open a second lab on this server that speaks as somebody else; RBAC decides.
+
+        It has caches, controllers and a trace of its own, moves with this lab, and is closed
+        with it.
+
+        Args:
+            user: a name, or "system:serviceaccount:namespace:name".
+            groups: besides those of a service account and "system:authenticated".
+        """
+        from crlab.lab.acting import acting_as
+
+        server = self._own_server("act as somebody else")
+        return acting_as(self._whole, server, user, groups)
 
     @property
     def revision(self) -> int:

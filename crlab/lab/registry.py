@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _open: dict[int, Lab] = {}
-_by_cell: dict[str, int] = {}
+_by_cell: dict[str, tuple[str, list[int]]] = {}
 _numbers = itertools.count(1)
 
 
 def register(lab: Lab) -> int:
-    """Note an open lab and close the one its notebook cell opened before; return a number."""
-    cell = current_cell()
+    """Note an open lab, close those an earlier run of this cell opened; return a number."""
+    cell, run = current_cell()
+    previous: list[Lab] = []
     with _lock:
         number = next(_numbers)
         _open[number] = lab
-        previous = _open.get(_by_cell.get(cell, 0)) if cell else None
         if cell:
-            _by_cell[cell] = number
-    if previous is not None:
-        previous.close()
+            known_run, numbers = _by_cell.get(cell, ("", []))
+            if known_run != run:
+                previous = [_open[each] for each in numbers if each in _open]
+                numbers = []
+            _by_cell[cell] = (run, [*numbers, number])
+    for each in previous:
+        each.close()
     return number
 
 
@@ -57,15 +61,16 @@ def close_all() -> int:
     return len(labs)
 
 
-def current_cell() -> str:
-    """Return the id of the notebook cell being run, "" outside of a notebook."""
+def current_cell() -> tuple[str, str]:
+    """Return the ids of the notebook cell being run and of this run, "" outside of one."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    parent = getattr(shell, "get_parent", None)
-    if parent is None:
-        return ""
-    metadata = parent().get("metadata", {})
-    return str(metadata.get("cellId", ""))
+    get_parent = getattr(shell, "get_parent", None)
+    if get_parent is None:
+        return "", ""
+    parent = get_parent()
+    cell = str(parent.get("metadata", {}).get("cellId", ""))
+    return cell, str(parent.get("header", {}).get("msg_id", ""))
 
 
 atexit.register(close_all)
