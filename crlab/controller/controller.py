@@ -196,6 +196,7 @@ class Controller:
         checked_seconds(delay_seconds, "delay_seconds")
         key = Request.of(what, self.resource).key
         self.queue.add_after(key, delay_seconds, trigger=Trigger("manual"))
+        self.pool.nudge()
 
     @property
     def informers(self) -> list[Any]:
@@ -265,10 +266,10 @@ class Controller:
         self.pool.start(self.workers if workers is None else workers)
         return self
 
-    def host(self) -> None:
-        """Say that somebody else takes the keys and runs them (the built-in controllers)."""
+    def host(self, wake: Callable[[], None]) -> None:
+        """Say that somebody else takes the keys and runs them; `wake` tells it of one."""
         self._check_open("start")
-        self.pool.host()
+        self.pool.host(wake)
 
     def take_for_worker(self) -> str | None:
         """Return the next key, taken; None if none is ready or a breakpoint stops here."""

@@ -49,6 +49,7 @@ class WorkerPool:
         self.is_running = False
         self.is_stopping = False
         self.is_paused = False
+        self.nudge: Callable[[], None] = lambda: None  # workers wait on the queue itself
 
     def start(self, count: int) -> None:
         """Start `count` workers.
@@ -69,10 +70,11 @@ class WorkerPool:
                 handle = controller.driver.add(watchdog, on_error=controller.failed)
                 self._handles.append(handle)
 
-    def host(self) -> None:
-        """Count as running without workers: somebody else runs the keys."""
+    def host(self, wake: Callable[[], None]) -> None:
+        """Count as running without workers: somebody else runs the keys, woken by `wake`."""
         with self._lock:
             self._begin_locked()
+            self.nudge = wake
 
     def _begin_locked(self) -> None:
         if self.is_running:
@@ -106,6 +108,7 @@ class WorkerPool:
         self.is_paused = False
         for worker in list(self._slots):
             worker.wake()
+        self.nudge()
 
     def stop(self) -> None:
         """Ask every worker to end after its run; returns at once."""

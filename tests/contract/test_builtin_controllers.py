@@ -350,3 +350,22 @@ def test_in_threads_they_are_one_thread_and_quick():
             assert time.monotonic() - start < 5
         took = time.monotonic() - start
     assert (names, took < 1) == (["crlab-builtin-controllers"], True)
+
+
+def test_in_threads_a_key_added_by_hand_wakes_them():
+    """Also after a pause that somebody ends on the controller itself."""
+    import threading
+
+    import crlab
+
+    with crlab.sandbox() as lab:
+        made = lab.builtin_controllers.controllers["deployment"]
+        made.pause()
+        made.enqueue("default/none")
+        made.resume()
+        until = threading.Event()
+        for _ in range(500):
+            if made.runner.runs:
+                break
+            until.wait(0.01)
+        assert made.runner.runs == 1

@@ -167,7 +167,7 @@ class ControllerManager:
     def start(self) -> ControllerManager:
         """Take in what exists, follow every commit, begin to work."""
         for controller in self.controllers.values():
-            controller.host()
+            controller.host(self.wake)
         self._unsubscribe = self._feed.subscribe(self._committed)
         self._take_in()
         self._handle = self._driver.add(self)
@@ -191,7 +191,6 @@ class ControllerManager:
         """Go on after `pause`."""
         for controller in self._chosen(name):
             controller.resume()
-        self.wake()
 
     def step_one(self, name: str, what: Any = None) -> StepRecord | None:
         """Take one key of a paused controller by hand."""
