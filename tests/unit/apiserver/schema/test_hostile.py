@@ -138,7 +138,7 @@ def wrapped(schema: Any) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schema=st.one_of(SCHEMAS, PLAUSIBLE, PLAUSIBLE), value=JSON, old=JSON)
 def test_a_schema_is_refused_or_it_works(schema: Any, value: Any, old: Any) -> None:
     """What is accepted compiles and copes with any object."""

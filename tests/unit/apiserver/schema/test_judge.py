@@ -68,7 +68,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(schema=SCHEMAS, value=VALUES)
 def test_both_accept_or_both_refuse(schema: dict[str, Any], value: Any) -> None:
     """The subset that JSON Schema and Kubernetes share."""
@@ -78,7 +78,7 @@ def test_both_accept_or_both_refuse(schema: dict[str, Any], value: Any) -> None:
     assert judge.is_valid(value) == (not compiled.validate({"f": value}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(schema=SCHEMAS, value=VALUES)
 def test_pruning_and_defaulting_settle_at_once(schema: dict[str, Any], value: Any) -> None:
     """A second pass changes nothing."""
@@ -94,7 +94,7 @@ def test_pruning_and_defaulting_settle_at_once(schema: dict[str, Any], value: An
     assert (twice, unknown) == (once, [])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(schema=SCHEMAS, value=VALUES)
 def test_an_update_that_changes_nothing_is_never_refused(
     schema: dict[str, Any], value: Any
