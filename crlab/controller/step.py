@@ -105,12 +105,18 @@ class StepRecord:
         """What happened, in one sentence."""
         count = len(self.triggers)
         why = f"{count} event{'' if count == 1 else 's'} became 1 reconcile" if count else "run"
-        writes = [str(call) for call in self.writes]
-        did = f"wrote {', '.join(writes)}" if writes else "wrote nothing"
-        if self.is_dry_run and writes:
-            did = f"would have written {', '.join(writes)}"
+        reads = f"{len(self.reads)} read{'' if len(self.reads) == 1 else 's'}"
+        verb = "would have written" if self.is_dry_run else "wrote"
+        did = [
+            f"{verb} {', '.join(calls)}"
+            for verb, calls in (
+                (verb, [str(call) for call in self.writes if not call.error]),
+                ("tried", [str(call) for call in self.writes if call.error]),
+            )
+            if calls
+        ] or ["wrote nothing"]
         failed = f", failed: {describe_error(self.error)}" if self.error is not None else ""
-        return f"{self.key}: {why}; {len(self.reads)} reads, {did}{failed}; {self.outcome}."
+        return f"{self.key}: {why}; {reads}, {', '.join(did)}{failed}; {self.outcome}."
 
     def __str__(self) -> str:
         mode = " (dry run)" if self.is_dry_run else ""
@@ -120,7 +126,8 @@ class StepRecord:
         if self.staleness:
             lines.append(f"  stale     {self.staleness}")
         for call in self.calls:
-            lines.append(f"  {'wrote' if call.is_write else 'read':<9} {call}")
+            did = ("tried" if call.error else "wrote") if call.is_write else "read"
+            lines.append(f"  {did:<9} {call}")
             if not call.is_new:
                 fields = [change for change in call.changes if change.path != "."]
                 lines += [f"            {_short(change)}" for change in fields]

@@ -140,7 +140,11 @@ class Stepper:
         writes = [
             call
             for call in record.calls
-            if call.is_write and not call.is_dry_run and call.resource_version
+            if call.is_write
+            and not call.is_dry_run
+            and call.resource_version
+            # An answer to a write that changed nothing shows somebody else's revision.
+            and (call.changes or call.is_new or call.verb == "delete")
         ]
         self._deliver()
         for call in writes:

@@ -324,7 +324,8 @@ class Writer:
             return (Change("remove", ".", None, None),)
         if known is None:
             return (Change("add", ".", None, shown),) if call.is_new else ()
-        return tuple(diff(redact_object(known, kind=resource.kind), shown))
+        found = diff(redact_object(known, kind=resource.kind), shown)
+        return tuple(change for change in found if _is_by(call, resource, change))
 
     def _known(self, resource: ApiResource, key: str) -> Mapping[str, Any] | None:
         if self._reader.informer(resource) is not None:
@@ -352,6 +353,14 @@ class Writer:
             self._reader.overlay.deleted(plural, obj.key, obj.resource_version)
         else:
             self._reader.overlay.written(plural, obj)
+
+
+def _is_by(call: Call, resource: ApiResource, change: Change) -> bool:
+    """Whether this write can have made a change; others write between a read and a write."""
+    if "status" not in resource.subresources:
+        return True
+    is_status = change.path == ".status" or change.path.startswith((".status.", ".status["))
+    return is_status == (call.subresource == "status")
 
 
 def _chosen(**options: Any) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from crlab.trace.record import Trace
 
 
 def _resource(group, version, plural, kind, *, is_namespaced=True):
-    return ApiResource(GroupVersionResource(group, version, plural), kind, is_namespaced)
+    subresources = ("status",) if group else ()
+    gvr = GroupVersionResource(group, version, plural)
+    return ApiResource(gvr, kind, is_namespaced, subresources=subresources)
 
 
 SERVICES = _resource("example.com", "v1alpha1", "myservices", "MyService")

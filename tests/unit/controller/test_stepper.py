@@ -179,3 +179,22 @@ def test_a_trace_that_lost_its_beginning_says_so(cluster):
     told = controller.explain("default/web")
     assert not told.is_complete
     assert told.sentences[0].startswith("The trace begins at record")
+
+
+def test_a_write_that_changed_nothing_brings_nothing_back(cluster):
+    """What others wrote meanwhile is not taken for its doing."""
+    controller = cluster.controller(make, owns=[cluster.informer(DEPLOYMENTS)])
+    cluster.service()
+    while controller.step():
+        pass
+
+    def between(request, ctx):
+        patch = {"status": {"readyReplicas": 1}}
+        cluster.patch_status("deployments", "web", patch, namespace="default")
+        make(request, ctx)
+
+    between_controller = cluster.controller(
+        between, name="between", owns=[cluster.informer(DEPLOYMENTS)]
+    )
+    record = between_controller.step("default/web")
+    assert (record.writes[0].changes, record.events_back) == ((), ())
