@@ -64,6 +64,7 @@ VERY_SHORT_SECONDS = 1.0
 GONE_RETRY_SECONDS = 60.0
 MISSING_RETRY_SECONDS = 10.0
 UNAVAILABLE = (Fault.EXPIRED, Fault.TOO_LARGE)
+UNLISTABLE = (*UNAVAILABLE, Fault.BAD_REQUEST)  # 400: it may be the version that is refused
 SAME_VERSION = (Fault.REFUSED, Fault.THROTTLED)
 
 
@@ -295,7 +296,7 @@ def _list_failed(state: State, error: BaseException, fault: Fault, policy: Polic
     asked = state.asked
     if fault is Fault.EXPIRED and asked is not None and asked.continue_token:
         return _list(state, policy, is_full=True)
-    if fault in UNAVAILABLE and not state.is_version_unavailable and state.last_version:
+    if fault in UNLISTABLE and not state.is_version_unavailable and state.last_version:
         return _list(replace(state, is_version_unavailable=True), policy)
     if fault is Fault.EXPIRED:
         state = replace(state, is_version_unavailable=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from crlab.errors import (
     ApiError,
+    BadRequest,
     CredentialError,
     DecodeError,
     Forbidden,
@@ -41,6 +42,7 @@ class Fault(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
     INTERNAL = "internal"
     UNDECODABLE = "undecodable"
     OTHER = "other"
@@ -53,6 +55,7 @@ _BY_TYPE: tuple[tuple[type[BaseException], Fault], ...] = (
     (CredentialError, Fault.UNAUTHORIZED),
     (Forbidden, Fault.FORBIDDEN),
     (NotFound, Fault.NOT_FOUND),
+    (BadRequest, Fault.BAD_REQUEST),
     (DecodeError, Fault.UNDECODABLE),
 )
 

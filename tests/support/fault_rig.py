@@ -92,10 +92,12 @@ class Fold:
         return [call[0] for call in self.calls if call[1] == key]
 
 
-def truth(server: Any, path: str = PATH, key: str = "items") -> dict[str, Any]:
+def truth(server: Any, path: str = PATH, selector: str = "") -> dict[str, Any]:
     """Return what the server holds, as {key: object without apiVersion and kind}."""
-    _, body = server.request("GET", path)
-    return {_key(item): _plain(item) for item in body.get(key) or []}
+    query = [("labelSelector", selector)] if selector else []
+    status, body = server.request("GET", path, query=query)
+    assert status == 200, body
+    return {_key(item): _plain(item) for item in body["items"]}
 
 
 def cached(informer: SharedInformer) -> dict[str, Any]:
@@ -209,6 +211,9 @@ class FaultRig:
         if is_synced:
             self.informer.wait_for_sync(PATIENCE_SECONDS)
             self.until(lambda: self.state == "live" and self.proxy.streams())
+            self.put("a", pad="x" * 400, seen="1")  # so that no stream counts as very short
+            if not self.selector:
+                self.until(lambda: self.fold.kinds("default/a") == ["add", "update"])
         self.mark()
         return self
 
@@ -230,10 +235,9 @@ class FaultRig:
 
     def converges(self, seconds: float = PATIENCE_SECONDS) -> None:
         """C1: the cache becomes the server's state exactly, live, and so does the fold."""
-        path = self.path + (f"?labelSelector={self.selector}" if self.selector else "")
         self.until(
             lambda: (
-                cached(self.informer) == truth(self.server, path)
+                cached(self.informer) == truth(self.server, self.path, self.selector)
                 and self.state == "live"
                 and self.informer.is_settled
             ),

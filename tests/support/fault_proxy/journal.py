@@ -61,7 +61,8 @@ class Journal:
         return max((sum(a <= b < a + window_seconds for b in at) for a in at), default=0)
 
     def __str__(self) -> str:
+        """The last thirty lines."""
         return "\n".join(
             f"{e.at_seconds:7.3f} #{e.connection} {e.kind} {e.what} {e.detail}"
-            for e in self.entries()
+            for e in self.entries()[-30:]
         )
