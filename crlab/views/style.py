@@ -104,7 +104,7 @@ unicode-bidi:isolate}
 """
 
 _PIPE = """
-.crlab .boxes{list-style:none;margin:2px 0 8px;padding:0;display:grid;gap:28px 34px;
+.crlab .boxes{list-style:none;margin:2px 3px 8px;padding:0;display:grid;gap:28px 34px;
 grid-template-columns:repeat(4,minmax(0,1fr));grid-auto-rows:144px}
 .crlab .box{position:relative;border:1px solid var(--c-line);border-radius:9px;
 background:var(--c-bg);box-shadow:var(--c-shadow);padding:7px 10px;min-width:0;list-style:none;

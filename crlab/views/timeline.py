@@ -51,7 +51,7 @@ def time_band_svg(state: TimeState) -> Markup:
     for i, number in enumerate(bars):
         tall = 2 + number / top * (_HEIGHT - 16)
         path.append(f"M{i * step:.1f} {_HEIGHT - 4}v-{tall:.1f}h{step * 0.8:.1f}v{tall:.1f}z")
-    x = _WIDTH - 2.0 if state.seq is None else _place(state, state.seq)
+    x = _WIDTH - 7.0 if state.seq is None else _place(state, state.seq)
     marks = [
         H.path(d=f"M{_place(state, seq):.1f} 1l4 6h-8z", cls="s4") for seq, _ in state.marks[-40:]
     ]
@@ -73,4 +73,4 @@ def time_band_svg(state: TimeState) -> Markup:
 def _place(state: TimeState, seq: int) -> float:
     span = max(1, state.last_seq - state.first_seq)
     share = min(1.0, max(0.0, (seq - state.first_seq) / span))
-    return 2 + share * (_WIDTH - 4)
+    return 7 + share * (_WIDTH - 14)

@@ -26,7 +26,7 @@ _OVERLAY = trusted(
     "<style>"
     ".crlab-pipe{position:relative;container-type:inline-size;max-width:1080px;overflow:visible}"
     ".crlab-pipe>.widget-html,.crlab-pipe>.widget-html>.widget-html-content{margin:0;width:100%}"
-    ".crlab-pipe>.crlab-keys{position:absolute;inset:2px 0 auto 0;display:grid;gap:28px 34px;"
+    ".crlab-pipe>.crlab-keys{position:absolute;inset:2px 3px auto 3px;display:grid;gap:28px 34px;"
     "grid-template-columns:repeat(4,minmax(0,1fr));grid-auto-rows:144px;margin:0;overflow:visible;"
     "pointer-events:none}"
     ".crlab-keys>.jupyter-button{pointer-events:auto;background:transparent;color:transparent;"
