@@ -206,7 +206,8 @@ def _sentence(record: StepRecord) -> str:
     why = f"{count} trigger{'s' * (count != 1)} became this one run" if count else "by hand"
     writes = len(record.writes)
     did = f"{writes} write{'s' * (writes != 1)}" if writes else "no write"
-    return f"{record.key}: {why}; {len(record.reads)} reads, {did}; {record.outcome}."
+    reads = len(record.reads)
+    return f"{record.key}: {why}; {reads} read{'s' * (reads != 1)}, {did}; {record.outcome}."
 
 
 def _rule(record: StepRecord) -> str:
