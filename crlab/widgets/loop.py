@@ -170,9 +170,8 @@ class Ticket:
         """Wait until it has run; False if the time ran out."""
         return self._done.wait(timeout_seconds)
 
-    def finish(self, error: BaseException | None) -> None:
+    def finish(self) -> None:
         """Mark it as run."""
-        self.error = error
         self._done.set()
 
 
@@ -210,13 +209,14 @@ class CommandLoop:
                     self._thread = None
                     return
                 ticket, command, done = self._commands.popleft()
-            error: BaseException | None = None
             try:
                 command()
             except BaseException as raised:  # noqa: BLE001 - shown in the view that gave it
-                error = raised
-            ticket.finish(error)
-            done(ticket)
+                ticket.error = raised
+            try:
+                done(ticket)  # first: who waits for the ticket finds the view up to date
+            finally:
+                ticket.finish()
 
 
 RENDER = RenderLoop()
