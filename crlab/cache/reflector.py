@@ -118,6 +118,7 @@ class Reflector:
         self._log = ReflectorLog(trace, self._resource, source=source or name, namespace=scope)
         self._cond = threading.Condition()
         self.state = State()
+        self._left = self.state  # what it was in before the wait it is in
         self._due: deque[message.Action] = deque()
         self._reader: StreamReader | None = None
         self._listing = Listing(self._resource, transform, timing.max_list_bytes)
@@ -240,8 +241,10 @@ class Reflector:
         self._due.extend(actions)
         if after.phase is before.phase and after.health is before.health:
             return
-        if after.phase is not Phase.BACKING_OFF:  # a wait reports itself, with its delay
+        if after.phase is not Phase.BACKING_OFF:
             self._log.state(before, after, after.cause)
+        else:
+            self._left = before  # the wait reports itself, with its delay
         self._on_state()
 
     def _perform_due(self) -> int:
@@ -300,7 +303,8 @@ class Reflector:
         if delay is None:
             delay = max(self._backoff.next_seconds(), action.at_least_seconds)
         self._ready_in(delay)
-        self._log.state(self.state, self.state, action.reason, delay)
+        before, self._left = self._left, self.state
+        self._log.state(before, self.state, action.reason, delay)
 
     def _ready_in(self, delay_seconds: float) -> None:
         self._ready_at = self._clock.monotonic() + delay_seconds

@@ -13,7 +13,7 @@ import pandas as pd
 
 from crlab.frame.array import floats, seqs, texts, times
 
-_TEXTS = ("actor", "verb", "resource", "namespace", "name", "subresource")
+_TEXTS = ("actor", "verb", "resource", "namespace", "name", "subresource", "query")
 
 
 def requests_frame(records: Iterable[Any]) -> pd.DataFrame:
@@ -21,8 +21,8 @@ def requests_frame(records: Iterable[Any]) -> pd.DataFrame:
 
     Shape:
         Index "seq" (int64, place in the trace); time (datetime64[us, UTC]), actor, verb,
-        resource, namespace, name, subresource (str), status (int64, 0 if no answer came),
-        duration_seconds (float64), bytes_sent, bytes_received (int64), error (str).
+        resource, namespace, name, subresource, query (str), status (int64, 0 if no answer
+        came), duration_seconds (float64), bytes_sent, bytes_received (int64), error (str).
     """
     rows: Sequence[Any] = list(records)
     data: dict[str, Any] = {"time": times([row.at for row in rows])}

@@ -186,7 +186,7 @@ class LabCore:
 
         Shape:
             Index "seq" (int64); time, actor, verb, resource, namespace, name, subresource,
-            status, duration_seconds, bytes_sent, bytes_received, error.
+            query, status, duration_seconds, bytes_sent, bytes_received, error.
         """
         from crlab.frame.requests import requests_frame
 

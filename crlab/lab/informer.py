@@ -222,6 +222,18 @@ class Informer:
             self._rates = InformerRates(self._lab, self)
         return self._rates
 
+    @property
+    def reflector_log(self) -> pd.DataFrame:
+        """What the reflector did: states, requests, lists, events, bookmarks, errors.
+
+        Shape:
+            Index "seq" (int64, place in the trace); time, kind, key, resource_version, what
+            (str). Two informers of one resource share it.
+        """
+        from crlab.frame.reflector_log import reflector_log
+
+        return reflector_log(self._lab.trace.records(), self.resource.gvr.group_resource)
+
     # -- the past ------------------------------------------------------------------------
 
     @property

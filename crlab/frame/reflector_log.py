@@ -1,0 +1,79 @@
+"""What a reflector did, as a frame: asked, listed, watched, failed, waited.
+
+From: the trace. To: `Informer.reflector_log`.
+
+Thread: pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+import pandas as pd
+
+from crlab.frame.array import seqs, texts, times
+from crlab.trace.record import TraceRecord
+
+#: Parts of a query that say nothing about what is asked for.
+_SILENT = ("watch", "timeoutSeconds")
+
+
+def reflector_log(records: Iterable[TraceRecord], resource: str) -> pd.DataFrame:
+    """Return what the reflectors of one resource ("plural.group") did, oldest first.
+
+    Shape:
+        Index "seq" (int64, place in the trace); time (datetime64[us, UTC]), kind ("state",
+        "request", "listed", "watch_event", "bookmark", "error"), key, resource_version,
+        what (str).
+    """
+    actor = f"informer/{resource}"
+    rows = [
+        record
+        for record in records
+        if record.resource == resource
+        and (record.stage == "reflector" or record.get("actor") == actor)
+    ]
+    return pd.DataFrame(
+        {
+            "time": times([row.at for row in rows]),
+            "kind": texts(row.kind for row in rows),
+            "key": texts(row.key for row in rows),
+            "resource_version": texts(row.resource_version for row in rows),
+            "what": texts(_what(row) for row in rows),
+        },
+        index=seqs([row.seq for row in rows]),
+    )
+
+
+def _what(record: TraceRecord) -> str:
+    data = record.data or {}
+    match record.kind:
+        case "state":
+            return _transition(data)
+        case "request":
+            answer = data.get("status") or data.get("error") or "no answer"
+            return f"{data.get('verb')} {asked(str(data.get('query') or ''))} → {answer}"
+        case "listed":
+            pages = data.get("pages") or 1
+            return f"{data.get('count')} objects in {pages} page{'s' if pages != 1 else ''}"
+        case "watch_event":
+            return str(data.get("type"))
+        case "error":
+            return str(data.get("error"))
+    return ""
+
+
+def _transition(data: Mapping[str, object]) -> str:
+    text = f"{data.get('previous')} → {data.get('state')}"
+    delay = data.get("delay_seconds")
+    if isinstance(delay, int | float):
+        text += f" for {delay:.1f} s"
+    reason = data.get("reason")
+    return f"{text}: {reason}" if reason and reason != data.get("state") else text
+
+
+def asked(query: str) -> str:
+    """Return a query without the parts that are the same in every one; "-" if none is left."""
+    parts = [part for part in query.split("&") if part and part.split("=")[0] not in _SILENT]
+    return unquote(" ".join(parts)) or "-"
