@@ -416,6 +416,3 @@ def crd_type(hooks: Any) -> ResourceType:
         begin_delete=hooks.begin_delete,
         after_commit=hooks.committed,
     )
-
-
-SUBRESOURCE_KINDS = ("Scale", "Eviction", "Binding")

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from crlab.apiserver.negotiation import clauses, encode_body, negotiate
-from crlab.apiserver.registry import Registry, version_priority
+from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import Request, Response
 from crlab.apiserver.resource import ResourceType, Subresource, Version
-from crlab.apiserver.status import StatusError, no_resource
+from crlab.apiserver.status import no_resource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 NOT_FOUND = "404 page not found\n"
@@ -247,6 +247,3 @@ def _wants_aggregated(header: str) -> bool:
 
 def _has_v2(header: str) -> bool:
     return any(parameters.get("v") == "v2" for _, parameters in clauses(header))
-
-
-__all__ = ["AGGREGATED", "NOT_FOUND", "Discovery", "StatusError", "version_priority"]

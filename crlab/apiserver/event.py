@@ -19,7 +19,6 @@ from crlab.apiserver.status import Cause, invalid_value, required
 from crlab.apiserver.storage import DELETED, Entry, Tree
 from crlab.model.label import label_key_faults
 from crlab.model.printer import NAME_DESCRIPTION, PrinterColumn, columns_for
-from crlab.model.resource import GroupVersionKind
 
 EVENTS = "events"
 TTL_SECONDS = 3600.0
@@ -194,21 +193,6 @@ def field_names(of_object: str) -> dict[str, Any]:
             (event.get(source) or {}).get("component") or event.get(controller) or ""
         ),
     }
-
-
-def reference(tree: Tree) -> Tree:
-    """Return an object's reference as events carry it."""
-    kind = GroupVersionKind.from_api_version(tree.get("apiVersion", ""), tree.get("kind", ""))
-    metadata = tree.get("metadata", {})
-    found = {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "namespace": metadata.get("namespace", ""),
-        "name": metadata.get("name", ""),
-        "uid": metadata.get("uid", ""),
-        "resourceVersion": metadata.get("resourceVersion", ""),
-    }
-    return {key: value for key, value in found.items() if value}
 
 
 class EventExpiry:

@@ -16,7 +16,6 @@ from crlab.apiserver.body import SyntaxFault, media_type, parse_json, parse_yaml
 from crlab.apiserver.request import Request
 from crlab.apiserver.status import (
     Cause,
-    StatusError,
     bad_request,
     forbidden_field,
     invalid,
@@ -267,6 +266,3 @@ def _delete_body(request: Request) -> dict[str, Any]:
             '"pkg/apis/meta/internalversion/scheme/register.go:27"'
         )
     return body
-
-
-__all__ = ["DeleteOptions", "ListOptions", "StatusError", "WriteOptions", "revision_fault"]

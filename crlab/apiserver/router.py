@@ -22,7 +22,7 @@ from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
 from crlab.apiserver.patch_verb import Patcher
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
-from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.resource import ResourceType
 from crlab.apiserver.scale import put_replicas, replicas_fault, scale_of
 from crlab.apiserver.status import (
     StatusError,
@@ -320,6 +320,3 @@ class Router:
 def _quote(text: str) -> str:
     flat = " ".join(text.split())
     return flat.replace("\\", "\\\\").replace('"', '\\"')
-
-
-__all__ = ["ResourceType", "Router", "Version"]

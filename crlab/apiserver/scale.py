@@ -10,7 +10,7 @@ from typing import Any
 
 from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.resource import ResourceType, look
-from crlab.apiserver.status import StatusError, internal_error
+from crlab.apiserver.status import internal_error
 from crlab.apiserver.storage import Tree
 from crlab.model.selector import format_labels
 
@@ -75,6 +75,3 @@ def put_replicas(resource: ResourceType, tree: Tree, replicas: Any) -> None:
     for part in parents:
         place = place.setdefault(part, {})
     place[last] = replicas
-
-
-__all__ = ["StatusError", "put_replicas", "scale_of"]

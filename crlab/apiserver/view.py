@@ -188,15 +188,3 @@ def error_line(status: dict[str, Any]) -> bytes:
 def encode_status(status: dict[str, Any]) -> bytes:
     """Return a Status in its customary key order."""
     return _json(status)
-
-
-__all__ = [
-    "DEFAULT_COLUMNS",
-    "INITIAL_EVENTS_END",
-    "PartialView",
-    "TableView",
-    "View",
-    "encode_status",
-    "error_line",
-    "event_line",
-]

@@ -24,7 +24,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlab.apiserver.alarm import Alarm, Appointment
 from crlab.apiserver.status import StatusError, expired, future_revision
@@ -352,8 +352,3 @@ class WatchResponse:
             self._ready.notify_all()
         if self._on_ready is not None:
             self._on_ready()
-
-
-def describe(plan: WatchPlan) -> dict[str, Any]:
-    """Return a plan as data, for the audit."""
-    return {"from_revision": plan.revision, "timeout_seconds": plan.timeout_seconds}

@@ -341,6 +341,3 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value
-
-
-__all__ = ["Writer", "open_api_of"]
