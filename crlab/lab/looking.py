@@ -81,6 +81,7 @@ class LookingLab(MakingLab):
         service_account: str = "",
         user: str = "",
         is_cluster_wide: bool = False,
+        is_list_included: bool = False,
     ) -> Rbac:
         """Return the least role for what a controller did, with its binding.
 
@@ -91,6 +92,8 @@ class LookingLab(MakingLab):
             service_account: "namespace/name" to bind to; default "default/<controller>".
             user: bind to this user instead.
             is_cluster_wide: one ClusterRole, for namespaces it has not met yet.
+            is_list_included: grant list beside watch, for servers that cannot stream the
+                first list (before 1.32, or with WatchList switched off).
 
         Raises:
             ConfigError: it has not run yet.
@@ -104,6 +107,7 @@ class LookingLab(MakingLab):
             service_account=service_account,
             user=user,
             is_cluster_wide=is_cluster_wide,
+            is_list_included=is_list_included,
         )
 
     def stress(

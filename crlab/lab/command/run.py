@@ -40,7 +40,9 @@ def perform(options: argparse.Namespace) -> int:
     controller.start(workers=options.workers)
     sys.stderr.write(f"{controller!r} runs in {lab!r}; SIGTERM or Ctrl-C ends it\n")
     try:
-        wait_for_signal()
+        wait_for_signal(lambda: controller.controller.error is not None)
+        if controller.controller.error is not None:
+            sys.stderr.write(f"the controller failed: {controller.controller.error}\n")
         controller.stop()
         left = controller.join(options.stop_timeout)
         if left:
