@@ -104,6 +104,12 @@ class LabCore:
         return self._builtin.names if self._builtin is not None else ()
 
     @property
+    def is_recording(self) -> bool:
+        """Whether `record` writes this lab's trace to a file now."""
+        with self._lock:
+            return any(hasattr(each, "flush") for each in self._closables)
+
+    @property
     def is_seeded(self) -> bool:
         """Whether this lab gives the same outputs on every run."""
         return self.ids.seed is not None

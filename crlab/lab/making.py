@@ -66,6 +66,7 @@ class MakingLab(PacedLab):
             UnknownResource: nothing is served under that name; the nearest are named.
         """
         from crlab.lab.informer import Informer
+        from crlab.lab.recording import note_informer
 
         self._check_open("make an informer")
         found = self.client.resolve(resource)
@@ -108,6 +109,7 @@ class MakingLab(PacedLab):
             if other is not None and not other.shared.is_stopped:
                 return other  # somebody asked the same at the same time
             self._informers[identity] = informer
+        note_informer(self._whole, found)
         if start:
             shared.start()
         return informer

@@ -6,11 +6,15 @@ Thread: any.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import crlab
-from crlab.lab.framing import note_definition
-from crlab.trace.recording import Recorder
+from crlab.model.object import thawed
+from crlab.model.resource import ApiResource
+from crlab.trace.record import TraceRecord, TraceStage
+from crlab.trace.recording import Recorder, resource_of
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -31,6 +35,8 @@ def start_recording(
     lab: Lab, path: str | os.PathLike[str], *, include_secrets: bool
 ) -> LabRecorder:
     """Begin to write a lab's trace."""
+    from crlab.lab.framing import note_definition  # frames come with pandas: only when needed
+
     for informer in lab.informers:
         note_definition(lab, informer.resource)
     recorder = LabRecorder(
@@ -46,3 +52,29 @@ def start_recording(
     recorder._lab = lab
     lab.adopt(recorder)
     return recorder
+
+
+def note_informer(lab: Lab, resource: ApiResource) -> None:
+    """Leave in the trace that a resource is watched; while recording, its definition too."""
+    lab.trace.append(
+        TraceStage.LAB,
+        "informer",
+        resource=resource.gvr.group_resource,
+        data={"resource": asdict(resource)},
+    )
+    if lab.is_recording:
+        from crlab.lab.framing import note_definition
+
+        note_definition(lab, resource)
+
+
+def watched_resources(
+    known: Iterable[ApiResource], records: Iterable[TraceRecord]
+) -> list[ApiResource]:
+    """Return what a recording's head names and what was watched only later."""
+    found = {resource.gvr: resource for resource in known}
+    for record in records:
+        if record.stage == TraceStage.LAB and record.kind == "informer":
+            resource = resource_of(thawed(record.get("resource")))
+            found.setdefault(resource.gvr, resource)
+    return list(found.values())

@@ -21,6 +21,7 @@ from crlab.client.transport import Query, Response
 from crlab.errors import ReadOnlyError, UnknownResource, nearest
 from crlab.frame.replay import Replay, ReplayControl
 from crlab.lab.lab import Lab
+from crlab.lab.recording import watched_resources
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, FakeClock, RealClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
@@ -61,7 +62,13 @@ class ReplayClient(DynamicClient):
     def __init__(self, control: ReplayControl, clock: Clock, trace: Trace) -> None:
         super().__init__(NoTransport(), clock=clock, trace=trace, allow_writes=())
         self._control = control
-        self._known = tuple(control.recording.resources)
+        recording = control.recording
+        self._known = tuple(watched_resources(recording.resources, recording.records))
+
+    @property
+    def resources(self) -> tuple[ApiResource, ...]:
+        """What was watched."""
+        return self._known
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -118,7 +125,9 @@ class ReplayLab(Lab):
 
     def recorded_informers(self) -> list[Any]:
         """Return an informer on each recorded resource."""
-        return [self.informer(resource) for resource in self.recording.resources]
+        client = self.client
+        assert isinstance(client, ReplayClient)
+        return [self.informer(resource) for resource in client.resources]
 
 
 def open_replay(

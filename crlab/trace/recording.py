@@ -360,24 +360,32 @@ def _opened(path: Path, limits: RecordingLimits) -> io.BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
+def resource_of(row: Any) -> ApiResource:
+    """Return a resource as it was written down.
+
+    Raises:
+        RecordingError: it is malformed.
+    """
+    try:
+        gvr = row["gvr"]
+        return ApiResource(
+            GroupVersionResource(
+                _text(gvr["group"]), _text(gvr["version"]), _text(gvr["resource"])
+            ),
+            _text(row["kind"]),
+            row.get("is_namespaced") is True,
+            _text(row.get("singular", "")),
+            tuple(map(_text, row.get("short_names") or ())),
+            tuple(map(_text, row.get("categories") or ())),
+            tuple(map(_text, row.get("verbs") or ())),
+            tuple(map(_text, row.get("subresources") or ())),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecordingError("a resource of this recording is malformed") from error
+
+
 def _resources(manifest: Manifest) -> Iterator[ApiResource]:
-    for row in manifest.resources:
-        try:
-            gvr = row["gvr"]
-            yield ApiResource(
-                GroupVersionResource(
-                    _text(gvr["group"]), _text(gvr["version"]), _text(gvr["resource"])
-                ),
-                _text(row["kind"]),
-                row.get("is_namespaced") is True,
-                _text(row.get("singular", "")),
-                tuple(map(_text, row.get("short_names") or ())),
-                tuple(map(_text, row.get("categories") or ())),
-                tuple(map(_text, row.get("verbs") or ())),
-                tuple(map(_text, row.get("subresources") or ())),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise RecordingError("the manifest's resources are malformed") from error
+    return map(resource_of, manifest.resources)
 
 
 def _text(value: Any) -> str:
