@@ -381,7 +381,7 @@ def resource_of(row: Any) -> ApiResource:
             tuple(map(_text, row.get("subresources") or ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise RecordingError("a resource of this recording is malformed") from error
+        raise RecordingError("the recording's resources are malformed") from error
 
 
 def _resources(manifest: Manifest) -> Iterator[ApiResource]:
