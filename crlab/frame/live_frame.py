@@ -130,21 +130,22 @@ class LiveFrame:
 
     @property
     def df(self) -> pd.DataFrame:
-        """The present frame; the same object while nothing changes.
+        """The present frame; the same object while nothing changes, the state included.
 
         Shape: index "key" ("namespace/name", sorted); columns as `columns`, with their dtypes;
             attrs: resource, resource_version, time, state.
         """
         note_read(self)
+        state = self._state() if self._state is not None else ""
         frame = self._frame
-        if frame is not None and self._is_current(frame):
+        if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
         with self._lock:
             frame = self._frame
             if frame is None or self._indexer.generation != self._generation:
                 self._frame = self._refreshed()
-            elif not self._is_pristine(frame):
-                self._frame = self._handed_out(dict(self._pristine[3]))
+            elif not self._is_pristine(frame) or self._pristine[3]["state"] != state:
+                self._frame = self._handed_out(self._pristine[3] | {"state": state})
             assert self._frame is not None
             return self._frame
 

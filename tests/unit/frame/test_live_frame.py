@@ -209,3 +209,16 @@ def test_a_change_that_is_stored_but_not_yet_told_is_not_missed():
     indexer.add_change_listener(live._mark)
     put(indexer, thing("a", 2, spec={"replicas": 2}))
     assert seen == [("2", 2)]
+
+
+def test_the_state_is_told_in_the_present_tense() -> None:
+    """The data of an outage are old, and say so; they are the same data."""
+    states = ["live"]
+    live = frame_of(indexer_of(thing("a", 7)), clock=FakeClock(), state=lambda: states[-1])
+    before = live.df
+
+    states.append("degraded")
+
+    assert (before.attrs["state"], live.df.attrs["state"]) == ("live", "degraded")
+    assert live.df is live.df
+    assert live.df.equals(before)
