@@ -162,8 +162,8 @@ def _run_text(run: TraceRecord, adds: list[TraceRecord]) -> str:
     events = "1 event became" if count == 1 else f"{count} events became"
     detail = f" ({why})" if why else ""
     return (
-        f"{events} 1 reconcile of {run.key}{detail}: run {run.seq} of "
-        f"{run.get('controller', '')}, try {run.get('attempt', 1)}."
+        f"{events} 1 reconcile of {run.key}{detail}: controller "
+        f"{run.get('controller', '')}, try {run.get('attempt', 1)} (record {run.seq})."
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller.breakpoint import Breakpoint, Breakpoints
@@ -83,11 +84,17 @@ class Stepper:
             controller.runner.amend(record, done)
             return done
 
-    def run(self, max_steps: int = 1000) -> list[StepRecord]:
+    def run(
+        self, max_steps: int = 1000, *, step: Callable[[], StepRecord | None] | None = None
+    ) -> list[StepRecord]:
         """Step until a breakpoint is met, the queue is empty or `max_steps` were made.
 
         The key of a breakpoint met at the very start is taken: it was stopped at before.
+
+        Args:
+            step: what to call for each; None is `self.step`, without waiting long for a key.
         """
+        take = step or (lambda: self.step(timeout_seconds=0.2))
         records: list[StepRecord] = []
         self.stopped_at = None
         while len(records) < max_steps:
@@ -96,7 +103,7 @@ class Stepper:
             if hit is not None:
                 self.stopped_at = hit
                 break
-            record = self.step(timeout_seconds=0.2)
+            record = take()
             if record is None:
                 break
             records.append(record)

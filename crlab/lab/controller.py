@@ -12,6 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
+from crlab.errors import ConfigError, LifecycleError
+
+KEPT_STEPS = 50
+BACK_OFF_SECONDS = 2.0
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -33,6 +37,7 @@ class LabController:
         self.reconcile = reconcile
         self.__name__ = controller.name
         self.__doc__ = reconcile.__doc__
+        self._taken: list[tuple[StepRecord, Any]] = []  # steps with the server before each
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.reconcile(*args, **kwargs)
@@ -58,11 +63,66 @@ class LabController:
         Raises:
             LifecycleError: the workers run; `pause()` or `stop()` first.
         """
-        return self.controller.step(key, dry_run=dry_run)
+        before = self.lab.server.snapshot() if self.lab.server is not None else None
+        record = self.controller.step(key, dry_run=dry_run)
+        if record is not None and before is not None:
+            self._taken = [*self._taken, (record, before)][-KEPT_STEPS:]
+        return record
 
     def run(self, max_steps: int = 1000) -> list[StepRecord]:
         """Step until a breakpoint is met or nothing is queued; return the records."""
-        return self.controller.stepper.run(max_steps)
+        return self.controller.stepper.run(max_steps, step=self.step)
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether there is a step that `back` can undo."""
+        return bool(self._taken) and self.lab.server is not None
+
+    def back(self) -> StepRecord:
+        """Undo the last step: the server as it was before it, the key queued again.
+
+        The objects return under new resourceVersions, never older ones (a server does not
+        go back), so the informers see the return as changes and the key's attempts are what
+        they were. The newest 50 steps can be undone, the newest first.
+
+        Returns:
+            The step that was undone.
+
+        Raises:
+            LifecycleError: no step is left to undo, or the workers run.
+            ConfigError: this is no sandbox; nobody can take back what a real server did.
+        """
+        server = self.lab.server
+        if server is None:
+            raise ConfigError(f"cannot go back: {self.lab!r} is not a sandbox; use dry_run=True")
+        self.controller.check_steppable()
+        if not self._taken:
+            raise LifecycleError(f"{self.name}: there is no step to undo")
+        record, before = self._taken.pop()
+        server.restore(before)
+        self._set_attempts(record.key, record.attempt - 1)
+        self.controller.enqueue(record.request)
+        self.lab.settle()
+        if self.lab.driver.is_manual:
+            self.lab.advance(BACK_OFF_SECONDS)  # the reflectors back off before they list again
+            self.lab.settle()
+        return record
+
+    def fork(self) -> LabController:
+        """Open a fork of the sandbox with this controller in it; ``fork().lab`` is the lab.
+
+        It lists everything anew, so every key is queued; attempts and breakpoints start
+        over. What it does is not seen here.
+
+        Raises:
+            ConfigError: this is no sandbox.
+        """
+        return self.lab.fork().take_twin(self)
+
+    def _set_attempts(self, key: str, failures: int) -> None:
+        self.queue.forget(key)
+        for _ in range(failures):
+            self.queue.limiter.when(key)
 
     @property
     def breakpoints(self) -> Breakpoints:

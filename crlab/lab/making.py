@@ -233,11 +233,39 @@ class MakingLab(PacedLab):
             is_dry_run=self.kind == "cluster",
             **options,
         )
-        controller = LabController(self._whole, made, reconcile)
+        return self._hold(LabController(self._whole, made, reconcile))
+
+    def _hold(self, controller: LabController) -> LabController:
         with self._lock:
             self._controllers.append(controller)
             self._closables.append(controller)
         return controller
+
+    def take_twin(self, model: LabController) -> LabController:
+        """Build another lab's controller here, over this lab's informers."""
+        from crlab.lab.controller import LabController
+
+        self._check_open("make a controller")
+        theirs = {informer.shared: informer for informer in model.lab.informers}
+
+        def informer_for(shared: Any) -> Any:
+            like = theirs[shared]
+            return self.informer(
+                like.resource,
+                namespace=like.namespaces or None,
+                label_selector=like.label_selector,
+                field_selector=like.field_selector,
+            ).shared
+
+        twin = model.controller.twin(
+            informer_for,
+            client=self.client,
+            driver=self.driver,
+            clock=self.clock,
+            ids=self.ids.fork(f"controller/{model.name}"),
+            trace=self.trace,
+        )
+        return self._hold(LabController(self._whole, twin, model.reconcile))
 
     def _informer_of(self, what: Informer | str) -> Informer:
         from crlab.lab.informer import Informer

@@ -13,6 +13,7 @@ from crlab.apiserver import ADMIN
 from crlab.client import ListOptions, ResourceListerWatcher
 from crlab.errors import ConfigError, SyncTimeout
 from crlab.lab.core import LabCore
+from crlab.lab.transition import Transition
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import ManualDriver, Stage
@@ -27,23 +28,26 @@ class PacedLab(LabCore):
 
     # -- time ----------------------------------------------------------------------------
 
-    def step(self, *, only: str = "") -> TraceRecord | None:
+    def step(self, *, only: str = "") -> Transition | None:
         """Perform one transition anywhere in the pipeline (manual driver).
+
+        ``print(lab.step())`` says what happened in one sentence, and the rule behind it.
 
         Args:
             only: of stages whose name begins so: "reflector", "processor", "listener".
 
         Returns:
-            The last record it wrote to the trace; None if nothing was left to do.
+            What happened, with every trace record it left; None if nothing was left to do.
 
         Raises:
             ConfigError: this lab runs in threads; open it with ``driver="manual"``.
         """
         driver = self._manual("step")
         before = self.trace.last_seq
-        while driver.step(_chosen(only)) is not None:
-            if self.trace.last_seq > before:
-                return self.trace.get(self.trace.last_seq)
+        while (stage := driver.step(_chosen(only))) is not None:
+            # A unit may leave no record (a wake-up for nothing): that is no transition.
+            if records := self.trace.records(after=before):
+                return Transition(stage.name, tuple(records))
         return None
 
     def settle(self, timeout_seconds: float = 10.0, *, only: str = "") -> int:

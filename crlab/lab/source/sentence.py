@@ -20,6 +20,8 @@ def sentence_of(record: TraceRecord) -> str:
 
 def rule_of(record: TraceRecord) -> str:
     """Return why it happened so, in Kubernetes' terms; "" if there is nothing to say."""
+    if (record.stage, record.kind) == ("reflector", "state"):
+        return _STATE_RULES.get(str(record.get("state")), "")
     return _RULES.get((record.stage, record.kind), "")
 
 
@@ -104,7 +106,7 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("reflector", "watch_event"): _watch_event,
     ("reflector", "bookmark"): _simple("A bookmark said: nothing older than rv {rv} is missing"),
     ("reflector", "error"): lambda r: f"The reflector met an error: {r.get('error')}",
-    ("queue", "queued"): _simple("A {type} delta for {key} was queued"),
+    ("queue", "queued"): _simple("A delta was queued: {type} {resource} {key}"),
     ("indexer", "stored"): _stored,
     ("indexer", "replaced"): _replaced,
     ("handler", "notified"): _notified,
@@ -118,6 +120,15 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("reconcile", "finished"): _finished,
     ("client", "request"): _request,
     ("fault", "injected"): lambda r: f"A fault was injected: {r.get('name') or r.get('fault')}",
+}
+
+_STATE_RULES = {
+    "listing": "Every life begins with a list: the whole truth at one resourceVersion.",
+    "streaming_list": (
+        "WatchList: the server streams the list as events and ends it with a bookmark."
+    ),
+    "watching": "A watch goes on from the newest resourceVersion seen, so no change is missed.",
+    "backing_off": "A failing server is asked again later, each time after a longer pause.",
 }
 
 _RULES = {
@@ -146,7 +157,11 @@ _RULES = {
     ),
     ("workqueue", "got"): "A key that is being processed is never given to a second worker.",
     ("workqueue", "done"): "A key that was added meanwhile is queued again at done, not before.",
-    ("workqueue", "requeued"): "Retries back off per key: 5 ms, doubled each time, up to 1000 s.",
+    ("workqueue", "requeued"): (
+        "A key that waits is added when its time comes; a failure waits 5 ms, doubled each time."
+    ),
+    ("handler", "error"): "A handler that raises is noted; the next notification reaches it still.",
+    ("reflector", "error"): "After an error the reflector resumes, or lists again if it must.",
     ("workqueue", "forgotten"): "Forget clears the back-off; done is still needed.",
     ("reconcile", "started"): (
         "A reconcile gets a key, not an event: it compares what should be with what is."

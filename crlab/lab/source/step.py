@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoint, StepRecord
 from crlab.errors import ConfigError, Conflict, LifecycleError
+from crlab.lab.controller import KEPT_STEPS
 from crlab.lab.source.event import as_json, diff_of
 from crlab.lab.source.status import Changing, status_state
 from crlab.views.state import Call, QueueState, StepperState, StepState
@@ -19,9 +20,6 @@ from crlab.views.state import Call, QueueState, StepperState, StepState
 if TYPE_CHECKING:
     from crlab.lab.controller import LabController
     from crlab.lab.lab import Lab
-
-KEPT_STEPS = 50
-BACK_OFF_SECONDS = 2.0
 
 
 class Steps(Changing):
@@ -31,7 +29,6 @@ class Steps(Changing):
         super().__init__(lab)
         self._controller = controller
         self._records: list[StepRecord] = []
-        self._snapshots: list[Any] = []
         self._breakpoint = ""
         self._breakpoint_error = ""
         self.forked: Lab | None = None
@@ -57,7 +54,7 @@ class Steps(Changing):
         can = {"step", "run", "dry_run", "conflict", "requeue", "forget"}
         if self.lab.server is not None:
             can.add("fork")
-            if self._snapshots:
+            if self._controller.can_go_back:
                 can.add("back")
         return frozenset() if self.lab.is_closed else frozenset(can)
 
@@ -65,10 +62,9 @@ class Steps(Changing):
 
     def step(self) -> None:
         """Take one key."""
-        snapshot = self.lab.server.snapshot() if self.lab.server is not None else None
         record = self._controller.step()
         if record is not None:
-            self._keep(record, snapshot)
+            self._records = [*self._records, record][-KEPT_STEPS:]
 
     def run(self) -> None:
         """Step until a breakpoint is met or the queue is empty."""
@@ -81,27 +77,14 @@ class Steps(Changing):
             if len(self._records) == before:
                 return
 
-    def _keep(self, record: StepRecord, snapshot: Any) -> None:
-        self._records = [*self._records, record][-KEPT_STEPS:]
-        if snapshot is not None:
-            self._snapshots = [*self._snapshots, snapshot][-KEPT_STEPS:]
-
     def back(self) -> None:
         """Undo the last step: the server gets the state before it, under a new revision."""
-        if not self._snapshots or self.lab.server is None:
-            raise LifecycleError("there is no step to undo")
-        self.lab.server.restore(self._snapshots.pop())
-        if self._records:
-            key = self._records.pop().key
-            self._controller.controller.enqueue(key)
-        self.lab.settle()
-        if self.lab.driver.is_manual:
-            self.lab.advance(BACK_OFF_SECONDS)  # the reflectors back off before they list again
-            self.lab.settle()
+        undone = self._controller.back()
+        self._records = [record for record in self._records if record is not undone]
 
     def fork(self) -> None:
-        """Open a copy of the lab as it is now; it is kept in `forked`."""
-        self.forked = self.lab.fork()
+        """Open a copy of the lab, with this controller; it is kept in `forked`."""
+        self.forked = self._controller.fork().lab
 
     def set_dry_run(self, is_dry_run: bool) -> None:
         """Send writes as dry runs, or for real."""

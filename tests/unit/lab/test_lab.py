@@ -273,6 +273,23 @@ def test_one_step_is_one_transition(lab: crlab.Lab) -> None:
     assert any(kind.startswith(("reflector", "queue")) for kind in kinds[:-1])
 
 
+def test_a_step_is_told_in_one_sentence_with_its_rule(lab: crlab.Lab) -> None:
+    """A learner reads what happened and why, not a record."""
+    lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+
+    first, second = lab.step(), lab.step()
+
+    assert str(first) == (
+        "The watch brought ADDED myservices.example.com default/a at rv 9 — the echo of a write "
+        "made here.\n  Events of one watch come in the order of their resourceVersion, each once."
+    )
+    assert repr(second) == (
+        "<Transition indexer.stored: The indexer added myservices.example.com default/a.>"
+    )
+    assert [record.kind for record in first.records] == ["watch_event", "queued"]
+
+
 def test_only_the_named_stages_move(lab: crlab.Lab) -> None:
     """What the reflector handed on can be looked at before the cache changes."""
     services = lab.informer("myservices").wait_for_sync()
@@ -280,7 +297,7 @@ def test_only_the_named_stages_move(lab: crlab.Lab) -> None:
 
     lab.settle(only="reflector")
 
-    assert [delta.key for delta in services.shared.queue.snapshot()] == ["default/a"]
+    assert services.deltas[["type", "key"]].to_numpy().tolist() == [["Added", "default/a"]]
     assert len(services) == 0
     assert lab.step(only="reflector") is None
     assert lab.settle() > 0
