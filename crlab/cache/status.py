@@ -39,7 +39,7 @@ class InformerState(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class InformerStatus:
     """An informer's word on itself, at one moment.
 
@@ -78,6 +78,9 @@ class InformerStatus:
     def is_live(self) -> bool:
         """Whether the cache is current as far as anybody can know."""
         return self.state is InformerState.LIVE
+
+    def __repr__(self) -> str:
+        return f"<{self.resource or 'informer'}: {self}>"
 
     def __str__(self) -> str:
         age = "never current" if self.age_seconds is None else f"{self.age_seconds:.1f} s ago"

@@ -7,7 +7,7 @@ Thread: pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote
 
 import pandas as pd
@@ -40,10 +40,22 @@ def reflector_log(records: Iterable[TraceRecord], resource: str) -> pd.DataFrame
             "kind": texts(row.kind for row in rows),
             "key": texts(row.key for row in rows),
             "resource_version": texts(row.resource_version for row in rows),
-            "what": texts(_what(row) for row in rows),
+            "what": texts(_told(rows)),
         },
         index=seqs([row.seq for row in rows]),
     )
+
+
+def _told(rows: Iterable[TraceRecord]) -> Iterator[str]:
+    """Say what each record is, without repeating a reason that was just told."""
+    told = ""
+    for row in rows:
+        reason = str(row.get("reason") or "")
+        text = _what(row)
+        if row.kind == "state" and reason:
+            text = text if reason == told else f"{text}: {reason}"
+        told = reason or str(row.get("error") or "") or told
+        yield text
 
 
 def _what(record: TraceRecord) -> str:
@@ -69,8 +81,7 @@ def _transition(data: Mapping[str, object]) -> str:
     delay = data.get("delay_seconds")
     if isinstance(delay, int | float):
         text += f" for {delay:.1f} s"
-    reason = data.get("reason")
-    return f"{text}: {reason}" if reason and reason != data.get("state") else text
+    return text
 
 
 def asked(query: str) -> str:

@@ -234,6 +234,18 @@ class Informer:
 
         return reflector_log(self._lab.trace.records(), self.resource.gvr.group_resource)
 
+    @property
+    def deltas(self) -> pd.DataFrame:
+        """What the reflector has handed on and the cache has not taken in yet, oldest first.
+
+        Shape:
+            RangeIndex; type ("Added", "ReplacedAll", ...), key ("" for the whole cache),
+            resource_version (str), is_tombstone (bool), objects (int64).
+        """
+        from crlab.lab.judging import deltas_frame
+
+        return deltas_frame(self.shared)
+
     # -- the past ------------------------------------------------------------------------
 
     @property

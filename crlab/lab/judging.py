@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crlab.cache import SharedInformer
+from crlab.cache import DeletedFinalStateUnknown, SharedInformer
 from crlab.frame.array import floats, texts, times
 
 
@@ -62,6 +62,25 @@ def memory_frame(shared: SharedInformer, top: int) -> pd.DataFrame:
         overhead_bytes=memory.overhead_bytes,
     )
     return frame
+
+
+def deltas_frame(shared: SharedInformer) -> pd.DataFrame:
+    """Return what waits between reflector and cache; see `Informer.deltas`."""
+    rows = shared.queue.snapshot()
+    return pd.DataFrame(
+        {
+            "type": texts(str(row.type) for row in rows),
+            "key": texts(row.key for row in rows),
+            "resource_version": texts(row.resource_version for row in rows),
+            "is_tombstone": np.array(
+                [isinstance(row.object, DeletedFinalStateUnknown) for row in rows], dtype=np.bool_
+            ),
+            "objects": np.array(
+                [len(row.items) if row.items else int(row.object is not None) for row in rows],
+                dtype=np.int64,
+            ),
+        }
+    )
 
 
 def audit_log_frame(records: Any) -> pd.DataFrame:

@@ -26,6 +26,8 @@ def test_a_start_a_change_and_a_break_can_be_read() -> None:
     assert log["what"].iloc[1] == "list limit=500 resourceVersion=0 → 200"
     assert log["what"].iloc[3] == "0 objects in 1 page"
     assert log["what"].iloc[-1].startswith("watching → backing_off for ")
+    assert "410" in log["what"].iloc[-2]
+    assert "410" not in log["what"].iloc[-1]  # told once
     assert log["key"].iloc[6] == "default/a"
 
 
