@@ -16,13 +16,14 @@ Thread: any; the lazy decode may run twice in a race, with equal results.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from sys import intern
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import msgspec
 
 from crlab.errors import DecodeError, KeyFuncError
-from crlab.model.key import join_key
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -171,45 +172,61 @@ class FrozenList(_Frozen, Sequence[Any]):
         return repr(self._items)
 
 
-class KubeObject(_Frozen, Mapping[str, Any]):
-    """One object at one resourceVersion.
+class _KubeObjectMeta(msgspec.StructMeta):
+    """Makes ``KubeObject(raw)`` read the header instead of taking fields."""
 
-    Attributes:
-        raw: its JSON bytes as received (after redaction, where the resource asks for it).
-        key: "namespace/name" or "name".
-        name, namespace, uid, resource_version: from its metadata, "" if absent.
-    """
-
-    __slots__ = ("_tree", "key", "name", "namespace", "raw", "resource_version", "uid")
-
-    raw: bytes
-    key: str
-    name: str
-    namespace: str
-    uid: str
-    resource_version: str
-
-    def __init__(self, raw: bytes) -> None:
-        """Read the header of `raw`.
-
-        Raises:
-            DecodeError: not JSON, no metadata, or a header field of the wrong type.
-            KeyFuncError: metadata.name is absent or empty.
-        """
+    def __call__(cls, raw: bytes) -> KubeObject:
         try:
             metadata = _decode_header(raw).metadata
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError(f"not a Kubernetes object: {error}") from error
         if not metadata.name:
             raise KeyFuncError("an object without metadata.name cannot be stored")
-        put = object.__setattr__
-        put(self, "raw", raw)
-        put(self, "name", metadata.name)
-        put(self, "namespace", metadata.namespace)
-        put(self, "uid", metadata.uid)
-        put(self, "resource_version", metadata.resourceVersion)
-        put(self, "key", join_key(metadata.namespace, metadata.name))
-        put(self, "_tree", None)
+        return KubeObject.trusted(
+            raw, metadata.name, metadata.namespace, metadata.uid, metadata.resourceVersion
+        )
+
+
+if TYPE_CHECKING:
+
+    class _Fields(Mapping[str, Any]):
+        raw: bytes
+        name: str
+        namespace: str
+        uid: str
+        resource_version: str
+        key: str
+        _tree: dict[str, Any] | None
+
+        def __init__(self, raw: bytes) -> None: ...
+
+else:
+
+    class _Fields(msgspec.Struct, metaclass=_KubeObjectMeta, gc=False, eq=False):
+        raw: bytes
+        name: str
+        namespace: str
+        uid: str
+        resource_version: str
+        key: str
+        _tree: dict[str, Any] | None = None
+
+
+class KubeObject(_Frozen, _Fields):
+    """One object at one resourceVersion: ``KubeObject(raw)``.
+
+    Not known to the cyclic garbage collector (nothing in it can refer back to it), so that
+    a cache of any size costs no collection, and no pause.
+
+    Attributes:
+        raw: its JSON bytes as received (after redaction, where the resource asks for it).
+        key: "namespace/name" or "name".
+        name, namespace, uid, resource_version: from its metadata, "" if absent.
+
+    Raises:
+        DecodeError: not JSON, no metadata, or a header field of the wrong type.
+        KeyFuncError: metadata.name is absent or empty.
+    """
 
     @classmethod
     def of(cls, obj: Mapping[str, Any]) -> KubeObject:
@@ -218,21 +235,15 @@ class KubeObject(_Frozen, Mapping[str, Any]):
             return obj
         return cls(_encode(thawed(obj)))
 
-    @classmethod
+    @staticmethod
     def trusted(
-        cls, raw: bytes, name: str, namespace: str, uid: str, resource_version: str
+        raw: bytes, name: str, namespace: str, uid: str, resource_version: str
     ) -> KubeObject:
         """Make one from header fields that were decoded already; nothing is checked."""
-        self = object.__new__(cls)
-        put = object.__setattr__
-        put(self, "raw", raw)
-        put(self, "name", name)
-        put(self, "namespace", namespace)
-        put(self, "uid", uid)
-        put(self, "resource_version", resource_version)
-        put(self, "key", f"{namespace}/{name}" if namespace else name)
-        put(self, "_tree", None)
-        return self
+        if namespace:
+            namespace = intern(namespace)  # one string for all of its objects
+            return _make(raw, name, namespace, uid, resource_version, f"{namespace}/{name}")
+        return _make(raw, name, "", uid, resource_version, name)
 
     def _decoded(self) -> dict[str, Any]:
         tree = self._tree
@@ -241,7 +252,7 @@ class KubeObject(_Frozen, Mapping[str, Any]):
                 tree = _tree_of(self.raw)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise DecodeError(f"{self.key}: body does not decode: {error}") from error
-            object.__setattr__(self, "_tree", tree)
+            _keep_tree(self, tree)
         assert isinstance(tree, dict)
         return tree
 
@@ -257,6 +268,8 @@ class KubeObject(_Frozen, Mapping[str, Any]):
     def __contains__(self, field: object) -> bool:
         return field in self._decoded()
 
+    get, keys, items, values = Mapping.get, Mapping.keys, Mapping.items, Mapping.values
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -266,6 +279,9 @@ class KubeObject(_Frozen, Mapping[str, Any]):
         return frozen(tree[name])
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise TypeError(_ADVICE)
+
+    def __delattr__(self, name: str) -> NoReturn:
         raise TypeError(_ADVICE)
 
     def __dir__(self) -> list[str]:
@@ -290,3 +306,14 @@ class KubeObject(_Frozen, Mapping[str, Any]):
         tree = _tree_of(self.raw)
         assert isinstance(tree, dict)
         return tree
+
+    def __copy__(self) -> KubeObject:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KubeObject:
+        return self
+
+
+_make: Callable[..., KubeObject] = partial(msgspec.StructMeta.__call__, KubeObject)
+_keep_tree: Callable[[KubeObject, dict[str, Any]], None] = vars(_Fields)["_tree"].__set__
+Mapping.register(KubeObject)
