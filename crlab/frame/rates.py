@@ -70,6 +70,7 @@ class Rates:
         self._times = array("d")
         self._codes = {name: array("l") for name in DIMENSIONS}
         self._known: dict[str, dict[str, int]] = {name: {} for name in DIMENSIONS}
+        self._last: dict[tuple[str, str], KubeObject] = {}  # to tell who wrote what follows
         self.total = 0
         self._untap = trace.tap(self._tap)
         backlog = trace.records()
@@ -124,8 +125,12 @@ class Rates:
 
     def _take(self, record: TraceRecord) -> None:
         obj = record.get("object")
-        writer = writer_of(obj) if isinstance(obj, KubeObject) else ""
         kind = str(record.get("type", ""))
+        place = (record.resource, record.key)
+        old = self._last.pop(place, None)
+        writer = writer_of(obj, old) if isinstance(obj, KubeObject) else ""
+        if isinstance(obj, KubeObject) and kind != "DELETED":
+            self._last[place] = obj
         self._count(record.at, kind, record.resource, record.key, writer)
 
     def _count(self, at: float, kind: str, resource: str, key: str, writer: str) -> None:

@@ -116,6 +116,10 @@ class ReplayControl:
             self._released = max(self._released, bisect_right(self._seqs, seq))
             self.condition.notify_all()
 
+    def __repr__(self) -> str:
+        pace = "by steps" if self.speed is None else f"speed {self.speed:g}"
+        return f"ReplayControl({self.released} of {self.total} records, {pace})"
+
     def due_seconds(self) -> float | None:
         """Return how long until the next record is released by time; None: it is not."""
         self._advance()

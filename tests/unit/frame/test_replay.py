@@ -169,3 +169,10 @@ def test_wrong_questions_are_typed_errors(scene):
         stream.read(0)
     with pytest.raises(TransportError):
         source.list(ListOptions())
+
+
+def test_a_control_says_how_far_it_is(scene):
+    """One line, without an address."""
+    control = ReplayControl(scene[3], scene[0].clock, speed=None)
+    control.step(2)
+    assert repr(control) == f"ReplayControl(2 of {control.total} records, by steps)"
