@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from crlab.cache import DeletedFinalStateUnknown, SharedInformer
     from crlab.controller import Controller, Request, Result
     from crlab.errors import CrlabError, TerminalError
+    from crlab.frame.export import style, to_csv, to_parquet
+    from crlab.frame.join import concat_clusters, join_nodes, join_owners
+    from crlab.lab.doctor import doctor
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
     from crlab.lab.opening import connect, envtest, replay, sandbox
+    from crlab.lab.owning import tree
     from crlab.lab.registry import close_all, open_labs
+    from crlab.lab.waiting import wait_for_cache_sync
     from crlab.model.object import KubeObject
 
 __version__ = "0.1.0"
@@ -41,11 +46,20 @@ _HOMES = {
     "SharedInformer": "crlab.cache",
     "TerminalError": "crlab.errors",
     "close_all": "crlab.lab.registry",
+    "concat_clusters": "crlab.frame.join",
     "connect": "crlab.lab.opening",
+    "doctor": "crlab.lab.doctor",
     "envtest": "crlab.lab.opening",
+    "join_nodes": "crlab.frame.join",
+    "join_owners": "crlab.frame.join",
     "open_labs": "crlab.lab.registry",
     "replay": "crlab.lab.opening",
     "sandbox": "crlab.lab.opening",
+    "style": "crlab.frame.export",
+    "to_csv": "crlab.frame.export",
+    "to_parquet": "crlab.frame.export",
+    "tree": "crlab.lab.owning",
+    "wait_for_cache_sync": "crlab.lab.waiting",
 }
 
 __all__ = [  # noqa: RUF022 - the order of a first session
@@ -63,13 +77,27 @@ __all__ = [  # noqa: RUF022 - the order of a first session
     "DeletedFinalStateUnknown",
     "CrlabError",
     "TerminalError",
+    "wait_for_cache_sync",
+    "tree",
+    "join_owners",
+    "join_nodes",
+    "concat_clusters",
+    "to_csv",
+    "to_parquet",
+    "style",
+    "doctor",
     "open_labs",
     "close_all",
 ]
 
 
+_ROOMS = ("errors", "examples", "testing")  # ``except crlab.errors.NotFound`` needs no import
+
+
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
+    if name in _ROOMS:
+        return importlib.import_module(f"crlab.{name}")
     if home is None:
         raise AttributeError(f"module 'crlab' has no attribute {name!r}")
     value = getattr(importlib.import_module(home), name)
@@ -78,4 +106,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_ROOMS})

@@ -257,6 +257,11 @@ class SharedInformer:
     # Sync and status ---------------------------------------------------------------------
 
     @property
+    def is_redacted(self) -> bool:
+        """Whether secret values are taken out before anything is cached."""
+        return self._redact is not None
+
+    @property
     def is_started(self) -> bool:
         return self._is_started
 

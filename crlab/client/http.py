@@ -44,7 +44,12 @@ _IDEMPOTENT = ("GET", "HEAD", "OPTIONS")
 
 
 class HttpTransport:
-    """An API server, over HTTP/1.1."""
+    """An API server, over HTTP/1.1.
+
+    Attributes:
+        endpoint: where it is.
+        authentication: how requests prove who sends them, for humans: "token", "none", …
+    """
 
     def __init__(
         self,
@@ -71,6 +76,8 @@ class HttpTransport:
             )
         # A socket's deadlines are the machine's: a clock that stands still would end no wait.
         real = clock if isinstance(clock, RealClock) else RealClock()
+        self.endpoint = endpoint
+        self.authentication = credentials.kind
         self._pool = Pool(endpoint, credentials, real)
         self._user_agent = user_agent
         self._connect_seconds = connect_seconds

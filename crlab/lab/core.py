@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crlab.apiserver import ApiServer
     from crlab.client import Applied, DynamicClient
+    from crlab.client.endpoint import Endpoint
     from crlab.client.transport import Transport
     from crlab.lab.builtin import BuiltinControllers
     from crlab.lab.controller import LabController
@@ -118,6 +119,13 @@ class LabCore:
     def allow_writes(self) -> tuple[str, ...]:
         """Where this lab may write: () nowhere, ("*",) everywhere, else namespaces."""
         return self.client.allow_writes
+
+    @property
+    def connection(self) -> tuple[Endpoint | None, str]:
+        """Where requests go (None: nowhere, the server is in this process) and how they
+        authenticate: "token", "exec /usr/bin/plugin", "none"."""
+        endpoint: Endpoint | None = getattr(self._transport, "endpoint", None)
+        return endpoint, str(getattr(self._transport, "authentication", "none"))
 
     @property
     def is_closed(self) -> bool:
@@ -302,7 +310,8 @@ class LabCore:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{len(self._informers)} informers"
+        count = len(self._informers)
+        state = "closed" if self._is_closed else f"{count} informer{'s' * (count != 1)}"
         rights = "writable" if self.is_writable else "read-only"
         return f"Lab({self.title}, {rights}, {state})"
 

@@ -20,7 +20,7 @@ from crlab.model.resource import ApiResource
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.cache import HandlerRegistration
+    from crlab.cache import HandlerRegistration, Lister
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
     from crlab.lab.describing import Description
@@ -59,6 +59,7 @@ class Informer:
         self.label_selector = label_selector
         self.field_selector = field_selector
         self._columns = columns
+        self._siblings: list[Informer] = []  # the same cache, framed in other columns
         self._frame: LiveFrame | None = None
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
@@ -68,6 +69,23 @@ class Informer:
     def namespace(self) -> str | None:
         """The namespace it is limited to; None for all, or for several."""
         return self.namespaces[0] if len(self.namespaces) == 1 else None
+
+    def framed(self, columns: Any) -> Informer:
+        """Return this informer with a frame of other columns; the same ones, the same one."""
+        for known in (self, *self._siblings):
+            if columns is None or known._columns == columns:
+                return known
+        made = Informer(
+            self._lab,
+            self.shared,
+            self.resource,
+            self.namespaces,
+            label_selector=self.label_selector,
+            field_selector=self.field_selector,
+            columns=columns,
+        )
+        self._siblings.append(made)
+        return made
 
     # -- life ----------------------------------------------------------------------------
 
@@ -101,9 +119,10 @@ class Informer:
 
     def close(self) -> list[str]:
         """Stop and wait; return the names of threads that user code did not let go."""
-        for part in (self._frame, self._rates):
-            if part is not None:
-                part.close()
+        for each in (self, *self._siblings):
+            for part in (each._frame, each._rates):
+                if part is not None:
+                    part.close()
         self.shared.close()
         return list(self.shared.abandoned)
 
@@ -113,6 +132,13 @@ class Informer:
     def indexer(self) -> Any:
         """The cache itself, with its indices."""
         return self.shared.indexer
+
+    @property
+    def lister(self) -> Lister:
+        """The cache by name and namespace: ``lister.get("web", "default")``, `list()`."""
+        from crlab.cache import Lister
+
+        return Lister(self.indexer, self.resource)
 
     def get(self, key: str) -> KubeObject | None:
         """Return the cached object under a key, None if there is none."""

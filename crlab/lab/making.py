@@ -54,7 +54,8 @@ class MakingLab(PacedLab):
             resync_seconds: how often handlers are shown everything again; 0 never.
             queue: "real" (RealFIFO, in order) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" streams the first list where the server can; "watchlist", "list".
-            columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``.
+            columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``; others
+                than before give another frame over the same cache.
             indexers: name → function from an object to values.
             transform: what to keep of an object; applied before it is cached.
             is_metadata_only: cache only the objects' metadata.
@@ -80,7 +81,7 @@ class MakingLab(PacedLab):
         if known is not None and not known.shared.is_stopped:
             have = known.indexer.indexers()
             known.shared.add_indexers({k: f for k, f in (indexers or {}).items() if k not in have})
-            return known
+            return known.framed(columns)
         shared = self._shared_informer(
             found,
             places,

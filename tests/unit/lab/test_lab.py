@@ -389,3 +389,74 @@ def test_an_official_configuration_opens_a_lab(threaded: crlab.Lab) -> None:
 
     with crlab.connect(configuration=configuration) as lab:
         assert "default" in lab.informer("namespaces").wait_for_sync()
+
+
+# -- what the package itself offers -----------------------------------------------------------
+
+
+def test_other_columns_give_another_frame_over_the_same_cache(lab: crlab.Lab) -> None:
+    """A request for columns is never passed over because the informer was known."""
+    plain = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    dressed = lab.informer("myservices", columns={"img": ".spec.image"})
+
+    assert list(dressed.df["img"]) == ["a:1"]
+    assert dressed.shared is plain.shared
+    assert "img" not in plain.df
+    assert dressed is lab.informer("myservices", columns={"img": ".spec.image"})
+    assert lab.informers == [plain]
+
+
+def test_a_tree_is_drawn_from_an_object(lab: crlab.Lab) -> None:
+    """`crlab.tree(obj)` needs no more than what the cache holds."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    assert str(crlab.tree(services["default/a"], lab=lab)) == "MyService default/a"
+    with pytest.raises(ConfigError, match=r"lab\.tree"):
+        crlab.tree({"a": 1}, lab=lab)
+
+
+def test_a_tree_needs_to_know_where(lab: crlab.Lab) -> None:
+    """Two clusters may hold an object of one name."""
+    with crlab.sandbox(driver="manual"), pytest.raises(ConfigError, match="lab=…"):
+        crlab.tree(my_service("a"))
+
+
+def test_several_caches_are_waited_for_by_client_gos_name(lab: crlab.Lab) -> None:
+    """`cache.WaitForCacheSync` is what a Go programmer looks for."""
+    first, second = lab.informer("configmaps"), lab.informer("myservices")
+
+    crlab.wait_for_cache_sync(first, second)
+
+    assert first.has_synced
+    assert second.has_synced
+    with pytest.raises(ConfigError, match="name the informers"):
+        crlab.wait_for_cache_sync()
+
+
+def test_clusters_stand_side_by_side(lab: crlab.Lab) -> None:
+    """One frame, one more column, from a lab each."""
+    frames = {}
+    for name in ("east", "west"):
+        with crlab.sandbox(seed=0, driver="manual", controllers=False) as each:
+            each.client.create("configmaps", {"metadata": {"name": name, "namespace": "default"}})
+            frames[name] = each.informer("configmaps").wait_for_sync().df
+
+    joined = crlab.concat_clusters(frames)
+
+    assert list(joined["cluster"]) == ["east", "west"]
+    assert list(joined.index) == ["default/east", "default/west"]
+
+
+def test_errors_need_no_import_of_their_own() -> None:
+    """``except crlab.errors.NotFound`` works in the first cell."""
+    import subprocess
+    import sys
+
+    code = "import crlab; print(crlab.errors.NotFound.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "NotFound\n"
