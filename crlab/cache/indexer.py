@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crlab.cache.index import NAMESPACE_INDEX, Index, IndexFunc, meta_namespace_index, values_of
-from crlab.errors import IndexerConflict, UnknownIndex, nearest
+from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.object import KubeObject
 
 Change = tuple[str, KubeObject | None]
@@ -167,8 +167,7 @@ class Indexer:
         index = self._indices.get(name)
         if index is None:
             known = sorted(self._indices)
-            near = nearest(name, known) or known
-            raise UnknownIndex(f"no index {name!r}; there are: {', '.join(near)}", name=name)
+            raise UnknownIndex(f"no index {name!r}; there are: {', '.join(known)}", name=name)
         return index
 
     # Extending ---------------------------------------------------------------------------

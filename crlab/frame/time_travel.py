@@ -159,6 +159,9 @@ class TimeTravel:
             }
         )
 
+    def __repr__(self) -> str:
+        return f"TimeTravel({self._name})"
+
     def timeline(self, key: str) -> pd.DataFrame:
         """Return everything the trace holds of one key of this resource; see `timeline`."""
         return timeline(self._trace, key, resource=self._name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
-from crlab.errors import KeyFuncError, nearest
+from crlab.errors import NotCached, nearest
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
@@ -71,9 +71,9 @@ class Informer:
         return self.namespaces[0] if len(self.namespaces) == 1 else None
 
     def framed(self, columns: Any) -> Informer:
-        """Return this informer with a frame of other columns; the same ones, the same one."""
+        """Return this informer with a frame of these columns; the same ones, the same one."""
         for known in (self, *self._siblings):
-            if columns is None or known._columns == columns:
+            if known._columns == columns:
                 return known
         made = Informer(
             self._lab,
@@ -84,8 +84,18 @@ class Informer:
             field_selector=self.field_selector,
             columns=columns,
         )
+        made.check_columns()
         self._siblings.append(made)
         return made
+
+    def check_columns(self) -> None:
+        """Raise what is wrong with the columns that were asked for, before anything runs.
+
+        Raises:
+            UnknownColumn, JSONPathError: with the nearest that exist.
+        """
+        if self._columns is not None:
+            assert self.frame is not None
 
     # -- life ----------------------------------------------------------------------------
 
@@ -156,7 +166,7 @@ class Informer:
         if found is None:
             near = nearest(key, self.indexer.list_keys())
             hint = f"; nearest: {', '.join(near)}" if near else ""
-            raise KeyFuncError(f"no {self.resource.gvr.resource} {key!r} in this cache{hint}")
+            raise NotCached(f"no {self.resource.gvr.resource} {key!r} in this cache{hint}")
         return found
 
     def __len__(self) -> int:
@@ -196,6 +206,18 @@ class Informer:
             resync_seconds=resync_seconds,
             name=name,
         )
+
+    @property
+    def handlers(self) -> pd.DataFrame:
+        """The registered handlers: what each was told, what waits, how often it failed.
+
+        Shape:
+            Index "handler" (str); delivered, backlog, error_count (int64), last_error (str),
+            has_synced (bool).
+        """
+        from crlab.lab.judging import handlers_frame
+
+        return handlers_frame(self.shared)
 
     # -- frames --------------------------------------------------------------------------
 
@@ -393,7 +415,7 @@ class Informer:
         """Return one cached object, readable, with the last events that touched it.
 
         Raises:
-            KeyFuncError: it is not in the cache; the nearest keys are named.
+            NotCached: it is not in the cache; the nearest keys are named.
         """
         from crlab.lab.describing import described
 

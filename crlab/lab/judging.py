@@ -83,6 +83,18 @@ def deltas_frame(shared: SharedInformer) -> pd.DataFrame:
     )
 
 
+def handlers_frame(shared: SharedInformer) -> pd.DataFrame:
+    """Return the registered handlers; see `Informer.handlers`."""
+    rows = shared.registrations
+    data: dict[str, Any] = {
+        name: np.array([getattr(row, name) for row in rows], dtype=np.int64)
+        for name in ("delivered", "backlog", "error_count")
+    }
+    data["last_error"] = texts(repr(row.errors[-1]) if row.errors else "" for row in rows)
+    data["has_synced"] = np.array([row.has_synced for row in rows], dtype=np.bool_)
+    return pd.DataFrame(data, index=pd.Index(texts(row.name for row in rows), name="handler"))
+
+
 def audit_log_frame(records: Any) -> pd.DataFrame:
     """Return the server's audit records as a frame; see `Lab.audit_log`."""
     rows = list(records() if callable(records) else records)

@@ -13,8 +13,12 @@ from crlab.errors import (
     AlreadyStopped,
     ConfigError,
     Invalid,
+    JSONPathError,
     ManifestError,
+    NotFound,
+    SelectorError,
     SyncTimeout,
+    UnknownColumn,
     UnknownResource,
 )
 
@@ -304,6 +308,22 @@ def test_only_the_named_stages_move(lab: crlab.Lab) -> None:
     assert len(services) == 1
 
 
+def test_the_handlers_tell_what_they_were_told_and_how_they_failed(lab: crlab.Lab) -> None:
+    """A handler that raises goes on, and does not hide it."""
+    services = lab.informer("myservices").wait_for_sync()
+    services.add_event_handler(on_add=lambda obj, is_initial: obj.spec.nothing, name="broken")
+    lab.apply([my_service("a"), my_service("b")])
+    lab.settle(only="reflector")
+    lab.settle(only="processor")
+    waiting = services.handlers.loc["broken", "backlog"]
+    lab.settle()
+
+    told = services.handlers.loc["broken"]
+    assert (waiting, told["backlog"], told["delivered"], told["error_count"]) == (2, 0, 2, 2)
+    assert "nothing" in told["last_error"]
+    assert told["has_synced"]
+
+
 def test_choosing_stages_of_a_threaded_lab_is_refused(threaded: crlab.Lab) -> None:
     """Threads cannot be held back by name."""
     with pytest.raises(ConfigError, match='driver="manual"'):
@@ -460,3 +480,58 @@ def test_errors_need_no_import_of_their_own() -> None:
     code = "import crlab; print(crlab.errors.NotFound.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "NotFound\n"
+
+
+# -- bad input is refused at once --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"queue": "fifo"}, ConfigError, "'real', 'delta'"),
+        ({"list_mode": "watch"}, ConfigError, "'auto', 'watchlist', 'list'"),
+        ({"label_selector": "a in ("}, SelectorError, "found ''"),
+        ({"field_selector": "name"}, SelectorError, "can't understand 'name'"),
+        ({"resync_seconds": -1}, ConfigError, "0 \\(never\\) or more"),
+        ({"resync_seconds": "5"}, ConfigError, "a number of seconds"),
+        ({"namespace": ["a", ""]}, ConfigError, "namespace is a name"),
+        ({"pagesize": 3}, ConfigError, "nearest: page_size"),
+        ({"clock": None}, ConfigError, "no option 'clock'"),
+        ({"columns": {"a": "..["}}, JSONPathError, "position 3"),
+        ({"columns": ["imag"]}, UnknownColumn, "nearest: image"),
+    ],
+)
+def test_an_informer_that_cannot_work_is_not_made(
+    lab: crlab.Lab, options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    """A typo must not become a cache that never syncs, or a frame that breaks later."""
+    with pytest.raises(error, match=text):
+        lab.informer("myservices", **options)
+
+    assert lab.informers == []
+    assert list(lab.informer("myservices").wait_for_sync().df.columns)[0] == "namespace"
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "text"),
+    [
+        (lambda lab: lab.informer(5), ConfigError, "resource's name"),
+        (lambda lab: lab.controller(5)(lambda request, ctx: None), ConfigError, "resource's name"),
+        (lambda lab: lab.faults.cut_watch("myservice"), None, ""),
+        (lambda lab: lab.faults.cut_watch("myservicez"), UnknownResource, "nearest: myservices"),
+        (lambda lab: lab.advance(-1), ConfigError, "only moves on"),
+        (lambda lab: lab.restore(3), ConfigError, "lab.snapshot"),
+        (lambda lab: lab.live(3), ConfigError, "without arguments"),
+        (lambda lab: lab.informer("myservices")["default/a"], KeyError, "no myservices"),
+        (lambda lab: lab.informer("secrets").reveal("default/a", "b"), NotFound, 'secrets "a"'),
+    ],
+)
+def test_what_cannot_be_done_says_why(
+    lab: crlab.Lab, act: Any, error: type[Exception] | None, text: str
+) -> None:
+    """At once, by name, with the way out."""
+    if error is None:
+        act(lab)
+        return
+    with pytest.raises(error, match=text):
+        act(lab)
