@@ -120,9 +120,7 @@ def test_secret_names_are_told_from_harmless_ones():
     """Recall first; names that only point at a secret stay readable."""
     secret = "PASSWORD DB_PASS api-key AWS_SECRET_ACCESS_KEY githubToken SSH_KEY tls.key id_rsa.pem"
     assert all(is_secret_name(name) for name in secret.split())
-    assert not any(
-        is_secret_name(n) for n in ["IMAGE", "TOKEN_PATH", "key", "monkey"]
-    )
+    assert not any(is_secret_name(n) for n in ["IMAGE", "TOKEN_PATH", "key", "monkey"])
 
 
 def test_what_was_revealed_does_not_print():
