@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crlab.lab.source.event import EventRows
 from crlab.lab.source.fault import FaultPanel
 from crlab.lab.source.moment import Moments
+from crlab.lab.source.past import Past
 from crlab.lab.source.pipeline import Pipeline
 from crlab.lab.source.rate import RateCounts
 from crlab.lab.source.status import status_state
@@ -75,12 +76,13 @@ def fault_view(lab: Lab) -> FaultView:
 
 def timeline_view(lab: Lab, informer: Informer | None = None) -> TimelineView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
-    table = None
+    past = Past(lab)
+    table, lane = None, ""
     if informer is not None:
-        table = TableRows(lab, informer.lane, lambda: informer.df, informer)
-    return TimelineView(
-        Moments(lab), title=lab.title, owner=lab, pipeline=Pipeline(lab), table=table
-    )
+        lane = informer.lane
+        table = TableRows(lab, lane, lambda: informer.df, informer, past)
+    pipeline = Pipeline(lab, lane, past)
+    return TimelineView(Moments(lab), title=lab.title, owner=lab, pipeline=pipeline, table=table)
 
 
 def informer_html(lab: Lab, informer: Informer) -> str:

@@ -35,7 +35,7 @@ def _server_box(fold: PipelineFold, now: float, selected: str) -> StageState:
     facts = [("requests", str(fold.requests))]
     facts += [("faults", str(fold.faults))] if fold.faults else []
     revision = int(fold.revision) if fold.revision.isdigit() else None
-    return StageState("server", count=revision, unit="revision", facts=tuple(facts))
+    return StageState("server", count=revision, unit="revisions", facts=tuple(facts))
 
 
 def _reflector_box(fold: PipelineFold, now: float, selected: str) -> StageState:

@@ -33,9 +33,9 @@ def diff_text(diff: Iterable[Diff]) -> list[str]:
         if path in ("", "."):
             path = "the whole object"
         if field.op == "+":
-            lines.append(f"+ {path}: {new}")
+            lines.append(f"+ {path}: {new}" if new else f"+ {path}")
         elif field.op == "-":
-            lines.append(f"- {path}: {old}")
+            lines.append(f"- {path}: {old}" if old else f"- {path}")
         else:
             lines.append(f"~ {path}: {old} → {new}")
     return lines + _more(len(list(diff)), MAX_DIFF, "fields")

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from crlab.model.key import split_key
 from crlab.trace.record import TraceRecord
 from crlab.views.format import TYPE_MARKS, clock_time, lag
 from crlab.views.state import MAX_ROWS, Item, StageState
@@ -33,20 +34,25 @@ _BOX = {
     "fault": "server",
 }
 _OPERATIONS = {"add": "+", "update": "~", "delete": "-"}
+MAX_LISTS = 64  # lists that wait to replace the store: one per namespace of the informer
+MAX_FOREIGN = 20_000  # records between an event and its handlers, of the other informers
 
 
 class PipelineFold:
     """What one informer's pipeline, and one controller's, look like after some records."""
 
-    def __init__(self, resource: str = "", controller: str = "") -> None:
+    def __init__(self, resource: str = "", controller: str = "", source: str = "") -> None:
         """Start before the first record.
 
         Args:
             resource: "plural.group" of the informer; "" follows every resource.
             controller: name of the controller and its queue; "" follows every one.
+            source: the informer's `source`, where several watch the resource; "" for all.
         """
         self.resource = resource
         self.controller = controller
+        self.source = source
+        self._foreign: dict[int, None] = {}  # records of the other informers
         self.seq = 0
         self.at = 0.0
         self.last: TraceRecord | None = None
@@ -59,8 +65,10 @@ class PipelineFold:
         self.recent: deque[Item] = deque(maxlen=MAX_ROWS)
         # queue and cache
         self.pending: dict[int, tuple[str, str, float]] = {}
-        self.listed: dict[str, str] = {}
+        self.listed: dict[int, tuple[str, dict[str, Any]]] = {}  # seq → namespace, objects
         self.objects: dict[str, tuple[str, str]] = {}
+        self.stored: dict[str, Any] = {}  # what the indexer holds
+        self.stored_version = ""
         # handlers
         self.handlers: dict[str, tuple[int, str, float | None]] = {}
         self.handler_errors = 0
@@ -96,12 +104,23 @@ class PipelineFold:
 
     def _concerns(self, record: TraceRecord) -> bool:
         if record.stage in ("reflector", "queue", "indexer", "handler"):
-            return not self.resource or record.resource == self.resource
+            if self.resource and record.resource != self.resource:
+                return False
+            return not self.source or self._is_own(record)
         if record.stage == "workqueue":
             return not self.controller or record.get("queue") == self.controller
         if record.stage == "reconcile":
             return not self.controller or record.get("controller") == self.controller
         return True
+
+    def _is_own(self, record: TraceRecord) -> bool:
+        source = record.get("source")
+        is_own = source == self.source if source else self._foreign.keys().isdisjoint(record.causes)
+        if not is_own:
+            self._foreign[record.seq] = None
+            if len(self._foreign) > MAX_FOREIGN:
+                del self._foreign[next(iter(self._foreign))]
+        return is_own
 
     # --- records, by kind -----------------------------------------------------------------
 
@@ -116,7 +135,10 @@ class PipelineFold:
         self.version = record.resource_version
         self.list_text = f"{record.get('count')} in {pages} page{'' if pages == 1 else 's'}"
         objects = record.get("objects") or ()
-        self.listed = {obj.key: obj.resource_version for obj in objects}
+        scope = str(record.get("namespace") or "")
+        self.listed[record.seq] = (scope, {obj.key: obj for obj in objects})
+        if len(self.listed) > MAX_LISTS:
+            del self.listed[next(iter(self.listed))]
         self.recent.append(Item(f"list of {record.get('count')}", clock_time(record.at), "="))
 
     def _watch_event(self, record: TraceRecord) -> None:
@@ -144,14 +166,24 @@ class PipelineFold:
     def _stored(self, record: TraceRecord) -> None:
         self._taken(record)
         operation = str(record.get("operation") or "")
+        self.stored_version = record.resource_version or self.stored_version
         if operation == "delete":
             self.objects.pop(record.key, None)
+            self.stored.pop(record.key, None)
         else:
             self.objects[record.key] = (record.resource_version, _OPERATIONS.get(operation, ""))
+            self.stored[record.key] = record.get("object")
 
     def _replaced(self, record: TraceRecord) -> None:
         self._taken(record)
-        self.objects = {key: (version, "") for key, version in self.listed.items()}
+        self.stored_version = record.resource_version or self.stored_version
+        scope, objects = next(
+            (self.listed[cause] for cause in record.causes if cause in self.listed), ("", {})
+        )
+        others = {k: o for k, o in self.stored.items() if scope and split_key(k)[0] != scope}
+        marks = {key: self.objects[key] for key in others}
+        self.stored = {**others, **objects}
+        self.objects = {**marks, **{k: (o.resource_version, "") for k, o in objects.items()}}
         self.pending = {
             seq: what for seq, what in self.pending.items() if seq > max(record.causes, default=0)
         }

@@ -76,6 +76,16 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def counted(number: int, unit: str) -> str:
+    """Return a number with its unit, in the singular for one: "1 object", "2 objects"."""
+    return f"{count(number)} {unit_of(number, unit)}".rstrip()
+
+
+def unit_of(number: int, unit: str) -> str:
+    """Return a unit given in the plural as it is said after `number`."""
+    return unit.removesuffix("s") if number == 1 else unit
+
+
 def cell(value: object, kind: str = "text", now: float = 0.0) -> str:
     """Return a cell as plain, unescaped text; a "time" is shown as its age at `now`."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

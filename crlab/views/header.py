@@ -26,6 +26,7 @@ _TONE = {
     "gone": "bad",
     "closed": "",
     "stopped": "",
+    "past": "",
 }
 
 
@@ -47,6 +48,12 @@ def as_of(status: StatusState) -> str:
     if status.resource_version:
         text += f" rv {plain(status.resource_version, limit=24)}"
     return text if status.moment is None else f"looking back at seq {status.moment}, {text}"
+
+
+def heading(title: str, status: StatusState) -> str:
+    """Return a view's title without the place, which the header says beside it."""
+    place = f"{status.place} {status.name}".rstrip()
+    return title.removesuffix(f" · {place}")
 
 
 def _where(status: StatusState) -> str:
@@ -73,6 +80,7 @@ def status_text(status: StatusState) -> str:
 
 def status_html(status: StatusState, *, title: str = "", is_live: bool = False) -> Markup:
     """Return the header. `is_live`: it is replaced at least every few seconds."""
+    title = heading(title, status)
     tone = state_tone(status.state)
     sign = TONES[tone]
     writable = writable_text(status)
@@ -119,4 +127,7 @@ def static_page(status: StatusState, body: Markup, *, title: str) -> Markup:
 
 def static_text(status: StatusState, body: str, *, title: str) -> str:
     """Return a whole view as text: title, header, body."""
-    return f"{plain(title, limit=80)}\n{status_text(status)}\n\n{body}".rstrip() + "\n"
+    return (
+        f"{plain(heading(title, status), limit=80)}\n{status_text(status)}\n\n{body}".rstrip()
+        + "\n"
+    )

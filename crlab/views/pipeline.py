@@ -11,7 +11,7 @@ Source: client-go's and controller-runtime's own pictures of the same flow.
 from __future__ import annotations
 
 from crlab.model.escape import H, Markup, joined, plain
-from crlab.views.format import TONES, age, count, lag, text_table
+from crlab.views.format import TONES, age, count, counted, lag, text_table, unit_of
 from crlab.views.grid import grid
 from crlab.views.state import STAGES, Item, PipelineState, StageState
 
@@ -56,7 +56,7 @@ def pipeline_text(state: PipelineState) -> str:
     rows = []
     for stage in stages_of(state):
         is_active = "▶" if stage.name in state.active else ""
-        number = "" if stage.count is None else f"{stage.count} {plain(stage.unit, limit=20)}"
+        number = "" if stage.count is None else counted(stage.count, plain(stage.unit, limit=20))
         facts = "  ".join(f"{plain(k, limit=20)}={plain(v, limit=40)}" for k, v in stage.facts)
         badge = "absent" if stage.is_absent else plain(stage.state, limit=24)
         rows.append([is_active, title_of(stage), badge, number.strip(), facts])
@@ -140,7 +140,8 @@ def _box(stage: StageState, state: PipelineState) -> Markup:
         badge = H.span(text, cls=f"badge {tone}".strip())
     number = None
     if stage.count is not None:
-        number = H.div(count(stage.count), " ", H.small(plain(stage.unit, limit=22)), cls="n")
+        unit = unit_of(stage.count, plain(stage.unit, limit=22))
+        number = H.div(count(stage.count), " ", H.small(unit), cls="n")
     facts = H.dl(
         [
             H.div(H.dt(plain(k, limit=18)), H.dd(plain(v, limit=40), title=plain(v, limit=200)))

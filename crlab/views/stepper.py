@@ -214,6 +214,7 @@ def _calls(calls: tuple[Call, ...]) -> Markup:
     if not calls:
         return H.div("nothing", cls="dim")
     rows = []
+    is_timed = any(call.duration_seconds is not None for call in calls)
     for call in calls[:MAX_ROWS]:
         sign, tone = _sign(call)
         what = plain(call.target, limit=120) + (" (cache)" if call.is_cached else "")
@@ -226,16 +227,16 @@ def _calls(calls: tuple[Call, ...]) -> Markup:
                 H.td(plain(call.verb, limit=24), H.span(dry, cls="busy") if dry else None),
                 H.td(what, diff, failed, cls="wrap"),
                 H.td("" if call.code is None else call.code, cls="num"),
-                H.td(lag(call.duration_seconds), cls="num"),
+                H.td(lag(call.duration_seconds), cls="num") if is_timed else None,
             )
         )
-    heads = (
+    heads = [
         H.th(H.span("read or write", cls="sr"), scope="col", cls="mark"),
         "verb",
         "object",
         H.th("code", scope="col", cls="num"),
-        H.th("took", scope="col", cls="num"),
-    )
+        *([H.th("took", scope="col", cls="num")] if is_timed else []),
+    ]
     return grid("What it read and wrote", heads, rows)
 
 

@@ -97,7 +97,7 @@ letter-spacing:0;line-height:1.45}
 .crlab dl dt,.crlab dl dd{float:none;display:block;position:static;width:auto;margin:0;padding:0}
 .crlab .kv dt{color:var(--c-dim);font-weight:400}.crlab .kv dd{margin:0;overflow-wrap:anywhere;
 unicode-bidi:isolate}
-.crlab ul.plain,.crlab ol.plain{margin:2px 0;padding-left:18px}
+.crlab ul.plain,.crlab ol.plain{margin:2px 0 8px;padding-left:22px}
 .crlab .tree,.crlab .tree ul,.crlab .tree li{list-style:none;margin:0;padding:0}
 .crlab .tree ul{padding-left:16px;border-left:1px solid var(--c-line);margin-left:6px}
 .crlab .tree li{padding:1px 0;overflow-wrap:anywhere}

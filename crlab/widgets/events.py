@@ -85,7 +85,7 @@ class EventsView(WindowedView):
 
         boxes = self._boxes
         boxes["opened"] = choice(
-            "Open", self._options(self._current()), self._choose, width="300px"
+            "Open", self._options(self._current()), self._choose, width="250px"
         )
         boxes["left"] = text_box("Compare rv", lambda v: self._side("left", v), width="150px")
         boxes["right"] = text_box("with rv", lambda v: self._side("right", v), width="130px")

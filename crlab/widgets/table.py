@@ -100,7 +100,7 @@ class WindowedView(View):
         from crlab.widgets.control import button, text_box, toggle
 
         boxes = self._boxes
-        boxes["filter"] = text_box("Filter", self._type, hint=self.hint)
+        boxes["filter"] = text_box("Filter", self._type, hint=self.hint, width="260px")
         boxes["filter"].value = self._window.typed
         boxes["pause"] = toggle("Pause", self._pause, says="Hold the picture; changes are counted")
         boxes["previous"] = button("◀ Previous", lambda: self._turn(-1), says="The page before")

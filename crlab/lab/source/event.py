@@ -8,7 +8,7 @@ Thread: any.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crlab.lab.source.status import Changing, status_state
@@ -117,12 +117,46 @@ def row_of(event: Event) -> EventRow:
 def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
     """Return changes as a view's diff, values as short JSON."""
     for change in changes:
+        if change.path in ("", ".") and change.op != "replace":
+            yield from _whole(change.op, change.new)
+            continue
         yield Diff(
             op=_OPS.get(str(change.op), "~"),
             path=change.path,
             old=as_json(change.old) if change.op != "add" else "",
             new=as_json(change.new) if change.op != "remove" else "",
         )
+
+
+def _whole(op: str, obj: Any) -> Iterable[Diff]:
+    """A created object as the lines of its YAML, a removed one as one line."""
+    if op == "remove" or not isinstance(obj, Mapping):
+        yield Diff(op=_OPS[op], path=".", old="", new="")
+        return
+    tree = {name: value for name, value in obj.items() if name not in _GIVEN}
+    metadata = obj.get("metadata") or {}
+    tree |= {name: metadata[name] for name in _SAID if metadata.get(name)}
+    lines = yaml_lines(tree)
+    shown = lines if len(lines) <= CREATED_LINES + 2 else lines[:CREATED_LINES]
+    for line in shown:
+        yield Diff(op="+", path=line, old="", new="")
+    if more := len(lines) - len(shown):
+        yield Diff(op="+", path=f"… {more} more lines", old="", new="")
+
+
+_GIVEN = frozenset({"apiVersion", "kind", "metadata", "status"})
+_SAID = ("labels", "annotations", "finalizers")
+CREATED_LINES = 14
+
+
+def yaml_lines(tree: Any) -> list[str]:
+    """Return a JSON tree as lines of YAML, in the order it has."""
+    import yaml
+
+    text: str = yaml.safe_dump(
+        tree, sort_keys=False, allow_unicode=True, width=200, default_flow_style=False
+    )
+    return text.splitlines()
 
 
 def as_json(value: Any, limit: int = 200) -> str:
@@ -146,13 +180,14 @@ def matching(events: list[Event], wanted: Filter, now: float) -> list[Event]:
             "key": event.key,
             "namespace": namespace,
             "name": name,
-            "path": " ".join(event.paths),
+            "path": (*event.paths, *(path.lstrip(".") for path in event.paths)),  # either form
             "writer": event.writer,
             "resource": event.resource,
             "rv": event.resource_version,
             "seq": event.seq,
         }
-        if wanted.matches(fields.get, lambda fields=fields: list(fields.values()), now):  # type: ignore[misc]
+        cells = [*(value for name, value in fields.items() if name != "path"), *event.paths]
+        if wanted.matches(fields.get, lambda cells=cells: cells, now):  # type: ignore[misc]
             found.append(event)
     return found
 
@@ -226,4 +261,4 @@ def _lines(obj: KubeObject | None) -> list[str]:
         return []
     tree = obj.to_dict()
     tree.get("metadata", {}).pop("managedFields", None)
-    return json.dumps(tree, indent=2, ensure_ascii=False, sort_keys=True).splitlines()
+    return yaml_lines(tree)

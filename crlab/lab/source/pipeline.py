@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crlab.lab.source.past import Past
 from crlab.lab.source.sentence import rule_of, sentence_of
 from crlab.lab.source.status import Changing, host_of, status_state
 from crlab.trace.record import TraceRecord
-from crlab.views.fold import PipelineFold
+from crlab.views.format import counted
 from crlab.views.state import MAX_ROWS, Item, PipelineQuery, PipelineState, StageState
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ _TONES = {
 class Pipeline(Changing):
     """The pipelines of a lab; a lane is an informer."""
 
-    def __init__(self, lab: Lab, lane: str = "") -> None:
+    def __init__(self, lab: Lab, lane: str = "", past: Past | None = None) -> None:
         super().__init__(lab)
         self._lane = lane
         self._steps = 0
-        self._fold = PipelineFold()
+        self._past = past or Past(lab)
 
     def pipeline_state(self, query: PipelineQuery) -> PipelineState:
         """Return the boxes of one lane; see `PipelineSource`."""
@@ -62,12 +63,16 @@ class Pipeline(Changing):
         informer = informers.get(lane)
         last = self._last(informer, query.moment)
         moved = self._moved(last)
-        stages = self._stages(informer)
+        version = None
         if query.moment is not None and informer is not None:
-            stages = self._stages_at(informer, query.moment, query.selected)
+            fold = self._past.fold(informer, query.moment)
+            stages = fold.stages(fold.at, selected=query.selected)
+            version = fold.stored_version
+        else:
+            stages = self._stages(informer)
         return PipelineState(
             stages=stages,
-            status=status_state(self.lab, informer, query.moment),
+            status=status_state(self.lab, informer, query.moment, version),
             active=moved,
             selected=query.selected,
             lane=lane,
@@ -77,17 +82,6 @@ class Pipeline(Changing):
             steps=self._steps,
             can=frozenset({"step", "settle"}) if self.lab.driver.is_manual else frozenset(),
         )
-
-    def _stages_at(self, informer: Informer, moment: int, selected: str) -> tuple[StageState, ...]:
-        """Return the boxes as they were after record `moment`, folded out of the trace."""
-        names = [controller.name for controller in self.lab.controllers_of(informer)]
-        resource, name = informer.resource.gvr.group_resource, names[0] if names else ""
-        fold = self._fold
-        if fold.seq > moment or (fold.resource, fold.controller) != (resource, name):
-            fold = PipelineFold(resource, name)
-        fold.apply_all(self.lab.trace.records(after=fold.seq, until=moment))
-        self._fold = fold
-        return fold.stages(fold.at, selected=selected)
 
     def step(self) -> None:
         """Make one transition."""
@@ -142,7 +136,7 @@ class Pipeline(Changing):
             )
         storage = server.storage
         items = tuple(
-            Item(f"{name}", f"{storage.count(name)} objects")
+            Item(f"{name}", counted(storage.count(name), "objects"))
             for name in storage.resources()
             if storage.count(name)
         )

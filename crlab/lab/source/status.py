@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
 
 def status_state(
-    lab: Lab, informer: Informer | None = None, moment: int | None = None
+    lab: Lab,
+    informer: Informer | None = None,
+    moment: int | None = None,
+    resource_version: str | None = None,
 ) -> StatusState:
-    """Return where a view is, what may be done there and how fresh it is."""
+    """Return where a view is, what may be done there and how fresh it is.
+
+    Args:
+        moment: the record of the trace that is looked back at; None: now.
+        resource_version: what the cache had reached then; None: what it has now.
+    """
     state, cause, age, version = "live", "", None, ""
     if informer is not None:
         status = informer.status
@@ -29,6 +37,7 @@ def status_state(
     if moment is not None:
         record = lab.trace.get(moment)
         at = record.at if record is not None else at
+        state, cause, age, version = "past", "", None, resource_version or ""
     if lab.is_closed:
         state, cause = "closed", "the lab is closed; this is its last state"
     return StatusState(

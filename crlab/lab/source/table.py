@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from crlab.lab.source.past import Past
 from crlab.lab.source.status import Changing, status_state
 from crlab.views.filter import Filter
 from crlab.views.state import Column, Row, TableQuery, TableState
@@ -45,8 +46,10 @@ class TableRows(Changing):
         title: str,
         frame: Callable[[], pd.DataFrame],
         informer: Informer | None = None,
+        past: Past | None = None,
     ) -> None:
         super().__init__(lab)
+        self._past = past or Past(lab)
         self._title = title
         self._read = frame
         self._informer = informer
@@ -72,7 +75,9 @@ class TableRows(Changing):
             rows=rows,
             matching=len(order),
             total=len(frame),
-            status=status_state(self.lab, self._informer, query.moment),
+            status=status_state(
+                self.lab, self._informer, query.moment, frame.attrs.get("resource_version")
+            ),
             offset=offset,
             sort=query.sort,
             is_descending=query.is_descending,
@@ -82,7 +87,7 @@ class TableRows(Changing):
 
     def _present(self, moment: int | None) -> pd.DataFrame:
         if moment is not None and self._informer is not None:
-            return self._informer.at(moment).df
+            return self._past.frame(self._informer, moment)
         frame = as_frame(self._read())
         if frame is not self._frame:
             self._compare(self._frame, frame)
@@ -144,7 +149,10 @@ class TableRows(Changing):
 
             def lookup(field: str, place: int = place, key: str = key) -> Any:
                 if field in values:
-                    return plain_cell(values[field][place])
+                    value = values[field][place]
+                    if isinstance(value, pd.Timestamp):
+                        return value.to_pydatetime()  # "created<5m" needs to know it is a time
+                    return plain_cell(value)
                 return key if field == "key" else self._label(key, field)
 
             def cells(place: int = place, key: str = key) -> list[Any]:

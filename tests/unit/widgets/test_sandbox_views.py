@@ -84,3 +84,61 @@ def test_closing_the_lab_closes_its_views(driver: Any) -> None:
     for name, view in made.items():
         assert view.is_closed, name
         assert "closed" in view.to_text().splitlines()[1], name
+
+
+def test_a_created_object_is_shown_as_the_lines_of_its_yaml() -> None:
+    """What the reconcile asked for, without what the server fills in around it."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        maps = lab.informer("configmaps", namespace="default")
+
+        @lab.controller(maps, name="copy")
+        def copy(request: Any, ctx: Any) -> None:
+            metadata = {"name": "copy", "namespace": "kube-public"}
+            kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+            ctx.apply({**kind, "metadata": metadata, "data": {"n": "1"}})
+
+        lab.client.create("configmaps", {"metadata": {"name": "a", "namespace": "default"}})
+        lab.settle()
+        view = copy.stepper()
+        view.step()
+        text = view.to_text()
+    assert "      + data:\n      +   n: '1'\n" in text
+    assert "the whole object" not in text
+    assert "uid" not in text
+
+
+def test_events_are_filtered_by_any_of_their_paths() -> None:
+    """One event that changed several fields is found by each of them, dot or not."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        maps = lab.informer("configmaps", namespace="default")
+        lab.client.create("configmaps", {"metadata": {"name": "a", "namespace": "default"}})
+        change = {"data": {"n": "1"}, "metadata": {"labels": {"app": "web"}}}
+        lab.settle()
+        lab.client.patch("configmaps", "a", change, namespace="default")
+        lab.settle()
+        view = maps.events.watch()
+        for text, found in {
+            "path=.data": 1,
+            "path=data": 1,
+            "path=.metadata.labels": 1,
+            "path~label": 1,
+            "path=.spec": 0,
+            "path!=.data": 0,
+        }.items():
+            view.filter.value = text
+            assert view.state().matching == found, (text, view.state())
+
+
+def test_a_table_is_filtered_by_age() -> None:
+    """ "created<5m" compares the age that is shown, not the number behind it."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        maps = lab.informer("configmaps", namespace="default")
+        lab.client.create("configmaps", {"metadata": {"name": "old", "namespace": "default"}})
+        lab.settle()
+        lab.advance(600)
+        lab.client.create("configmaps", {"metadata": {"name": "new", "namespace": "default"}})
+        lab.settle()
+        view = maps.watch(filter="created<5m")
+        assert [row.key for row in view.state().rows] == ["default/new"]
+        view.filter.value = "created>5m"
+        assert [row.key for row in view.state().rows] == ["default/old"]
