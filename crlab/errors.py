@@ -343,6 +343,12 @@ class KeyFuncError(CacheError):
     """No key can be made for an object (no metadata.name), or a key is malformed."""
 
 
+class NotCached(KeyFuncError, KeyError):
+    """``informer["default/web"]``: the cache holds no such key; the server was not asked."""
+
+    __str__ = Exception.__str__  # a KeyError would show its text in quotes
+
+
 class UnknownIndex(CacheError):
     """No index of that name was added to the indexer."""
 

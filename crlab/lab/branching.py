@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlab.errors import ConfigError
 from crlab.lab.looking import LookingLab
 
 if TYPE_CHECKING:
@@ -68,8 +69,20 @@ class BranchingLab(LookingLab):
 
         Returns:
             The revision of the restored state: it never goes back.
+
+        Raises:
+            ConfigError: that is no snapshot.
         """
-        return self._own_server("restore").restore(snapshot)
+        from crlab.apiserver import Snapshot
+
+        server = self._own_server("restore")
+        is_snapshot = isinstance(snapshot, tuple) and len(snapshot) == 2
+        if not is_snapshot or not isinstance(snapshot[0], Snapshot):
+            raise ConfigError(
+                f"restore() takes what lab.snapshot() returned, not {type(snapshot).__name__}; "
+                "lab.rewind(revision) goes back to a resourceVersion"
+            )
+        return server.restore(snapshot)
 
     def rewind(self, revision: int | str) -> int:
         """Write the inverse of everything since a revision, as ordinary changes.

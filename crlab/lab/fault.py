@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crlab.apiserver import ApiServer
 from crlab.apiserver.fault_rule import Injection
 from crlab.apiserver.faults import Faults
+from crlab.errors import UnknownResource, nearest
 from crlab.trace.record import TraceStage
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ class LabFaults(Faults):
             on_inject=self._noted,
         )
         server.faults = self
+
+    def _resources(self, resource: str) -> tuple[str, ...]:
+        """Refuse a name that nothing is served under: its fault would never happen."""
+        found = super()._resources(resource)
+        known = {each.group_resource for each in self._registry.all()}
+        if found and found[0] not in known:
+            names = known | {each.plural for each in self._registry.all()}
+            raise UnknownResource(resource, nearest=nearest(resource, sorted(names)))
+        return found
 
     def _noted(self, injection: Injection) -> None:
         self._lab.trace.append(

@@ -189,6 +189,9 @@ class LookingLab(MakingLab):
 
         ``lab.live(lambda: pods.df.groupby("phase").size())``: `.value` is always current,
         `.watch()` is its live table.
+
+        Raises:
+            ConfigError: it is no function.
         """
         from crlab.lab.live import Live
 

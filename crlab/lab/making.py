@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
+from crlab.lab.asking import check_question, check_resource
 from crlab.lab.pace import PacedLab
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
@@ -65,13 +66,26 @@ class MakingLab(PacedLab):
 
         Raises:
             UnknownResource: nothing is served under that name; the nearest are named.
+            SelectorError: a selector that does not parse.
+            ConfigError: another argument that cannot work, said which.
         """
         from crlab.lab.informer import Informer
         from crlab.lab.recording import note_informer
 
         self._check_open("make an informer")
+        check_resource(resource, "lab.informer()")
+        places = _places(namespace)
+        check_question(
+            label_selector=label_selector,
+            field_selector=field_selector,
+            resync_seconds=resync_seconds,
+            queue=queue,
+            list_mode=list_mode,
+            namespaces=places,
+            options=options,
+        )
         found = self.client.resolve(resource)
-        places = _places(namespace) if found.is_namespaced else ()
+        places = places if found.is_namespaced else ()
         identity = (
             found.gvr, places, label_selector, field_selector, queue, list_mode,
             is_metadata_only, include_secrets, transform, repr(sorted(options.items())),
@@ -105,6 +119,7 @@ class MakingLab(PacedLab):
             field_selector=field_selector,
             columns=columns,
         )
+        informer.check_columns()
         with self._lock:
             other = self._informers.get(identity)
             if other is not None and not other.shared.is_stopped:
@@ -271,7 +286,10 @@ class MakingLab(PacedLab):
     def _informer_of(self, what: Informer | str) -> Informer:
         from crlab.lab.informer import Informer
 
-        return what if isinstance(what, Informer) else self.informer(what)
+        if isinstance(what, Informer):
+            return what
+        check_resource(what, "lab.controller()")
+        return self.informer(what)
 
     def controllers_of(self, informer: Informer) -> list[LabController]:
         """Return the controllers that an informer's changes reach."""

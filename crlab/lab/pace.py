@@ -80,8 +80,10 @@ class PacedLab(LabCore):
         """Move a manual lab's clock on, letting timers, back-offs and deadlines fire.
 
         Raises:
-            ConfigError: the clock of this lab is the machine's.
+            ConfigError: the clock of this lab is the machine's, or time would go back.
         """
+        if not seconds >= 0:
+            raise ConfigError(f"time only moves on: seconds is {seconds!r}")
         if not isinstance(self.clock, FakeClock):
             raise ConfigError(
                 "this lab runs on the machine's clock; "

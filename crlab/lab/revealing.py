@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ def revealed(lab: Lab, resource: ApiResource, key: str, field: str) -> Revealed:
     answer = lab.client.transport.request("GET", path, headers={"accept": "application/json"})
     tried = f"reveal {field} of {resource.gvr.group_resource} {key}"
     if answer.status != 200:
-        raise api_error(answer.status, None, tried=tried)
+        raise api_error(answer.status, _status(answer.body), tried=tried)
     obj = msgspec.json.decode(answer.body)
     data = obj.get("data") if isinstance(obj.get("data"), dict) else {}
     is_secret = resource.gvr.group_resource == "secrets"
@@ -39,6 +39,15 @@ def revealed(lab: Lab, resource: ApiResource, key: str, field: str) -> Revealed:
             f"{tried}: no such text; there are {', '.join(nearest(field, known) or known)}"
         )
     return Revealed(_decoded(value) if is_secret and "data" in obj else value)
+
+
+def _status(body: bytes) -> dict[str, Any] | None:
+    """Return a refusal's Status; a GET's quotes no object."""
+    try:
+        tree = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+    return tree if isinstance(tree, dict) and tree.get("kind") == "Status" else None
 
 
 def _decoded(text: str) -> str:

@@ -204,7 +204,7 @@ def _trees(source: Any, name: str) -> Iterator[tuple[str, Any]]:
             yield from _trees(item, f"item {place} of the list")
     else:
         raise ManifestError(
-            f"{name} is a {type(source).__name__}; expected a path, YAML or JSON text, "
+            f"{name} is of type {type(source).__name__}; expected a path, YAML or JSON text, "
             "a mapping or a list"
         )
 
