@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crlab.apiserver import core_kind, event, workload
+from crlab.apiserver import core_kind, event, workload, workload_check
 from crlab.apiserver.auth import rbac_kind
 from crlab.apiserver.resource import (
     ResourceType,
@@ -28,6 +28,9 @@ _REPLICAS = ScalePaths(
     ("spec", "replicas"), ("status", "replicas"), ("spec", "selector"), is_selector_object=True
 )
 _SCALE = Subresource("scale", "Scale", "autoscaling", "v1")
+_SERVICE_GIVEN = tuple(
+    ("spec", name) for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+)
 
 
 def _field(*path: str) -> Callable[[Tree], str]:
@@ -82,7 +85,7 @@ def _workload(
         categories=("all",),
         generation="spec+annotations" if kind == "Deployment" else "spec",
         prepare=prepare,
-        check=workload.check_selected,
+        check=workload_check.check_selected,
     )
 
 
@@ -105,6 +108,7 @@ def _core() -> list[ResourceType]:
             before_delete=core_kind.protect_namespace,
             begin_delete=core_kind.terminate_namespace,
             spec_finalizers=core_kind.namespace_finalizers,
+            unmanaged=(("spec",),),
         ),
         _kind(
             "",
@@ -150,9 +154,10 @@ def _core() -> list[ResourceType]:
                 Subresource("binding", "Binding", verbs=("create",)),
             ),
             prepare=workload.prepare_pod,
-            check=workload.check_pod,
+            check=workload_check.check_pod,
             grace_seconds=workload.pod_grace,
             shows_deletion_time=True,
+            unmanaged=(("spec", "priority"), ("spec", "preemptionPolicy")),
         ),
         _kind(
             "",
@@ -164,6 +169,8 @@ def _core() -> list[ResourceType]:
             name_rule="service",
             returns_object_on_delete=True,
             prepare=workload.prepare_service,
+            check=workload_check.check_service,
+            unmanaged=_SERVICE_GIVEN,
         ),
         _kind(
             "",
@@ -268,7 +275,8 @@ def _apps() -> list[ResourceType]:
             generation="spec",
             fields={"status.successful": _field("status", "succeeded")},
             prepare=workload.prepare_job,
-            check=workload.check_job,
+            unmanaged=(("spec", "selector"), ("spec", "template", "metadata", "labels")),
+            check=workload_check.check_job,
         ),
         _kind(
             "batch",
@@ -336,7 +344,13 @@ def _apps() -> list[ResourceType]:
             short_names=("pc",),
             generation="spec",
         ),
-        _kind("coordination.k8s.io", "leases", "Lease", allows_unconditional_update=False),
+        _kind(
+            "coordination.k8s.io",
+            "leases",
+            "Lease",
+            allows_unconditional_update=False,
+            check=workload_check.check_lease,
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ import binascii
 import re
 from typing import Any
 
-from crlab.apiserver.status import Cause, bad_request, forbidden, invalid_value
+from crlab.apiserver.status import Cause, bad_request, forbidden, invalid_value, required
 from crlab.apiserver.storage import Tree
 
 IMMUTABLE = "field is immutable"
@@ -22,6 +22,13 @@ _KEY_HINT = (
     "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 NAME_LABEL = "kubernetes.io/metadata.name"
+_SECRET_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/basic-auth": ("username", "password"),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
 PROTECTED = ("default", "kube-system", "kube-public")
 
 
@@ -141,9 +148,22 @@ def _base64_fault(text: Any) -> int | None:
     return None
 
 
+def _missing_keys(secret: Tree) -> list[Cause]:
+    """Return the keys that a secret of its type must have."""
+    data, kind = secret.get("data") or {}, secret.get("type")
+    if kind == "kubernetes.io/service-account-token":
+        name = "kubernetes.io/service-account.name"
+        if not (secret["metadata"].get("annotations") or {}).get(name):
+            return [required(f"metadata.annotations[{name}]")]
+    wanted = _SECRET_KEYS.get(str(kind), ())
+    if kind == "kubernetes.io/basic-auth" and any(key in data for key in wanted):
+        return []
+    return [required(f"data[{key}]") for key in wanted if key not in data]
+
+
 def check_secret(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a Secret."""
-    causes = []
+    causes = _missing_keys(new)
     for key in sorted(new.get("data") or {}):
         causes += _key_causes("data", key)
     if old is not None:

@@ -135,6 +135,7 @@ class ResourceType:
         after_commit: called with each commit, in the writer's critical section.
         spec_finalizers: names that hold a deletion besides metadata.finalizers.
         definition: spec and accepted names of the CRD behind it.
+        unmanaged: paths that nobody owns when the server, not the writer, filled them in.
         grace_seconds: how long a deletion of this object takes by default.
     """
 
@@ -171,6 +172,7 @@ class ResourceType:
     spec_finalizers: Callable[[Tree], list[str]] = _no_names
     grace_seconds: Callable[[Tree], int] = _no_grace
     definition: tuple[Any, Any] | None = None
+    unmanaged: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         self.singular = self.singular or self.kind.lower()

@@ -23,11 +23,12 @@ from crlab.apiserver.patch_verb import Patcher
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
 from crlab.apiserver.resource import ResourceType
-from crlab.apiserver.scale import put_replicas, replicas_fault, scale_of
+from crlab.apiserver.scale import put_replicas, replicas_causes, replicas_fault, scale_of
 from crlab.apiserver.status import (
     StatusError,
     bad_request,
     conflict,
+    invalid,
     method_not_allowed,
     no_resource,
     not_found,
@@ -281,6 +282,8 @@ class Router:
         version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
         if version and version != str(live.revision):
             raise conflict(call.resource.group_resource, call.info.name)
+        if not call.resource.is_custom and (causes := replicas_causes(wanted)):
+            raise invalid("Scale", "autoscaling", call.info.name, causes)
         put_replicas(call.resource, tree, (wanted.get("spec") or {}).get("replicas") or 0)
         main = Call(
             call.request,

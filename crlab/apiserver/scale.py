@@ -10,7 +10,7 @@ from typing import Any
 
 from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.resource import ResourceType, look
-from crlab.apiserver.status import internal_error
+from crlab.apiserver.status import Cause, internal_error, invalid_value
 from crlab.apiserver.storage import Tree
 from crlab.model.selector import format_labels
 
@@ -64,6 +64,13 @@ def replicas_fault(scale: Tree) -> str:
     return (
         f"json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32"
     )
+
+
+def replicas_causes(scale: Tree) -> list[Cause]:
+    """Return what is wrong with the replicas of a built-in kind's Scale."""
+    value = (scale.get("spec") or {}).get("replicas") or 0
+    detail = "must be greater than or equal to 0"
+    return [invalid_value("spec.replicas", value, detail)] if value < 0 else []
 
 
 def put_replicas(resource: ResourceType, tree: Tree, replicas: Any) -> None:

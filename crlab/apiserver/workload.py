@@ -1,20 +1,21 @@
-"""Pods, Services and the kinds that make pods: the few defaults and rules clients notice.
+"""Pods, Services and the kinds that make pods: the few defaults clients notice.
 
 Everything else is stored as given; the real server fills in and checks more.
 
 Thread: pure functions that change the object they are given.
 Source: kubernetes/kubernetes:pkg/apis/{core,apps,batch}/v1/defaults.go,
-pkg/apis/core/validation.
+pkg/registry/core/{pod,service}.
 """
 
 from __future__ import annotations
 
+import zlib
+from ipaddress import ip_network
 from typing import Any
 
-from crlab.apiserver.status import Cause, invalid_value, required
 from crlab.apiserver.storage import Tree
 
-IMMUTABLE = "field is immutable"
+_SERVICES = ip_network("10.96.0.0/12")
 
 
 def _defaults(target: Tree, **values: Any) -> None:
@@ -65,29 +66,22 @@ def prepare_pod(new: Tree, old: Tree | None) -> None:
     default_pod_spec(spec)
     _defaults(spec, enableServiceLinks=True, preemptionPolicy="PreemptLowerPriority", priority=0)
     if old is None:
-        new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        new["status"] = {"phase": "Pending", "qosClass": quality_of(spec)}
 
 
-def check_pod(new: Tree, old: Tree | None) -> list[Cause]:
-    """Return what is wrong with a Pod."""
-    del old
-    return check_containers(new.get("spec") or {}, "spec")
-
-
-def check_containers(spec: Tree, at: str) -> list[Cause]:
-    """Return what is wrong with the containers of a pod's spec."""
-    containers = spec.get("containers") or []
-    if not containers:
-        return [required(f"{at}.containers")]
-    causes = []
-    for index, container in enumerate(containers):
-        place = f"{at}.containers[{index}]"
-        stated = container or {}  # null is an empty struct
-        if not stated.get("name"):
-            causes.append(required(f"{place}.name"))
-        if not stated.get("image"):
-            causes.append(required(f"{place}.image"))
-    return causes
+def quality_of(spec: Tree) -> str:
+    """Return the class a pod's requests and limits put it in."""
+    parts = [item or {} for key in ("containers", "initContainers") for item in spec.get(key) or ()]
+    stated = [part.get("resources") or {} for part in parts]
+    if not any(has.get("limits") or has.get("requests") for has in stated):
+        return "BestEffort"
+    limits = [has.get("limits") or {} for has in stated]
+    has_all = all("cpu" in limit and "memory" in limit for limit in limits)
+    is_equal = all(
+        limit.items() >= (has.get("requests") or {}).items()
+        for limit, has in zip(limits, stated, strict=True)
+    )
+    return "Guaranteed" if has_all and is_equal else "Burstable"
 
 
 def pod_grace(tree: Tree) -> int:
@@ -102,16 +96,36 @@ def pod_grace(tree: Tree) -> int:
 
 
 def prepare_service(new: Tree, old: Tree | None) -> None:
-    """Default a service; no address is allocated."""
+    """Default a service and give it its address and ports, which it keeps."""
     spec = _part(new, "spec")
     _defaults(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
     for port in spec.get("ports") or ():
         if isinstance(port, dict):
             _defaults(port, protocol="TCP", targetPort=port.get("port"))
-    if spec.get("type") != "ExternalName":
+    before = (old or {}).get("spec") or {}
+    if spec["type"] == "ExternalName":
+        del spec["internalTrafficPolicy"]
+    else:
         _defaults(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        seed = zlib.crc32(str(new["metadata"].get("uid")).encode())
+        if not spec.get("clusterIP"):
+            free = str(_SERVICES[1 + seed % (_SERVICES.num_addresses - 2)])
+            spec["clusterIP"] = before.get("clusterIP") or free
+        spec["clusterIPs"] = [spec["clusterIP"]]
+        if spec["type"] in ("NodePort", "LoadBalancer"):
+            _give_node_ports(spec, before, seed)
     if old is None:
         new["status"] = {"loadBalancer": {}}
+
+
+def _give_node_ports(spec: Tree, before: Tree, seed: int) -> None:
+    _defaults(spec, externalTrafficPolicy="Cluster")
+    if spec["type"] == "LoadBalancer":
+        _defaults(spec, allocateLoadBalancerNodePorts=True)
+    known = {port.get("port"): port.get("nodePort") for port in before.get("ports") or ()}
+    for index, port in enumerate(spec.get("ports") or ()):
+        if isinstance(port, dict) and not port.get("nodePort"):
+            port["nodePort"] = known.get(port.get("port")) or 30000 + (seed + index) % 2768
 
 
 # --- controllers' kinds ------------------------------------------------------------------------
@@ -233,39 +247,3 @@ def prepare_cron_job(new: Tree, old: Tree | None) -> None:
     default_pod_spec(_part(template, "spec"))
     if old is None:
         new["status"] = {}
-
-
-def check_selected(new: Tree, old: Tree | None) -> list[Cause]:
-    """Return what is wrong with a kind that selects the pods of its template."""
-    spec = new.get("spec") or {}
-    causes = []
-    selector = spec.get("selector")
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    if not selector:
-        causes.append(required("spec.selector"))
-    else:
-        wanted = selector.get("matchLabels") or {}
-        if any(labels.get(key) != value for key, value in wanted.items()):
-            detail = "`selector` does not match template `labels`"
-            causes.append(invalid_value("spec.template.metadata.labels", labels, detail))
-    if old is not None and selector != (old.get("spec") or {}).get("selector"):
-        causes.append(invalid_value("spec.selector", selector, IMMUTABLE))
-    return causes + check_containers(template.get("spec") or {}, "spec.template.spec")
-
-
-def check_job(new: Tree, old: Tree | None) -> list[Cause]:
-    """Return what is wrong with a Job."""
-    del old
-    template = (new.get("spec") or {}).get("template") or {}
-    spec = template.get("spec") or {}
-    causes = check_containers(spec, "spec.template.spec")
-    if spec.get("restartPolicy") not in ("OnFailure", "Never"):
-        message = (
-            'Required value: valid values: "OnFailure", "Never"'
-            if not spec.get("restartPolicy")
-            else f'Unsupported value: "{spec.get("restartPolicy")}": supported values: '
-            '"OnFailure", "Never"'
-        )
-        causes.append(Cause("FieldValueNotSupported", message, "spec.template.spec.restartPolicy"))
-    return causes

@@ -28,7 +28,7 @@ from crlab.apiserver.decoding import Call, check_identity, check_name, decode_bo
 from crlab.apiserver.options import WriteOptions
 from crlab.apiserver.patch import builtin_schema
 from crlab.apiserver.patch.managed_fields import update_on_write
-from crlab.apiserver.resource import ResourceType
+from crlab.apiserver.resource import ResourceType, look
 from crlab.apiserver.status import (
     Cause,
     StatusError,
@@ -110,11 +110,12 @@ class Writer:
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:NAME_BASE] + core.ids.suffix()
         wanted = metadata.pop("resourceVersion", "")
+        given = [path for path in resource.unmanaged if look(tree, path) is not None]
         prepare_create(core, call, tree)
         self._admit(call, tree, None)
         validate_create(call, tree)
         if not has_managers:
-            self._manage(call, None, tree)
+            self._manage(call, None, _owned(resource, tree, given))
         if wanted not in ("", "0"):
             raise internal("resourceVersion should not be set on objects to be created")
         key = resource.key(call.info.namespace, metadata["name"])
@@ -333,6 +334,21 @@ class Writer:
         if resource.after_commit is not None:
             resource.after_commit(entry)
         return entry.stored
+
+
+def _owned(resource: ResourceType, tree: Tree, given: list[tuple[str, ...]]) -> Tree:
+    """Return what the creator of an object owns: not its status, nor what the server adds."""
+    if resource.is_custom:
+        return tree
+    shown = {k: v for k, v in tree.items() if k != "status"} if resource.has_status else dict(tree)
+    for path in resource.unmanaged:
+        if path not in given and look(shown, path) is not None:
+            *parents, last = path
+            place = shown
+            for name in parents:
+                place[name] = place = dict(place[name])
+            del place[last]
+    return shown
 
 
 def _copy(value: Any) -> Any:

@@ -209,7 +209,9 @@ class TestWorkloads:
         """Deployment → ReplicaSet → Pods → status."""
         server.deployment(replicas=3)
         server.settle()
-        status = server.client.get("deployments", "web")["status"]
+        found = server.client.get("deployments", "web")
+        assert found["metadata"]["generation"] == 1  # its revision is noted by way of status
+        status = found["status"]
         assert (status["readyReplicas"], status["updatedReplicas"]) == (3, 3)
         assert {c["type"]: c["status"] for c in status["conditions"]} == {
             "Available": "True",

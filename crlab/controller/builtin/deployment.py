@@ -138,8 +138,9 @@ class Deployments:
     def _annotate(self, deployment: dict[str, Any], revision: int, ctx: Context) -> None:
         known = deployment["metadata"].get("annotations") or {}
         if known.get(REVISION) != str(revision):
-            patch = {"metadata": {"annotations": {REVISION: str(revision)}}}
-            deployment |= ctx.patch(ctx.resource, ctx.request.name, patch)
+            # by way of status: an annotation of the main resource would be a new generation
+            patch = {"metadata": {"annotations": {REVISION: str(revision)}}, "status": {}}
+            deployment |= ctx.patch_status(patch)
 
     def _scale(self, rs: dict[str, Any], replicas: int, ctx: Context) -> dict[str, Any]:
         if _wanted(rs) == replicas:
