@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check fix notebooks bench soak docs screenshots
+.PHONY: help lab test check fix notebooks bench soak docs binder screenshots
 
 help:  ## show this menu
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,14 +34,14 @@ test: check  ## every test, the notebooks under nbval included
 	  --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-cell-timeout 60 --timeout 300
 
 check: $(READY)  ## format, lint, types, import contracts
-	$(BIN)/ruff format --check crlab tests
-	$(BIN)/ruff check crlab tests
+	$(BIN)/ruff format --check crlab tests docs
+	$(BIN)/ruff check crlab tests docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 fix: $(READY)  ## format and mend what can be mended
-	$(BIN)/ruff format crlab tests
-	$(BIN)/ruff check --fix crlab tests
+	$(BIN)/ruff format crlab tests docs
+	$(BIN)/ruff check --fix crlab tests docs
 
 notebooks: $(READY)  ## execute the notebooks and store their outputs
 	CRLAB_DISPLAY=html $(BIN)/python tests/notebooks/regenerate.py $(ARGS)
@@ -54,6 +54,9 @@ soak: $(READY)  ## twenty minutes of random faults
 
 docs: $(READY)  ## render docs/ and the notebooks to site/
 	$(BIN)/python docs/build.py
+
+binder: $(READY)  ## install binder/ into a fresh environment and run notebook 00 there
+	PYTHON=$(PYTHON) tests/notebooks/binder_job.sh
 
 screenshots: $(READY)  ## take the pictures of docs/ in a real browser
 	$(BIN)/python tests/browser/screenshots.py

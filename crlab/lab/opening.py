@@ -138,6 +138,9 @@ def connect(
         configuration: a ``kubernetes.client.Configuration`` that is set up already, instead
             of all of the above but `allow_writes`.
 
+    Where ``CRLAB_BACKEND=embedded`` is set (as on Binder, where no cluster can be reached),
+    only a configuration that is named is used; none is looked for.
+
     Raises:
         ConfigError: nothing was found, or it is broken; says what was looked at.
         CredentialError: a credential cannot be honoured; nothing was sent.
@@ -147,6 +150,8 @@ def connect(
     if configuration is not None:
         found = from_configuration(configuration)
         return _connected("cluster", found, clock, driver, allow_writes, max_records)
+    if kubeconfig is None and context is None and url is None:
+        _check_may_search()
     config = load_config(
         kubeconfig,
         context=context,
@@ -327,6 +332,15 @@ def _chosen(controllers: Sequence[str] | bool) -> tuple[str, ...]:
     if unknown:
         raise ConfigError(f"no built-in controller {unknown[0]!r}; there are {CONTROLLERS}")
     return tuple(controllers)
+
+
+def _check_may_search() -> None:
+    """Refuse to look for a cluster where there is said to be none."""
+    if os.environ.get("CRLAB_BACKEND") == "embedded":
+        raise ConfigError(
+            "no cluster is looked for here (CRLAB_BACKEND=embedded): open crlab.sandbox(), or "
+            "name one: crlab.connect(kubeconfig) or crlab.connect(url=…)"
+        )
 
 
 def _check_driver(driver: str) -> None:
