@@ -29,6 +29,7 @@ from crlab.model.printer import (
     since,
 )
 from crlab.model.printer_pod import POD_COLUMNS
+from crlab.model.printer_policy import POLICY, selector_text
 
 Getter = Callable[[Obj], Any]
 
@@ -65,15 +66,7 @@ def _labels(selector: Any) -> str:
 
 
 def _selector(obj: Obj) -> str:
-    """A LabelSelector as metav1.FormatLabelSelector writes it."""
-    selector = dig(obj, "spec", "selector")
-    terms = [f"{k}={v}" for k, v in sorted(mapping(mapping(selector).get("matchLabels")).items())]
-    for rule in maps(mapping(selector).get("matchExpressions")):
-        key, operator = rule.get("key"), rule.get("operator")
-        values = ",".join(sorted(str(v) for v in sequence(rule.get("values"))))
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})"}
-        terms.append(forms.get(str(operator)) or (f"{key}" if operator == "Exists" else f"!{key}"))
-    return ",".join(terms) or NONE
+    return selector_text(dig(obj, "spec", "selector"))
 
 
 def _containers(*path: str) -> tuple[PrinterColumn, PrinterColumn]:
@@ -459,6 +452,15 @@ BUILTIN: dict[tuple[str, str], tuple[PrinterColumn, ...]] = {
         age_column(),
         shown("VolumeMode", _at("spec", "volumeMode", default="<unset>"), wide=True),
     ),
+    ("", "ReplicationController"): (
+        name_column(),
+        shown("Desired", _wanted, type="integer"),
+        _number("Current", "status", "replicas"),
+        _number("Ready", "status", "readyReplicas"),
+        age_column(),
+        *_containers(*_TEMPLATE),
+        shown("Selector", lambda o: _labels(dig(o, "spec", "selector")) or NONE, wide=True),
+    ),
     ("apps", "Deployment"): (
         name_column(),
         shown("Ready", _ratio(_count("status", "readyReplicas"), _wanted)),
@@ -543,4 +545,5 @@ BUILTIN: dict[tuple[str, str], tuple[PrinterColumn, ...]] = {
     ("rbac.authorization.k8s.io", "RoleBinding"): _BINDING,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _BINDING,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): (name_column(), created_at_column()),
+    **POLICY,
 }

@@ -138,3 +138,65 @@ def test_every_kinds_columns_survive_an_empty_object():
         for obj in ({}, {"metadata": [], "spec": "x", "status": 3}, {"spec": {"ports": [1]}}):
             assert len(table_cells(columns, obj, 0.0)) == len(columns)
             assert [column.value(obj) for column in columns]
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "obj", "expected"),
+    [
+        (
+            "autoscaling",
+            "HorizontalPodAutoscaler",
+            {
+                "spec": {
+                    "scaleTargetRef": {"kind": "Deployment", "name": "web"},
+                    "maxReplicas": 5,
+                    "metrics": [
+                        {
+                            "type": "Resource",
+                            "resource": {"name": "cpu", "target": {"averageUtilization": 80}},
+                        }
+                    ],
+                }
+            },
+            ["Deployment/web", "cpu: <unknown>/80%", "<unset>", "5", "0"],
+        ),
+        (
+            "policy",
+            "PodDisruptionBudget",
+            {"spec": {"minAvailable": 1}, "status": {"disruptionsAllowed": 2}},
+            ["1", "N/A", 2],
+        ),
+        (
+            "networking.k8s.io",
+            "NetworkPolicy",
+            {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}},
+            ["a=b"],
+        ),
+        (
+            "networking.k8s.io",
+            "IngressClass",
+            {"spec": {"controller": "c.io/x", "parameters": {"kind": "P", "name": "p"}}},
+            ["c.io/x", "P/p"],
+        ),
+        ("apps", "ControllerRevision", {"revision": 3}, ["<none>", 3]),
+    ],
+)
+def test_rarer_kinds_have_their_columns(group, kind, obj, expected):
+    """Between name and age."""
+    found = list(cells(group, kind, {"metadata": {"name": "x"}, **obj}).values())
+    assert found == ["x", *expected, "<unknown>"]
+
+
+def test_a_default_storage_class_says_so():
+    """In its name; what is not stated is the default."""
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+    obj = {"metadata": {"name": "fast", "annotations": annotations}, "provisioner": "x.io/y"}
+    found = list(cells("storage.k8s.io", "StorageClass", obj).values())
+    assert found == ["fast (default)", "x.io/y", "Delete", "Immediate", "false", "<unknown>"]
+
+
+def test_a_quota_shows_used_of_hard():
+    """Requests and limits apart."""
+    status = {"hard": {"pods": "5", "limits.cpu": "2"}, "used": {"pods": "1"}}
+    found = cells("", "ResourceQuota", {"metadata": {"name": "q"}, "status": status})
+    assert (found["Request"], found["Limit"]) == ("pods: 1/5", "limits.cpu: 0/2")
