@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def missing() -> str:
     """Return why browser tests cannot run here, "" if they can."""
     if not CHROMIUM:
         return "no Chromium on PATH (apt-get install chromium)"
-    for module in ("playwright", "jupyterlab"):
+    for module in ("playwright", "jupyterlab", "voila"):
         try:
             __import__(module)
         except ImportError:
@@ -48,9 +49,7 @@ def missing() -> str:
 @contextmanager
 def jupyter(root: Path) -> Iterator[str]:
     """Run a JupyterLab server in `root`; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     settings = root / "settings"
     (settings / "@jupyterlab" / "apputils-extension").mkdir(parents=True, exist_ok=True)
     (
@@ -78,18 +77,52 @@ def jupyter(root: Path) -> Iterator[str]:
         "--LabServerApp.news_url=",
     )
     (root / "work").mkdir(exist_ok=True)
-    log = (root / "jupyter.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *arguments],
-        cwd=root,
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
-        _await(address, process, root / "jupyter.log")
+    with _serving(["jupyterlab", *arguments], f"{address}/api/status", root, environment):
         yield address
+
+
+@contextmanager
+def voila(notebook: Path, root: Path) -> Iterator[str]:
+    """Serve one notebook as an app; yield its address."""
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(root / "config"),
+        "JUPYTER_DATA_DIR": str(root / "data"),
+        "IPYTHONDIR": str(root / "ipython"),
+        "CRLAB_DISPLAY": "auto",
+    }
+    arguments = (
+        str(notebook),
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+        "--show_tracebacks=True",
+    )
+    ready = f"{address}/voila/static/favicon.ico"
+    with _serving(["voila", *arguments], ready, root, environment):
+        yield address
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _serving(
+    command: Sequence[str], ready: str, root: Path, environment: dict[str, str]
+) -> Iterator[None]:
+    path = root / f"{command[0]}.log"
+    log = path.open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=root, env=environment, stdout=log, stderr=log
+    )
+    try:
+        _await(ready, process, path)
+        yield
     finally:
         process.terminate()
         try:
@@ -100,17 +133,19 @@ def jupyter(root: Path) -> Iterator[str]:
         log.close()
 
 
-def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await(ready: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 40
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError(f"JupyterLab ended: {log.read_text()[-2000:]}")
+            raise RuntimeError(f"the server ended: {log.read_text()[-2000:]}")
         try:
-            urllib.request.urlopen(f"{address}/api/status", timeout=1).read()
+            urllib.request.urlopen(ready, timeout=1).read()
             return
+        except urllib.error.HTTPError:
+            return  # it answers
         except OSError:
             threading.Event().wait(0.1)
-    raise RuntimeError(f"JupyterLab did not start in 40 s: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"the server did not start in 40 s: {log.read_text()[-2000:]}")
 
 
 @contextmanager
