@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from crlab.client import DynamicClient, RequestRecord
 from crlab.client.transport import Query, Response
+from crlab.client.write_gate import WriteGate
 from crlab.errors import ReadOnlyError, UnknownResource, nearest
 from crlab.frame.replay import Replay, ReplayControl
 from crlab.lab.lab import Lab
@@ -56,11 +57,21 @@ class NoTransport:
         """Nothing is open."""
 
 
+class NoWrites(WriteGate):
+    """Refuses every write, and says that leave would not help."""
+
+    def require(self, resource: ApiResource, namespace: str | None, tried: str) -> None:
+        """Refuse."""
+        del resource, namespace
+        _refuse(tried)
+
+
 class ReplayClient(DynamicClient):
     """Knows the recorded resources; lists and watches them from the recording."""
 
     def __init__(self, control: ReplayControl, clock: Clock, trace: Trace) -> None:
         super().__init__(NoTransport(), clock=clock, trace=trace, allow_writes=())
+        self._gate = NoWrites()
         self._control = control
         recording = control.recording
         self._known = tuple(watched_resources(recording.resources, recording.records))

@@ -391,6 +391,8 @@ def test_a_recording_replays_to_the_same_frame(lab: crlab.Lab, tmp_path: Path) -
         assert informer.df.equals(services.df)
         with pytest.raises(crlab.CrlabError, match="no server behind it"):
             again.client.transport.request("GET", "/")
+        with pytest.raises(crlab.CrlabError, match=r"delete .*/b: .*no server behind it"):
+            again.delete("myservices", "b")
 
 
 def test_the_official_client_talks_to_the_sandbox(threaded: crlab.Lab) -> None:
