@@ -297,6 +297,14 @@ class WorkQueue(Generic[K]):
             elif not self._processing and self._is_draining:
                 self._drained.notify_all()
 
+    def __repr__(self) -> str:
+        with self._lock:
+            sizes = len(self._queue), len(self._processing), len(self._delayed.entries)
+        name = f"{self.name}: " if self.name else ""
+        return "<{}{} {} queued, {} processing, {} delayed>".format(
+            name, type(self).__name__, *sizes
+        )
+
     # -- ending ----------------------------------------------------------------------
 
     def shut_down(self) -> None:

@@ -74,6 +74,8 @@ def _label(state: KeyState) -> str:
         marks.append("dirty")
     if state.state == "delayed":
         marks.append(f"in {state.due_in_seconds:g} s")
+    if state.priority:
+        marks.append(f"priority {state.priority}")
     if state.attempts:
         marks.append(f"attempt {state.attempts + 1}")
     return f"{state.key} ({', '.join(marks)})" if marks else state.key

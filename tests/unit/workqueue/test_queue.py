@@ -8,7 +8,7 @@ import pytest
 from crlab.runtime.clock import FakeClock, RealClock
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
-from crlab.workqueue import Histogram, RateLimitingQueue, Trigger, WorkQueue
+from crlab.workqueue import Histogram, PriorityQueue, RateLimitingQueue, Trigger, WorkQueue
 
 
 @pytest.fixture
@@ -157,3 +157,13 @@ def test_a_histogram_sorts_by_powers_of_ten():
         histogram.observe(seconds)
     assert (histogram.count, histogram.mean_seconds) == (4, pytest.approx(500.125))
     assert (histogram.buckets[0], histogram.buckets[8], histogram.buckets[-1]) == (2, 1, 1)
+
+
+def test_a_queue_and_its_priorities_are_readable():
+    """One line without addresses: notebooks compare it."""
+    queue = PriorityQueue("jobs", clock=FakeClock())
+    queue.add("old", priority=-100)
+    queue.add_after("later", 5)
+
+    assert repr(queue) == "<jobs: PriorityQueue 1 queued, 0 processing, 1 delayed>"
+    assert "queued: old (priority -100)" in str(queue.snapshot())
