@@ -62,15 +62,11 @@ class Listing:
             if event.type == "DELETED":
                 self._fresh.pop(obj.key, None)
             else:
-                self._fresh[obj.key] = obj
+                self._fresh[obj.key] = self._transformed([obj])[0]
 
-    def transform_kept(self) -> None:
-        """Make the initial events a list.
-
-        Raises:
-            CrlabError: the transform raised on one of them.
-        """
-        self._items = self._transformed(list(self._fresh.values()))
+    def finish_kept(self) -> None:
+        """Make the initial events a list."""
+        self._items = list(self._fresh.values())
         self._fresh = {}
 
     def take(self) -> list[KubeObject]:

@@ -477,11 +477,7 @@ class Reflector:
 
     def _end_initial(self, version: str) -> None:
         self.contact_at = self._clock.monotonic()
-        try:
-            self._listing.transform_kept()
-        except CrlabError as error:
-            self._failed(error)
-            return
+        self._listing.finish_kept()
         self._feed(message.InitialEnd(version))
 
     def _bookmark(self, version: str) -> None:

@@ -175,7 +175,7 @@ class FrozenList(_Frozen, Sequence[Any]):
 class _KubeObjectMeta(msgspec.StructMeta):
     """Makes ``KubeObject(raw)`` read the header instead of taking fields."""
 
-    def __call__(cls, raw: bytes) -> KubeObject:
+    def __call__(self, raw: bytes) -> KubeObject:
         try:
             metadata = _decode_header(raw).metadata
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

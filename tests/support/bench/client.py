@@ -25,6 +25,7 @@ from support.bench import payload
 from support.bench.subject import SUBJECTS, Seen
 
 LIMIT_SECONDS = 900.0
+PAUSE = threading.Event()  # never set: a wait that nothing ends
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -40,7 +41,7 @@ def wait_for(is_done: Callable[[], bool], pause_seconds: float = 0.005) -> None:
     while not is_done():
         if time.monotonic() > limit:
             raise TimeoutError("the client did not get there")
-        time.sleep(pause_seconds)
+        PAUSE.wait(pause_seconds)
 
 
 def ask_to_start(url: str) -> None:
@@ -61,7 +62,7 @@ def stalls(is_done: Callable[[], bool]) -> dict[str, float]:
     wall, cpu = [], []
     last, used = time.perf_counter(), time.process_time()
     while not is_done():
-        time.sleep(0.001)
+        PAUSE.wait(0.001)
         now, spent = time.perf_counter(), time.process_time()
         wall.append(now - last - 0.001)
         cpu.append(spent - used)
@@ -94,7 +95,7 @@ def run(name: str, scenario: str, kind: payload.Kind, url: str, count: int, even
     found["bytes_per_object"] = (resident_bytes() - memory) / count
     if scenario in ("watch", "latency"):
         wait_for(lambda: subject.is_watching, 0.05)
-        time.sleep(0.2)  # what is left of the sync
+        PAUSE.wait(0.2)  # what is left of the sync
         used, began = time.process_time(), time.perf_counter()
         ask_to_start(url)
         wait_for(lambda: seen.count >= count + events, 0.05)

@@ -88,9 +88,9 @@ class StaticServer:
             for block in _blocks(self.lines):
                 _chunk(connection, block)
         else:
-            began = time.monotonic()
+            began, pause = time.monotonic(), threading.Event()
             for number, line in enumerate(self.lines):
-                time.sleep(max(0.0, began + number / self.rate - time.monotonic()))
+                pause.wait(max(0.0, began + number / self.rate - time.monotonic()))
                 _chunk(connection, payload.stamped(line, time.monotonic_ns()))
         while connection.recv(1):
             pass
