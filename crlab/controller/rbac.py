@@ -123,8 +123,37 @@ def derive(
 ) -> Rbac:
     """Return the least rights for what `controller` did, as far as the trace goes back.
 
+    Args and Raises: as `derive_all`.
+    """
+    return derive_all(
+        trace,
+        [controller],
+        (),
+        name=controller.name,
+        service_account=service_account,
+        user=user,
+        is_cluster_wide=is_cluster_wide,
+        is_list_included=is_list_included,
+    )
+
+
+def derive_all(
+    trace: Trace,
+    controllers: Sequence[Any],
+    informers: Sequence[Any],
+    *,
+    name: str,
+    service_account: str = "",
+    user: str = "",
+    is_cluster_wide: bool = False,
+    is_list_included: bool = False,
+) -> Rbac:
+    """Return the least rights for several controllers and shared informers together.
+
     Args:
-        service_account: "namespace/name" to bind to; default "default/<controller>".
+        informers: besides those the controllers listen to.
+        name: of the role; also of the service account, if none is named.
+        service_account: "namespace/name" to bind to; default "default/<name>".
         user: bind to this user instead.
         is_cluster_wide: grant everything in a ClusterRole, for a controller that will meet
             other namespaces than those it has met.
@@ -133,17 +162,19 @@ def derive(
             asked for one.
 
     Raises:
-        ConfigError: the trace holds no run of the controller.
+        ConfigError: the trace holds no run of a controller.
     """
     records = trace.records()
-    rights = set(_source_rights(records, controller, is_list_included=is_list_included))
-    seen = _request_rights(records, f"controller/{controller.name}")
-    if not seen and not controller.runner.runs:
-        raise ConfigError(
-            f"{controller.name} has not run yet: there are no requests to derive rights from; "
-            "step() it, or let it run, through all it can do"
-        )
-    rights |= seen
+    sources = [*(each for c in controllers for each in c.informers), *informers]
+    rights = set(_source_rights(records, sources, is_list_included=is_list_included))
+    for controller in controllers:
+        seen = _request_rights(records, f"controller/{controller.name}")
+        if not seen and not controller.runner.runs:
+            raise ConfigError(
+                f"{controller.name} has not run yet: there are no requests to derive rights from; "
+                "step() it, or let it run, through all it can do"
+            )
+        rights |= seen
     if is_cluster_wide:
         rights = {Right("", right.group, right.resource, right.verb) for right in rights}
     rights = {
@@ -152,26 +183,25 @@ def derive(
         if not right.namespace or Right("", right.group, right.resource, right.verb) not in rights
     }
     return Rbac(
-        f"crlab:{controller.name}",
+        f"crlab:{name}",
         tuple(sorted(rights, key=_order)),
-        _subject(controller.name, service_account, user),
+        _subject(name, service_account, user),
     )
 
 
 def _source_rights(
-    records: Sequence[TraceRecord], controller: Any, *, is_list_included: bool
+    records: Sequence[TraceRecord], informers: Sequence[Any], *, is_list_included: bool
 ) -> Iterable[Right]:
     """Return what the informers needed; list and watch where the trace has lost it."""
-    for informer in controller.informers:
+    for informer in informers:
         gvr = informer.resource.gvr
-        plural = gvr.group_resource
-        found = {
-            right for right in _request_rights(records, f"informer/{plural}") if _is_of(right, gvr)
-        }
-        namespace = informer.namespace or ""
-        verbs = ("list", "watch") if is_list_included or not found else ()
-        yield from found
-        yield from (Right(namespace, gvr.group, gvr.resource, verb) for verb in verbs)
+        seen = _request_rights(records, f"informer/{gvr.group_resource}")
+        for source in informer.lister_watchers:
+            namespace = source.namespace or ""  # another informer may look elsewhere
+            found = {r for r in seen if _is_of(r, gvr) and r.namespace == namespace}
+            verbs = ("list", "watch") if is_list_included or not found else ()
+            yield from found
+            yield from (Right(namespace, gvr.group, gvr.resource, verb) for verb in verbs)
 
 
 def _is_of(right: Right, gvr: GroupVersionResource) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crlab.controller.rbac import Rbac, derive
+from crlab.controller.rbac import Rbac, derive_all
 from crlab.controller.stress import StressReport
 from crlab.controller.stress import stress as run_stress
 from crlab.errors import ConfigError
@@ -53,9 +53,25 @@ class Stress:
         return repr(self.report)
 
 
-def least_rights(lab: Lab, controller: LabController, **options: Any) -> Rbac:
-    """Derive the least role from the requests that were really made."""
-    return derive(lab.trace, controller.controller, **options)
+def least_rights(lab: Lab, what: Sequence[Any], **options: Any) -> Rbac:
+    """Derive the least role from the requests that were really made.
+
+    Raises:
+        ConfigError: something that makes no requests, or nothing that does.
+    """
+    from crlab.lab.controller import LabController
+    from crlab.lab.informer import Informer
+
+    for each in what:
+        if not isinstance(each, LabController | Informer):
+            raise ConfigError(f"rbac() takes controllers and informers, not {each!r}")
+    chosen = what or [*(c for c in lab.controllers if c.history), *lab.informers]
+    if not chosen:
+        raise ConfigError(f"nothing runs in {lab!r}: make an informer or a controller first")
+    controllers = [each.controller for each in chosen if isinstance(each, LabController)]
+    informers = [each.shared for each in chosen if isinstance(each, Informer)]
+    name = "-".join(dict.fromkeys(c.name for c in controllers)) or "reader"
+    return derive_all(lab.trace, controllers, informers, name=name, **options)
 
 
 def stressed(

@@ -76,19 +76,20 @@ class LookingLab(MakingLab):
 
     def rbac(
         self,
-        controller: LabController,
-        *,
+        *what: LabController | Informer,
         service_account: str = "",
         user: str = "",
         is_cluster_wide: bool = False,
         is_list_included: bool = False,
     ) -> Rbac:
-        """Return the least role for what a controller did, with its binding.
+        """Return the least role for what controllers and informers did, with its binding.
 
-        Derived from the requests it really made, so let it do all it can do first.
-        ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
+        Derived from the requests they really made, so let a controller do all it can do
+        first. ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
 
         Args:
+            what: controllers and informers; none: all informers of this lab, and all
+                controllers that have run.
             service_account: "namespace/name" to bind to; default "default/<controller>".
             user: bind to this user instead.
             is_cluster_wide: one ClusterRole, for namespaces it has not met yet.
@@ -96,19 +97,23 @@ class LookingLab(MakingLab):
                 first list (before 1.32, or with WatchList switched off).
 
         Raises:
-            ConfigError: it has not run yet.
+            ConfigError: a controller has not run yet, or there is nothing to derive from.
         """
         from crlab.lab.judging_controller import least_rights
 
         self._check_open("derive a role")
         return least_rights(
             self._whole,
-            controller,
+            what,
             service_account=service_account,
             user=user,
             is_cluster_wide=is_cluster_wide,
             is_list_included=is_list_included,
         )
+
+    def required_rbac(self, **options: Any) -> Rbac:
+        """Return the least role for everything that runs in this lab; `rbac` of nothing named."""
+        return self.rbac(**options)
 
     def stress(
         self,
