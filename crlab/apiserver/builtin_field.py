@@ -1,7 +1,7 @@
 """Unknown and mistyped fields of core kinds, found with the types of the 1.36 API.
 
 From: `strategy.decode`. Fields that a type does not have are dropped; a value of the wrong
-JSON type is named as Go's decoder names it.
+JSON type is named as Go's decoder names it; times are brought into their one form.
 
 Thread: pure functions.
 Source: encoding/json (UnmarshalTypeError), sigs.k8s.io/json.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlab.apiserver.builtin_time import MICRO_TIMES, TIMES, TimeFault, normal_time
 from crlab.apiserver.patch import builtin_schema
 from crlab.apiserver.patch.type_schema import TypeNode
 from crlab.apiserver.storage import Tree
@@ -30,7 +31,7 @@ def check_fields(api_version: str, kind: str, tree: Tree, unknown: list[str]) ->
         return ""
     try:
         _walk(tree, node, "", kind, unknown)
-    except _Fault as fault:
+    except (_Fault, TimeFault) as fault:
         return str(fault)
     return ""
 
@@ -52,6 +53,8 @@ def _walk(value: Any, node: TypeNode, path: str, struct: str, unknown: list[str]
                 found = child if child is not None else shape.element
                 assert found is not None
                 _walk(value[key], found, here if child is not None else path, struct, unknown)
+                if child is not None and isinstance(value[key], str):
+                    value[key] = _timely(key, value[key])
     elif isinstance(value, list):
         items = node.list
         if items is None:
@@ -60,6 +63,11 @@ def _walk(value: Any, node: TypeNode, path: str, struct: str, unknown: list[str]
             _walk(item, items.element, f"{path}[{index}]", struct, unknown)
     elif not _fits(value, node):
         raise _mistyped(value, node, path, struct)
+
+
+def _timely(name: str, text: str) -> str:
+    is_micro = name in MICRO_TIMES
+    return normal_time(text, is_micro=is_micro) if is_micro or name in TIMES else text
 
 
 def _fits(value: Any, node: TypeNode) -> bool:

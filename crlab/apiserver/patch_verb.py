@@ -68,20 +68,8 @@ class Patcher(Writer):
         """Return what the request's patch makes of a tree (for the scale subresource)."""
         kind = media_type(call.request.header("content-type"))
         self._check_patch_type(call, kind)
-        if kind == APPLY_PATCH:
-            body = self._applied_scale(call)
-            return {**before, "spec": body.get("spec") or {}}
         body, _ = self._patch_body(call, kind)
         return self._patched(call, kind, before, body)
-
-    def _applied_scale(self, call: Call) -> Tree:
-        try:
-            body, _ = parse_yaml(call.request.body or b"")
-        except SyntaxFault as error:
-            raise bad_request(f"error decoding YAML: {error}") from error
-        if not isinstance(body, dict):
-            raise bad_request("a Scale is an object")
-        return body
 
     def _check_patch_type(self, call: Call, kind: str) -> None:
         accepted = [JSON_PATCH, MERGE_PATCH]
@@ -162,7 +150,22 @@ class Patcher(Writer):
         check_identity(call, tree)
         return self.store_new(call, tree, has_managers=True)
 
-    def _applied_body(self, call: Call) -> Tree:
+    def applied_scale(self, call: Call) -> Tree:
+        """Return the Scale that a request applies.
+
+        Raises:
+            StatusError: it is none, or another object's.
+        """
+        call.options = WriteOptions.read(call.request, "PatchOptions", is_apply=True)
+        return self._applied_body(call, "autoscaling/v1", "Scale")
+
+    def apply_scaled(self, call: Call, applied: Tree, live: Stored) -> Stored:
+        """Apply the part of an object that its Scale stands for."""
+        tree = self._merged(call, call.resource.tree(call.version, live), applied)
+        stored, _ = self.store_changed(call, tree, live, has_managers=True)
+        return stored
+
+    def _applied_body(self, call: Call, version: str = "", kind: str = "") -> Tree:
         raw = call.request.body or b""
         try:
             body, repeated = parse_yaml(raw)
@@ -180,12 +183,13 @@ class Patcher(Writer):
                 f'key "{path.rpartition(".")[2]}" already set in map' for path in repeated
             )
             raise bad_request(f"error strict decoding YAML: {listed}")
-        self._check_applied(call, body)
+        wanted = version or call.api_version, kind or call.resource.kind
+        self._check_applied(call, body, wanted)
         return body
 
-    def _check_applied(self, call: Call, body: Tree) -> None:
+    def _check_applied(self, call: Call, body: Tree, wanted: tuple[str, str]) -> None:
         version, kind = str(body.get("apiVersion") or ""), str(body.get("kind") or "")
-        if version != call.api_version or kind != call.resource.kind:
+        if (version, kind) != wanted:
             group, _, name = version.rpartition("/")
             raise bad_request(f"invalid object type: {group}/{name}, Kind={kind}")
         metadata = body.setdefault("metadata", {})

@@ -8,18 +8,19 @@ k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crlab.apiserver.body import read_object
+from crlab.apiserver.body import media_type, read_object
 from crlab.apiserver.core import Core
 from crlab.apiserver.decoding import Call, patch_fault
 from crlab.apiserver.delete import Deleter
 from crlab.apiserver.discovery import NOT_FOUND
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
 from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
-from crlab.apiserver.patch_verb import Patcher
+from crlab.apiserver.patch_verb import APPLY_PATCH, Patcher
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
 from crlab.apiserver.resource import ResourceType
@@ -276,34 +277,28 @@ class Router:
 
     def _write_scale(self, call: Call, tree: Tree, live: Stored) -> Stored:
         is_patch = call.info.verb == "patch"
-        kind = "PatchOptions" if is_patch else "UpdateOptions"
-        call.options = WriteOptions.read(call.request, kind)
-        wanted = self._wanted_scale(call, scale_of(call.resource, tree), is_patch=is_patch)
+        is_apply = is_patch and media_type(call.request.header("content-type")) == APPLY_PATCH
+        if is_apply:
+            wanted = self._writer.applied_scale(call)
+            if fault := replicas_fault(wanted):
+                raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
+        else:
+            kind = "PatchOptions" if is_patch else "UpdateOptions"
+            call.options = WriteOptions.read(call.request, kind)
+            wanted = self._wanted_scale(call, scale_of(call.resource, tree), is_patch=is_patch)
         version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
         if version and version != str(live.revision):
             raise conflict(call.resource.group_resource, call.info.name)
         if not call.resource.is_custom and (causes := replicas_causes(wanted)):
             raise invalid("Scale", "autoscaling", call.info.name, causes)
-        put_replicas(call.resource, tree, (wanted.get("spec") or {}).get("replicas") or 0)
-        main = Call(
-            call.request,
-            RequestInfo(
-                True,
-                call.info.verb,
-                call.info.path,
-                call.info.group,
-                call.info.version,
-                call.info.resource,
-                "",
-                call.info.namespace,
-                call.info.name,
-            ),
-            call.resource,
-            call.version,
-            call.identity,
-            call.options,
-            call.warnings,
-        )
+        replicas = (wanted.get("spec") or {}).get("replicas") or 0
+        if is_apply:
+            applied: Tree = {"apiVersion": call.api_version, "kind": call.resource.kind}
+            applied["metadata"] = {"name": call.info.name}
+            put_replicas(call.resource, applied, replicas)
+            return self._writer.apply_scaled(call, applied, live)
+        put_replicas(call.resource, tree, replicas)
+        main = replace(call, info=replace(call.info, subresource=""))
         stored, _ = self._writer.store_changed(main, tree, live, manages_as="scale")
         return stored
 
