@@ -19,12 +19,26 @@ from typing import Any
 
 import griffe
 
-PARTS = (  # page, title, modules: their __all__, or else all public definitions
+PARTS = (  # page, title, modules: their __all__, else all public definitions, or the one named
     ("crlab", "crlab", ("crlab",)),
     ("controller", "Controllers", ("crlab.lab.controller", "crlab.controller",
                                    "crlab.controller.predicate")),
     ("testing", "crlab.testing", ("crlab.testing", "crlab.testing.fixture")),
     ("frame", "Frames", ("crlab.frame",)),
+    (
+        "view",
+        "Views",
+        (
+            "crlab.widgets.view:View",
+            "crlab.widgets.table:TableView",
+            "crlab.widgets.events:EventsView",
+            "crlab.widgets.rate:RateView",
+            "crlab.widgets.pipeline:PipelineView",
+            "crlab.widgets.stepper:StepperView",
+            "crlab.widgets.timeline:TimelineView",
+            "crlab.widgets.fault:FaultView",
+        ),
+    ),
     ("fault", "Faults", ("crlab.lab.fault",)),
     ("cache", "The informer", ("crlab.cache",)),
     ("workqueue", "The workqueue", ("crlab.workqueue",)),
@@ -63,9 +77,9 @@ def pages(root: Path, markdown: Markdown) -> Iterator[tuple[str, str, str]]:
     loader.resolve_aliases(implicit=True, external=False)
     for name, title, modules in PARTS:
         body = [f"<h1>{html.escape(title)}</h1>"]
-        for path in modules:
+        for path, _, only in (module.partition(":") for module in modules):
             module = package if path == "crlab" else package[path.removeprefix("crlab.")]
-            body.append(_Writer(markdown).module(path, module))
+            body.append(_Writer(markdown).module(path, module, only))
         yield name, title, "\n".join(body)
     yield "command-line", "Command line", _command_line(root)
 
@@ -91,10 +105,10 @@ class _Writer:
     def __init__(self, markdown: Markdown) -> None:
         self._markdown = markdown
 
-    def module(self, path: str, module: Any) -> str:
-        """Render a module: its docstring, then its public names."""
+    def module(self, path: str, module: Any, only: str = "") -> str:
+        """Render a module: its docstring, then its public names (or only one)."""
         head = f'<h2 id="{path}"><code>{path}</code></h2>'
-        names = _exports(module)
+        names = [only] if only else _exports(module)
         if names is None:
             names = [
                 name

@@ -26,7 +26,7 @@ NO_PAGE = "404 page not found\n"
 POD = "/api/v1/namespaces/default/pods/web"
 CORE = "/api/v1/namespaces/default"
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built once, as ``make docs`` builds it."""
     target = tmp_path_factory.mktemp("site")
     command = [sys.executable, str(DOCS / "build.py"), "--target", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return target
 
