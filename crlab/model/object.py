@@ -292,6 +292,9 @@ class KubeObject(_Frozen, _Fields):
             return self.raw == other.raw or self._decoded() == other._decoded()
         return self._decoded() == thawed(other) if isinstance(other, Mapping) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:  # not inherited: a Struct brings one of its own
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

@@ -36,7 +36,10 @@ def test_it_is_a_mapping_of_its_body():
     assert obj.get("spec", 3) == 3
     assert len(obj) == len(obj.values()) == 2
     assert "metadata" in obj
-    assert obj == obj.to_dict()
+    assert obj == obj.to_dict() == made()
+    assert not obj != made()  # noqa: SIM202 - `!=` is asked on purpose
+    assert obj != made(RAW.replace(b"Pod", b"Job"))
+    assert obj != 5
     match obj:
         case {"kind": kind}:
             assert kind == "Pod"
