@@ -378,7 +378,10 @@ class SharedInformer:
         return (
             len(self.queue) == 0
             and self._processor.is_idle
-            and all(x.is_idle for x in self._processor.listeners())
+            and all(
+                x.is_idle and (x.has_joined or x.is_closed or not self._is_started)
+                for x in self._processor.listeners()
+            )
         )
 
     # Looking inside ----------------------------------------------------------------------

@@ -479,3 +479,17 @@ class TestThreads:
         _, informer = self.make()
 
         assert informer.close() == ()
+
+
+def test_a_late_handler_is_not_settled_before_it_was_shown_the_cache():
+    """What waits to join counts: nothing was offered to it yet."""
+    rig = Rig().lists(ListPage([pod("a")], "10")).start()
+    late = Calls()
+    assert rig.informer.is_settled
+
+    rig.informer.add_event_handler(**late.handlers())
+    assert not rig.informer.is_settled
+    rig.driver.settle()
+
+    assert rig.informer.is_settled
+    assert late.kinds() == [("add", "default/a")]
