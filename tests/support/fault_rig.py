@@ -56,18 +56,23 @@ class Fold:
         self.calls: list[tuple[str, str, str]] = []
         self.tombstones: list[str] = []
         self.problems: list[str] = []
+        self.dead: set[str] = set()
+        self.may_go_back = False
 
     def on_add(self, obj: KubeObject, is_in_initial_list: bool) -> None:
         with self.lock:
             if obj.key in self.objects:
                 self.problems.append(f"{obj.key} was added twice")
+            if obj.uid in self.dead:
+                self.problems.append(f"{obj.key} rose from the dead")
             self._take("add", obj)
 
     def on_update(self, old: KubeObject, new: KubeObject) -> None:
         with self.lock:
             if self.objects.get(new.key) is not old:
                 self.problems.append(f"{new.key}: the old state is not the one told before")
-            if int(new.resource_version) < int(old.resource_version):
+            went_back = int(new.resource_version) < int(old.resource_version)
+            if went_back and not self.may_go_back:
                 self.problems.append(f"{new.key}: went back to {new.resource_version}")
             self._take("update", new)
 
@@ -75,6 +80,8 @@ class Fold:
         with self.lock:
             if isinstance(obj, DeletedFinalStateUnknown):
                 self.tombstones.append(obj.key)
+            else:
+                self.dead.add(obj.uid)
             if self.objects.pop(obj.key, None) is None:
                 self.problems.append(f"{obj.key} was deleted twice")
             self.calls.append(("delete", obj.key, ""))
@@ -132,10 +139,11 @@ class FaultRig:
         credentials: Any = None,
         transport: dict[str, Any] | None = None,
         timing: Timing = TIMING,
+        bookmark_seconds: float = BOOKMARK_SECONDS,
         **options: Any,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        self._patch(server_watch, "BOOKMARK_SECONDS", BOOKMARK_SECONDS)
+        self._patch(server_watch, "BOOKMARK_SECONDS", bookmark_seconds)
         self._patch(machine, "GONE_RETRY_SECONDS", 0.2)
         self._patch(machine, "MISSING_RETRY_SECONDS", 0.2)
         self._patch(machine, "VERY_SHORT_SECONDS", 0.1)
@@ -150,27 +158,32 @@ class FaultRig:
             **{**deadlines, **(transport or {})},
         )
         self._stack.callback(self.transport.close)
+        self._parts = (resource, namespaces, source or {}, {"timing": timing, **options})
+        self.errors: list[Any] = []
+        self.make_informer()
+        self.began = 0.0
+
+    def make_informer(self) -> None:
+        """Make the informer, or another after the old one was closed, with a noted handler."""
+        resource, namespaces, source, options = self._parts
         clock = RealClock()
         sources = [
             ResourceListerWatcher(
-                self.transport, resource, name, label_selector=label_selector, **(source or {})
+                self.transport, resource, name, label_selector=self.selector, **source
             )
             for name in namespaces
         ]
-        self.errors: list[Any] = []
         self.informer = SharedInformer(
             sources if len(sources) > 1 else sources[0],
             driver=ThreadDriver(clock),
             clock=clock,
             ids=Ids(0),
             trace=Trace(clock, max_records=10_000),
-            timing=timing,
             watch_error_handler=self.errors.append,
             **options,
         )
         self.fold = Fold()
         self.handler = self.informer.add_event_handler(**self.fold.handlers())
-        self.began = 0.0
 
     def _patch(self, owner: Any, name: str, value: Any) -> None:
         self._stack.enter_context(mock.patch.object(owner, name, value))

@@ -47,12 +47,18 @@ class Crlab:
     """The front door: connect, informer, handler; trace, redaction and indices on."""
 
     list_mode = "auto"
+    includes_secrets = False
 
     def __init__(self, kind: payload.Kind, url: str) -> None:
         import crlab
 
         self._lab = crlab.connect(url=url)
-        self._informer = self._lab.informer(kind.plural, start=False, list_mode=self.list_mode)
+        self._informer = self._lab.informer(
+            kind.plural,
+            start=False,
+            list_mode=self.list_mode,
+            include_secrets=self.includes_secrets,
+        )
         self._shared = self._informer.shared
 
     def start(self, seen: Seen) -> None:
@@ -75,6 +81,12 @@ class CrlabPages(Crlab):
     """The same, listing by pages as the floor does."""
 
     list_mode = "list"
+
+
+class CrlabUnredacted(Crlab):
+    """The same, without a look for secrets in each object."""
+
+    includes_secrets = True
 
 
 class Floor:
@@ -295,6 +307,7 @@ class Kr8s(_Asyncio):
 SUBJECTS: dict[str, Callable[[payload.Kind, str], Subject]] = {
     "crlab": Crlab,
     "crlab, pages": CrlabPages,
+    "crlab, no redaction": CrlabUnredacted,
     "floor": Floor,
     "SharedInformer": SharedInformer,
     "lightkube": Lightkube,

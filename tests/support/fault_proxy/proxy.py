@@ -294,6 +294,8 @@ class Exchange:
         for new in lines:
             self.write(chunk(new))
             self.lines_sent += 1
+            if self.lines_sent == 1:
+                self.proxy.journal.note(self.number, "fruitful", "watch")
 
     def _await(self, source: Source) -> bool:
         """Wait for the server, the client's end or a command; False at the server's end."""
@@ -328,6 +330,7 @@ class Exchange:
 
     def hold(self) -> None:
         """Say nothing until the client leaves or the proxy closes."""
+        self.is_stream = False  # nothing can be put into it any more
         while not self.proxy.is_closed.is_set():
             ready, _, _ = select.select([self.client], [], [], 0.05)
             if ready and not self.client.recv(65536):

@@ -187,15 +187,26 @@ class Batch(Lines):
 
 
 class Reorder(Lines):
-    """The next `size` events come in the opposite order."""
+    """The next `size` events come in the opposite order, but before the next bookmark."""
 
     def __init__(self, size: int = 2) -> None:
         super().__init__(size)
         self._held: list[bytes] = []
 
+    def line(self, exchange: Exchange, line: bytes) -> list[bytes]:
+        out = super().line(exchange, line)
+        if self._held and out == [line]:  # a bookmark that covers what is held
+            self.times, held = 0, self._held[::-1]
+            self._held = []
+            return [b"".join([*held, line])]
+        return out
+
     def change(self, line: bytes) -> list[bytes]:
         self._held.append(line)
-        return self._held[::-1] if self.times == 0 else []
+        if self.times:
+            return []
+        out, self._held = self._held[::-1], []
+        return [b"".join(out)]  # in one piece: a cut between them would lose the first for good
 
 
 class Stale(Fault):

@@ -159,6 +159,7 @@ class Trickle(Fault):
 
     def opened(self, exchange: Exchange) -> None:
         exchange.note(self)
+        exchange.is_stream = False  # nothing can be put into it any more
         while True:
             exchange.client.sendall(chunk(b" "))
             exchange.pause(self.seconds)
