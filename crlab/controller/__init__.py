@@ -10,6 +10,15 @@ from crlab.controller.context import Context
 from crlab.controller.controller import Controller
 from crlab.controller.draft import Draft
 from crlab.controller.explain import Explanation, explain
+from crlab.controller.predicate import (
+    all_of,
+    annotations_changed,
+    any_of,
+    generation_changed,
+    labels_changed,
+    not_,
+    resource_version_changed,
+)
 from crlab.controller.rbac import Rbac, Right, derive
 from crlab.controller.recorder import EventRecorder
 from crlab.controller.request import Request, Result
@@ -39,7 +48,14 @@ __all__ = [
     "SchemaNode",
     "StepRecord",
     "TerminalError",
+    "all_of",
+    "annotations_changed",
+    "any_of",
     "crd_schema",
     "derive",
     "explain",
+    "generation_changed",
+    "labels_changed",
+    "not_",
+    "resource_version_changed",
 ]

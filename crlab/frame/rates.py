@@ -283,6 +283,8 @@ class Rates:
         for event in recent:
             updates.setdefault(event.key, []).append(event.writer)
             for path in event.paths:
+                if path == ".metadata.generation":
+                    continue  # the server's own count of what the others wrote
                 writes.setdefault((event.key, path), []).append(event.writer)
         rows = [
             _hot_row(key, writers) for key, writers in updates.items() if len(writers) >= hot_events
