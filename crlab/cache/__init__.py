@@ -10,7 +10,7 @@ from crlab.cache.factory import SharedInformerFactory
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import NAMESPACE_INDEX, meta_namespace_index
 from crlab.cache.indexer import Indexer, Snapshot
-from crlab.cache.informer import SharedInformer
+from crlab.cache.informer import SharedInformer, name_of, source_of
 from crlab.cache.lister import Lister, NamespaceLister
 from crlab.cache.reflector import Timing
 from crlab.cache.status import InformerState, InformerStatus
@@ -30,4 +30,6 @@ __all__ = [
     "Snapshot",
     "Timing",
     "meta_namespace_index",
+    "name_of",
+    "source_of",
 ]

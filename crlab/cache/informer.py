@@ -105,8 +105,8 @@ class SharedInformer:
         self.driver = driver
         self.clock = clock
         self.trace = trace
-        self.name = name or _name_of(sources)
-        self.source = _source_of(self.name, sources[0])
+        self.name = name or name_of(sources)
+        self.source = source_of(self.name, sources[0])
         self._group_resource = self.resource.gvr.group_resource
         self._max_backlog = max_backlog
         self._watch_error_handler = watch_error_handler
@@ -549,7 +549,7 @@ class SharedInformer:
         return f"<informer {self.name}: {len(self.indexer)} objects, {self.status}>"
 
 
-def _source_of(name: str, lister_watcher: ListerWatcher) -> str:
+def source_of(name: str, lister_watcher: ListerWatcher) -> str:
     """What the trace calls an informer: its name, and its selectors if it has any."""
     selectors = [
         f"{word}={value}"
@@ -559,7 +559,7 @@ def _source_of(name: str, lister_watcher: ListerWatcher) -> str:
     return "?".join([name, *selectors])
 
 
-def _name_of(sources: Sequence[ListerWatcher]) -> str:
+def name_of(sources: Sequence[ListerWatcher]) -> str:
     plural = sources[0].resource.gvr.resource
     namespace = sources[0].namespace
     return f"{plural}/{namespace}" if namespace and len(sources) == 1 else plural

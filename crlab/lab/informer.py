@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
-from crlab.errors import NotCached, nearest
+from crlab.errors import ConfigError, NotCached, nearest
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
@@ -335,7 +335,10 @@ class Informer:
 
         Raises:
             ResourceExpired: the server no longer holds that revision.
+            ConfigError: this is a recording; there is no server to compare with.
         """
+        if self._lab.kind == "replay":
+            raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         from crlab.lab.judging import audit_frame
 
         return audit_frame(self.shared)

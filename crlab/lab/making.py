@@ -16,6 +16,7 @@ from crlab.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
+    from crlab.client.list_watch import ListerWatcher
     from crlab.lab.builtin import BuiltinControllers
     from crlab.lab.controller import LabController
     from crlab.lab.informer import Informer
@@ -154,6 +155,7 @@ class MakingLab(PacedLab):
             for place in namespaces or (None,)
         ]
         place = ",".join(namespaces)
+        options["name"] = options.get("name") or self._free_name(lister_watchers)
         return SharedInformer(
             lister_watchers if len(lister_watchers) > 1 else lister_watchers[0],
             driver=self.driver,
@@ -163,6 +165,22 @@ class MakingLab(PacedLab):
             redact=None if include_secrets else redact,
             **options,
         )
+
+    def _free_name(self, lister_watchers: Sequence[ListerWatcher]) -> str:
+        """Return a name for an informer; the second of the same question is "pods#2".
+
+        The trace tells two informers of one resource apart by it: an event that both saw
+        happened to each of them once.
+        """
+        from crlab.cache import name_of, source_of
+
+        name = name_of(lister_watchers)
+        with self._lock:
+            taken = {i.shared.source for i in self._informers.values() if not i.shared.is_stopped}
+        free, number = name, 2
+        while source_of(free, lister_watchers[0]) in taken:
+            free, number = f"{name}#{number}", number + 1
+        return free
 
     def wait_for_cache_sync(self, timeout_seconds: float = 10.0) -> None:
         """Return once every informer made so far has synced.

@@ -83,14 +83,22 @@ def tree(obj: Mapping[str, Any], *, lab: Lab | None = None) -> OwnerTree:
 def owner_tree_of(lab: Lab, resource: str, key: str, among: Sequence[str]) -> OwnerTree:
     """Read an object and what may be owned by it."""
     namespace, name = split_key(key)
-    root = KubeObject.of(lab.client.get(resource, name, namespace=namespace or None))
+    cached = {
+        informer.resource.gvr.group_resource: informer
+        for informer in lab.informers
+        if not (informer.namespaces or informer.label_selector or informer.field_selector)
+        and informer.has_synced
+    }
+    home = cached.get(lab.client.resolve(resource).gvr.group_resource)
+    root = home.get(key) if home is not None and lab.kind == "replay" else None
+    if root is None:
+        root = KubeObject.of(lab.client.get(resource, name, namespace=namespace or None))
     objects: list[KubeObject] = []
-    cached = {informer.resource.gvr.group_resource: informer for informer in lab.informers}
     for each in among:
         try:
             found = lab.client.resolve(each)
             informer = cached.get(found.gvr.group_resource)
-            if informer is not None and informer.namespace is None:
+            if informer is not None:
                 objects += informer.objects()
                 continue
             place = namespace if found.is_namespaced and namespace else None

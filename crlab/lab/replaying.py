@@ -164,7 +164,7 @@ def open_replay(
         ids=Ids(0),
         trace=trace,
         driver=driver,
-        name=recording.path.name,
+        name=recording.path.name + ("" if recording.is_complete else " (cut short)"),
     )
     lab.recording, lab.control = recording, control
     return lab

@@ -115,8 +115,10 @@ class Recorder:
 
     @property
     def count(self) -> int:
-        """How many records were written."""
-        return self._encoder.count
+        """How many records it has taken; they are in the file after `flush` or `close`."""
+        with self._lock, self._wakeup:
+            waiting = sum(record.seq >= self._next for record in self._queued)
+            return self._encoder.count + waiting
 
     def flush(self) -> None:
         """Write what is queued."""

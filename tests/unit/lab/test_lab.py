@@ -537,3 +537,16 @@ def test_what_cannot_be_done_says_why(
         return
     with pytest.raises(error, match=text):
         act(lab)
+
+
+def test_two_informers_of_one_resource_keep_their_events_apart(lab: crlab.Lab) -> None:
+    """One event that two caches saw is one event in the frame of each."""
+    real = lab.informer("myservices").wait_for_sync()
+    delta = lab.informer("myservices", queue="delta").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    assert [len(real.events.df), len(delta.events.df)] == [1, 1]
+    assert [real.rates.total, delta.rates.total] == [1, 1]
+    assert delta.shared.source == "myservices#2"
+    assert lab.informer("myservices", label_selector="a=b").shared.name == "myservices"
