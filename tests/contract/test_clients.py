@@ -1,14 +1,20 @@
-"""Other people's clients, unchanged: create, watch, patch, finalize, delete, recover from 410."""
+"""Other people's clients, unchanged: create, watch, patch, finalize, recover from 410.
+
+Every client lives through the same story. Its 410 is a true one: the server goes back to a
+snapshot, so every resourceVersion a client may hold lies before the history that is left.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.poll import until
 from support.server import CRDS, crd, serving, widget
 
 from crlab.apiserver import ApiServer
@@ -18,6 +24,8 @@ GROUP, PLURAL = "demo.crlab.dev", "widgets"
 NAMESPACE = "default"
 PLACE = (GROUP, "v1", NAMESPACE, PLURAL)
 FINALIZER = "demo.crlab.dev/hold"
+FREE = {"metadata": {"finalizers": None}}
+LIFE = ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]  # made, patched, marked, let go
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::UserWarning")
 
@@ -29,16 +37,21 @@ def server() -> Iterator[ApiServer]:
         yield found
 
 
-def kubeconfig(url: str) -> dict[str, Any]:
+@pytest.fixture
+def config(server: ApiServer, tmp_path: Path) -> Path:
+    """Return a kubeconfig of the server."""
     context = {"cluster": "it", "user": "it", "namespace": NAMESPACE}
-    return {
+    path = tmp_path / "kubeconfig"
+    document = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "it",
         "contexts": [{"name": "it", "context": context}],
-        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "clusters": [{"name": "it", "cluster": {"server": server.url}}],
         "users": [{"name": "it", "user": {}}],
     }
+    path.write_text(json.dumps(document))
+    return path
 
 
 def held(name: str) -> dict[str, Any]:
@@ -47,109 +60,219 @@ def held(name: str) -> dict[str, Any]:
     return body
 
 
-FREE = {"metadata": {"finalizers": None}}
+def forget(server: ApiServer) -> None:
+    """Let every resourceVersion seen so far be too old; end all watches."""
+    server.restore(server.snapshot())
+
+
+def make_outside(server: ApiServer, name: str) -> None:
+    """Create a widget by another way than the client under test."""
+    path = f"/apis/{GROUP}/v1/namespaces/{NAMESPACE}/{PLURAL}"
+    assert server.request("POST", path, widget(name, GROUP))[0] == 201
 
 
 def test_kubernetes_lives_with_it(server: ApiServer) -> None:
-    """The official client: typed and custom objects, dynamic apply, watch, 410."""
-    client = pytest.importorskip("kubernetes.client")
-    from kubernetes import dynamic, watch
+    """The official client: custom objects, dynamic apply, watch, 410 as an exception."""
+    from kubernetes import client, dynamic, watch
 
     configuration = client.Configuration()
     configuration.host = server.url
     with client.ApiClient(configuration) as api:
-        core, custom = client.CoreV1Api(api), client.CustomObjectsApi(api)
+        custom = client.CustomObjectsApi(api)
+
+        def listed() -> tuple[list[str], str]:
+            found = custom.list_namespaced_custom_object(*PLACE)
+            names = [item["metadata"]["name"] for item in found["items"]]
+            return names, found["metadata"]["resourceVersion"]
+
+        def seen(since: str) -> Iterator[Any]:
+            return watch.Watch().stream(
+                custom.list_namespaced_custom_object,
+                *PLACE,
+                resource_version=since,
+                timeout_seconds=5,
+            )
+
+        _, since = listed()
         custom.create_namespaced_custom_object(*PLACE, held("a"))
         custom.patch_namespaced_custom_object(*PLACE, "a", {"spec": {"size": 2}})
-        custom.patch_namespaced_custom_object_status(*PLACE, "a", {"status": {"phase": "Up"}})
         custom.delete_namespaced_custom_object(*PLACE, "a")
         custom.patch_namespaced_custom_object(*PLACE, "a", FREE)
-        listed = custom.list_namespaced_custom_object(*PLACE)
-        assert listed["items"] == []
-        start = str(int(listed["metadata"]["resourceVersion"]) - 5)
-        stream = watch.Watch().stream(
-            custom.list_namespaced_custom_object, *PLACE, resource_version=start, timeout_seconds=1
-        )
-        assert [event["type"] for event in stream][-1] == "DELETED"
-        server.compact()
+        events = seen(since)
+        assert [next(events)["type"] for _ in LIFE] == LIFE
+
+        forget(server)
         with pytest.raises(client.ApiException) as caught:
-            list(
-                watch.Watch().stream(
-                    core.list_namespaced_config_map, NAMESPACE, resource_version="2"
-                )
-            )
+            list(seen(since))
         assert caught.value.status == 410
-        found = dynamic.DynamicClient(api)
-        resource = found.resources.get(api_version=f"{GROUP}/v1", kind="Widget")
-        applied = found.server_side_apply(
-            resource, body=widget("b", GROUP), namespace=NAMESPACE, field_manager="me"
+        names, since = listed()
+        make_outside(server, "b")
+        assert (names, next(seen(since))["object"]["metadata"]["name"]) == ([], "b")
+
+        resource = dynamic.DynamicClient(api).resources.get(
+            api_version=f"{GROUP}/v1", kind="Widget"
+        )
+        applied = resource.server_side_apply(
+            body=widget("c", GROUP), namespace=NAMESPACE, field_manager="me"
         )
         assert applied.metadata.managedFields[0].manager == "me"
 
 
 def test_kubernetes_asyncio_lives_with_it(server: ApiServer) -> None:
-    """The asynchronous client: create, patch, watch, delete."""
-    client = pytest.importorskip("kubernetes_asyncio.client")
-    from kubernetes_asyncio import watch
+    """The asynchronous client: its watch raises 410, its next list and watch go on."""
+    from kubernetes_asyncio import client, watch
 
-    async def run() -> list[str]:
+    async def run() -> None:
         configuration = client.Configuration()
         configuration.host = server.url
         async with client.ApiClient(configuration) as api:
-            core = client.CoreV1Api(api)
-            await core.create_namespaced_config_map(NAMESPACE, {"metadata": {"name": "a"}})
-            await core.patch_namespaced_config_map("a", NAMESPACE, {"data": {"k": "v"}})
-            await core.delete_namespaced_config_map("a", NAMESPACE)
-            seen = []
-            method = core.list_namespaced_config_map
-            async with watch.Watch().stream(
-                method, NAMESPACE, resource_version="8", timeout_seconds=1
-            ) as stream:
-                async for event in stream:
-                    seen.append(event["type"])
-            return seen
+            custom = client.CustomObjectsApi(api)
+            merge = {"_content_type": "application/merge-patch+json"}
 
-    assert asyncio.run(run()) == ["ADDED", "MODIFIED", "DELETED"]
+            async def take(count: int, since: str) -> list[tuple[str, str]]:
+                found: list[tuple[str, str]] = []
+                method = custom.list_namespaced_custom_object
+                options = {"resource_version": since, "timeout_seconds": 5}
+                async with watch.Watch().stream(method, *PLACE, **options) as stream:
+                    async for event in stream:
+                        found.append((event["type"], event["object"]["metadata"]["name"]))
+                        if len(found) == count:
+                            break
+                return found
+
+            async def version() -> str:
+                found = await custom.list_namespaced_custom_object(*PLACE)
+                return str(found["metadata"]["resourceVersion"])
+
+            since = await version()
+            await custom.create_namespaced_custom_object(*PLACE, held("a"))
+            await custom.patch_namespaced_custom_object(*PLACE, "a", {"spec": {"size": 2}}, **merge)
+            await custom.delete_namespaced_custom_object(*PLACE, "a")
+            await custom.patch_namespaced_custom_object(*PLACE, "a", FREE, **merge)
+            assert await take(4, since) == [(kind, "a") for kind in LIFE]
+            forget(server)
+            with pytest.raises(client.ApiException) as caught:
+                await take(1, since)
+            assert caught.value.status == 410
+            since = await version()
+            make_outside(server, "b")
+            assert await take(1, since) == [("ADDED", "b")]
+
+    asyncio.run(run())
 
 
-def test_lightkube_lives_with_it(server: ApiServer) -> None:
-    """Generic resources, apply, watch, finalizers."""
-    lightkube = pytest.importorskip("lightkube")
+def test_lightkube_lives_with_it(server: ApiServer, config: Path) -> None:
+    """Its watch starts anew by itself if its error handler says retry."""
+    import lightkube
     from lightkube.config.kubeconfig import KubeConfig
     from lightkube.generic_resource import create_namespaced_resource
-    from lightkube.types import PatchType
+    from lightkube.types import PatchType, on_error_retry
 
-    config = KubeConfig.from_dict(kubeconfig(server.url))
-    client = lightkube.Client(config, namespace=NAMESPACE)
+    client = lightkube.Client(KubeConfig.from_file(config), namespace=NAMESPACE)
     resource = create_namespaced_resource(GROUP, "v1", "Widget", PLURAL)
+    listed = client.list(resource)
+    assert list(listed) == []
+    since = listed.resourceVersion
     client.create(resource.from_dict(held("a")))
     client.patch(resource, "a", {"spec": {"size": 3}}, patch_type=PatchType.MERGE)
-    applied = client.apply(resource.from_dict(widget("b", GROUP)), field_manager="me")
-    assert applied.metadata.name == "b"
     client.delete(resource, "a")
     assert client.get(resource, "a").metadata.deletionTimestamp is not None
     client.patch(resource, "a", FREE, patch_type=PatchType.MERGE)
-    assert [item.metadata.name for item in client.list(resource)] == ["b"]
-    for operation, found in client.watch(resource, server_timeout=1):
-        assert (operation, found.metadata.name) == ("ADDED", "b")
-        break
+    events = client.watch(resource, resource_version=since, server_timeout=5)
+    assert [next(events)[0] for _ in LIFE] == LIFE
+    forget(server)
+    applied = client.apply(resource.from_dict(widget("b", GROUP)), field_manager="me")
+    assert applied.metadata.managedFields[0].manager == "me"
+    events = client.watch(
+        resource, resource_version=since, server_timeout=5, on_error=on_error_retry
+    )
+    operation, found = next(events)
+    assert (operation, found.metadata.name) == ("ADDED", "b")
 
 
-def test_kr8s_lives_with_it(server: ApiServer, tmp_path: Path) -> None:
-    """Objects that know their client: create, patch, delete."""
-    kr8s = pytest.importorskip("kr8s")
-    config = tmp_path / "config"
-    config.write_text(json.dumps(kubeconfig(server.url)))
+def test_kr8s_lives_with_it(server: ApiServer, config: Path) -> None:
+    """Its watch asks again after one 410; a list comes first if history is gone for good."""
+    import kr8s
 
     async def run() -> None:
         api = await kr8s.asyncio.api(kubeconfig=str(config))
         kind = kr8s.asyncio.objects.new_class("Widget", f"{GROUP}/v1", namespaced=True)
-        found = await kind(widget("a", GROUP), api=api)
-        await found.create()
-        await found.patch({"spec": {"size": 9}})
-        assert found.spec.size == 9
-        assert [item.name async for item in api.get(kind)] == ["a"]
-        await found.delete()
-        assert not await found.exists()
+
+        async def take(count: int, since: str) -> list[tuple[str, str]]:
+            found: list[tuple[str, str]] = []
+            async for event, item in api.async_watch(kind, namespace=NAMESPACE, since=since):
+                found.append((event, item.name))
+                if len(found) == count:
+                    break
+            return found
+
+        since = str(server.storage.revision)
+        widget_a = await kind(held("a"), api=api)
+        await widget_a.create()
+        await widget_a.patch({"spec": {"size": 9}})
+        assert widget_a.spec.size == 9
+        await widget_a.delete()
+        await widget_a.patch(FREE)
+        assert not await widget_a.exists()
+        assert await take(4, since) == [(event, "a") for event in LIFE]
+        fault = server.faults.expire_watch(PLURAL, times=1)
+        assert await take(4, since) == [(event, "a") for event in LIFE]
+        assert fault.hits == 1
+        forget(server)
+        make_outside(server, "b")
+        assert [item.name async for item in api.get(kind)] == ["b"]
 
     asyncio.run(run())
+
+
+def test_kopf_lives_with_it(server: ApiServer) -> None:
+    """An operator: its handlers run, its finalizer holds, and it outlives a 410."""
+    import kopf
+
+    registry, seen = kopf.OperatorRegistry(), list[tuple[str, str]]()
+    ready, stop = threading.Event(), threading.Event()
+
+    @kopf.on.login(registry=registry)
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(server=server.url)
+
+    @kopf.on.create(GROUP, "v1", PLURAL, registry=registry)
+    def made(name: str, patch: kopf.Patch, **_: Any) -> None:
+        seen.append(("made", name))
+        patch.status["phase"] = "Up"
+
+    @kopf.on.update(GROUP, "v1", PLURAL, registry=registry)
+    def changed(name: str, **_: Any) -> None:
+        seen.append(("changed", name))
+
+    @kopf.on.delete(GROUP, "v1", PLURAL, registry=registry)
+    def going(name: str, **_: Any) -> None:
+        seen.append(("going", name))
+
+    def operate() -> None:
+        options = {"standalone": True, "namespaces": [NAMESPACE], "registry": registry}
+        asyncio.run(kopf.operator(ready_flag=ready, stop_flag=stop, **options))
+
+    thread = threading.Thread(target=operate)
+    thread.start()
+    try:
+        assert ready.wait(10)
+        make_outside(server, "a")
+        until(lambda: _phase(server, "a") == "Up")
+        forget(server)
+        path = f"/apis/{GROUP}/v1/namespaces/{NAMESPACE}/{PLURAL}/a"
+        merge = "application/merge-patch+json"
+        server.request("PATCH", path, {"spec": {"size": 7}}, content_type=merge)
+        until(lambda: ("changed", "a") in seen)
+        assert server.request("DELETE", path)[1]["metadata"]["finalizers"]
+        until(lambda: server.request("GET", path)[0] == 404)
+        assert seen == [("made", "a"), ("changed", "a"), ("going", "a")]
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def _phase(server: ApiServer, name: str) -> Any:
+    path = f"/apis/{GROUP}/v1/namespaces/{NAMESPACE}/{PLURAL}/{name}"
+    return (server.request("GET", path)[1].get("status") or {}).get("phase")
