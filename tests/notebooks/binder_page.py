@@ -29,6 +29,19 @@ ASK = """async code => {
 }"""
 
 
+class SignedIn:
+    """A browser whose pages have shown the server its token."""
+
+    def __init__(self, chromium: Any, address: str, token: str) -> None:
+        self._chromium = chromium
+        self._front_door = f"{address}/lab?token={token}"
+
+    def new_page(self, **options: Any) -> Any:
+        page = self._chromium.new_page(**options)
+        page.goto(self._front_door, wait_until="domcontentloaded")  # answered with a cookie
+        return page
+
+
 def wait_for(address: str, token: str) -> None:
     """Return once the server answers."""
     end = time.monotonic() + START_SECONDS
@@ -56,12 +69,7 @@ def main(address: str, token: str, name: str, prefix: str) -> int:
     stored = nbformat.read(ROOT / name, as_version=4)
     wait_for(address, token)
     with browser() as chromium:
-        context = chromium.new_context()
-        context.set_extra_http_headers({"Authorization": f"token {token}"})
-        page = context.new_page()
-        page.goto(f"{address}/lab?token={token}", wait_until="domcontentloaded")  # sets the cookie
-        page.close()
-        notebook = Notebook(context, address, name)
+        notebook = Notebook(SignedIn(chromium, address, token), address, name)
         where = notebook.page.evaluate(ASK, "import sys; print(sys.prefix)")
         if Path(where) != Path(prefix):
             sys.stderr.write(f"the kernel runs in {where}, not in {prefix}\n")
