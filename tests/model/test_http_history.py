@@ -17,7 +17,7 @@ from support.http_history import HttpHistory
 EXAMPLES = int(os.environ.get("CRLAB_HISTORY_EXAMPLES", "0"))
 STEPS = int(os.environ.get("CRLAB_HISTORY_STEPS", "30"))
 SETTINGS = settings(
-    max_examples=EXAMPLES or 60,
+    max_examples=EXAMPLES or 50,
     stateful_step_count=STEPS,
     deadline=None,
     derandomize=not EXAMPLES,

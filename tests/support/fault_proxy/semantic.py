@@ -139,7 +139,10 @@ class Lines(Fault):
             return [line]
         if self.times is not None:
             self.times -= 1
-        out = self.change(line)
+        try:
+            out = self.change(line)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return [line]  # another fault was at it before
         exchange.note(self, f"1 line became {len(out)}")
         return out
 
@@ -217,10 +220,11 @@ class Stale(Fault):
         self._first: dict[str, dict] = {}
 
     def line(self, exchange: Exchange, line: bytes) -> list[bytes]:
-        event = json.loads(line)
-        if event["type"] in ("BOOKMARK", "ERROR"):
-            return [line]
-        key = event["object"]["metadata"]["name"]
+        try:
+            event = json.loads(line)
+            key = event["object"]["metadata"]["name"]
+        except (ValueError, LookupError, TypeError):
+            return [line]  # another fault was at it before, or it has no name
         first = self._first.setdefault(key, event["object"])
         if first is event["object"] or not self.times:
             return [line]
