@@ -37,7 +37,7 @@ class RowReader:
             assert column.path is not None
             _plant(tree, column.path.prefix)
         self._decode: Callable[[bytes], Any] | None = None
-        if self._paths and not self._functions and tree:
+        if self._paths and not self._functions and _fits(self._paths, tree):
             kind = _struct(tree)
             self._decode = msgspec.json.Decoder(kind).decode
             self._decode_many = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
@@ -163,6 +163,20 @@ def _finisher(column: Column, consumed: int) -> Callable[[Any], Any] | None:
         return None
     steps = path.below(consumed)
     return lambda value: None if value is None else column.take(steps(value))
+
+
+def _fits(columns: Sequence[Column], tree: _Tree) -> bool:
+    """Whether a struct can have these fields: a path may be the whole object, or name any
+    key that JSON can hold."""
+    is_below = all(column.path is not None and column.path.prefix for column in columns)
+    return is_below and _can_name(tree)
+
+
+def _can_name(tree: _Tree) -> bool:
+    return all(
+        name.isprintable() and not {'"', "\\"} & set(name) and _can_name(below)
+        for name, below in tree.items()
+    )
 
 
 def _struct(tree: _Tree) -> type[msgspec.Struct]:

@@ -94,6 +94,30 @@ def rendered(lab: Any, place: str, texts: Sequence[str]) -> Iterator[tuple[str, 
         yield from _definitions(lab, place, texts)
 
 
+def _as_description(tree: Any, before: Any) -> tuple[str, str]:
+    shown = describe(tree)
+    return str(describe_html(shown)), describe_text(shown)
+
+
+def _as_diff(tree: Any, before: Any) -> tuple[str, str]:
+    changes = tuple(diff_of([*diff(before, tree), Change("add", ".", None, tree)]))
+    return str(diff_html(changes)), "\n".join(diff_text(changes))
+
+
+def _as_tree(tree: Any, before: Any) -> tuple[str, str]:
+    owned = owner_tree(tree, [])
+    return str(tree_html(owned)), tree_text(owned)
+
+
+def _side_by_side(tree: Any, before: Any) -> tuple[str, str]:
+    both = side_by_side(KubeObject.of(before), KubeObject.of(tree))
+    return str(side_by_side_html(both)), ""
+
+
+#: An object's views take turns, so that each meets every string, at one place or another.
+VIEWS = (_as_description, _as_diff, _as_tree, _side_by_side)
+
+
 def _objects(lab: Any, place: str, texts: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     objects: dict[str, KubeObject] = {}
     for number, text in enumerate(texts):
@@ -103,17 +127,8 @@ def _objects(lab: Any, place: str, texts: Sequence[str]) -> Iterator[tuple[str, 
         except (CrlabError, UnicodeEncodeError):
             continue  # no server could have sent it
         objects[obj.key] = obj
-        before = object_with(place, "before", number)
-        changes = tuple(diff_of([*diff(before, tree), Change("add", ".", None, tree)]))
-        shown = describe(tree)
-        owned = owner_tree(tree, [])
-        html = (
-            describe_html(shown)
-            + diff_html(changes)
-            + tree_html(owned)
-            + side_by_side_html(side_by_side(KubeObject.of(before), obj))
-        )
-        yield text, html, "\n".join([describe_text(shown), *diff_text(changes), tree_text(owned)])
+        show = VIEWS[(number + OBJECT_PLACES.index(place)) % len(VIEWS)]
+        yield text, *show(tree, object_with(place, "before", number))
     columns = choose_columns(RESOURCE, COLUMNS, labels=["app"])
     yield from _table(lab, place, columns, objects)
 
