@@ -256,7 +256,10 @@ class WatchResponse:
             if self._cursor < self._storage.revision:
                 entries = self._storage.entries_after(self._resource, self._cursor)
         except Compacted:
-            self._is_over = True  # fell behind what is held, or the storage was rebuilt
+            # It fell behind what is held, or the storage was rebuilt: no bookmark may cover
+            # what was never sent, or its reader would resume beyond it.
+            self._is_over = True
+            return
         for entry in entries[:POLL_ENTRIES]:
             line = self._line_of(entry)
             if line is not None:

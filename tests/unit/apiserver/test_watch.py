@@ -50,6 +50,18 @@ def test_a_reader_that_fell_behind_is_cut_off(api_server: ApiServer) -> None:
     assert watch.is_ended
 
 
+def test_no_bookmark_covers_what_compaction_took(api_server: ApiServer) -> None:
+    """A reader that fell behind must not resume beyond events it never got."""
+    path = install(api_server)
+    start = str(api_server.storage.revision)
+    with_marks = open_watch(api_server, path, resourceVersion=start, allowWatchBookmarks="true")
+    api_server.request("POST", path, widget("missed"))
+    api_server.compact()
+    api_server.core.clock.advance(61)
+    assert events(with_marks) == []
+    assert with_marks.is_ended
+
+
 def test_a_deadline_is_a_clean_end(api_server: ApiServer) -> None:
     """What happened before it is still told; no ERROR follows."""
     watch = open_watch(api_server, MAPS, timeoutSeconds="5")
