@@ -34,6 +34,7 @@ from crlab.trace.record import Trace, TraceRecord
 
 DIMENSIONS = ("type", "kind", "namespace", "key", "writer")
 _MAX_BINS = 100_000
+_NOW_SECONDS = 1e-6  # so that an event of this very moment is inside
 
 
 class Rates:
@@ -234,7 +235,11 @@ class Rates:
         Shape: index `by`; events (int64), per_second (float64), share (float64, 0 to 1).
         """
         names, table, _ = self.counts(
-            by=by, window_seconds=window_seconds, bin_seconds=window_seconds, limit=1_000_000
+            by=by,
+            window_seconds=window_seconds,
+            bin_seconds=window_seconds,
+            end=self._clock.now() + _NOW_SECONDS,  # up to now, not to the end of a bin
+            limit=1_000_000,
         )
         totals = table.sum(axis=0) if names else np.zeros(0, dtype=np.int64)
         order = sorted(range(len(names)), key=lambda g: (-totals[g], names[g]))[:limit]

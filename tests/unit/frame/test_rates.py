@@ -98,6 +98,14 @@ def test_wrong_questions_are_typed_errors():
             rates.frame(window_seconds=bad)
 
 
+def test_top_looks_back_from_now():
+    """Whatever the time: a window that begins with the next bin would be empty."""
+    rates, _, clock = scene(count=10, every=1.0)
+    clock.advance(20.0)  # a whole number of windows since the epoch
+    assert clock.now() % 30 == 0
+    assert rates.top("key", window_seconds=30)["events"].to_list() == [10]
+
+
 def test_a_hot_loop_and_a_fight_are_found():
     """Two writers in turns over one field."""
     rates, _, _ = scene(count=40)
