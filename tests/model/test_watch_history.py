@@ -2,7 +2,7 @@
 
 The rules are those etcd's robustness tests hold a watch to: filtered, ordered, unique,
 reliable, resumable, bookmarkable, and creations that are creations. The oracle is a plain
-list of what the test itself wrote.
+list of what the test itself wrote. CRLAB_HISTORIES sets how many histories each is tried on.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.histories import histories
 from support.server import make_server
 
 from crlab.apiserver import ApiServer, Request, WatchResponse
@@ -172,7 +173,7 @@ def play(steps: list[tuple[Any, ...]]) -> World:
 
 
 @given(st.lists(operations, max_size=40))
-@settings(max_examples=120, deadline=None)
+@histories(120)
 def test_every_watch_tells_exactly_what_happened(steps: list[tuple[Any, ...]]) -> None:
     """Filtered, ordered, unique, reliable: each watcher got its share of the log, no more."""
     world = play(steps)
@@ -181,7 +182,7 @@ def test_every_watch_tells_exactly_what_happened(steps: list[tuple[Any, ...]]) -
 
 
 @given(st.lists(operations, max_size=40))
-@settings(max_examples=60, deadline=None)
+@histories(60)
 def test_bookmarks_never_run_ahead_or_back(steps: list[tuple[Any, ...]]) -> None:
     """What follows a bookmark is newer than it; what precedes is not."""
     world = play(steps)
@@ -197,7 +198,7 @@ def test_bookmarks_never_run_ahead_or_back(steps: list[tuple[Any, ...]]) -> None
 
 
 @given(st.lists(operations, max_size=30), st.integers(0, 30))
-@settings(max_examples=60, deadline=None)
+@histories(60)
 def test_a_watch_can_be_resumed_anywhere(steps: list[tuple[Any, ...]], cut: int) -> None:
     """Events up to a cut, then a new watch from the last revision seen: the same history."""
     world = play(steps)
@@ -211,7 +212,7 @@ def test_a_watch_can_be_resumed_anywhere(steps: list[tuple[Any, ...]], cut: int)
 
 
 @given(st.lists(operations, max_size=40), st.integers(0, 40))
-@settings(max_examples=60, deadline=None)
+@histories(60)
 def test_list_then_watch_is_a_fresh_list(steps: list[tuple[Any, ...]], split: int) -> None:
     """Replaying a watch over an older list gives what a list says now."""
     world = World()
@@ -235,7 +236,7 @@ def test_list_then_watch_is_a_fresh_list(steps: list[tuple[Any, ...]], split: in
 
 
 @given(st.lists(operations, min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@histories(60)
 def test_every_past_revision_reads_as_it_was(steps: list[tuple[Any, ...]]) -> None:
     """An Exact list at each revision equals the state that was there then."""
     world = World()
@@ -253,7 +254,7 @@ def test_every_past_revision_reads_as_it_was(steps: list[tuple[Any, ...]]) -> No
 
 
 @given(st.lists(operations, max_size=40), st.integers(0, 20))
-@settings(max_examples=40, deadline=None)
+@histories(40)
 def test_rewinding_is_a_history_of_its_own(steps: list[tuple[Any, ...]], back: int) -> None:
     """`rewind` restores the old state by new events, and watchers end where a list does."""
     world = play(steps)
@@ -264,6 +265,51 @@ def test_rewinding_is_a_history_of_its_own(steps: list[tuple[Any, ...]], back: i
     changed = server.rewind(target)
     assert {key: item.labels for key, item in store.items("configmaps")} == past
     assert store.revision == revision + changed
+
+
+@given(st.lists(operations, max_size=30), st.lists(operations, max_size=10))
+@histories(40)
+def test_a_restored_snapshot_lists_as_it_was(
+    steps: list[tuple[Any, ...]], later: list[tuple[Any, ...]]
+) -> None:
+    """The objects of then at a revision that is new; every watch of before has ended."""
+    world = play(steps)
+    server = world.server
+    snapshot = server.snapshot()
+    before = server.request("GET", "/api/v1/configmaps")[1]
+    apply(world, [step for step in later if step[0] in ("put", "delete", "elsewhere")])
+    highest = server.storage.revision
+    server.restore(snapshot)
+    after = server.request("GET", "/api/v1/configmaps")[1]
+    assert after["items"] == before["items"]
+    assert int(after["metadata"]["resourceVersion"]) > highest
+    for watcher in world.watchers:
+        watcher.poll()
+        assert watcher.stream.is_ended
+
+
+@given(st.lists(operations, max_size=30))
+@histories(60)
+def test_refused_and_idle_writes_leave_no_trace(steps: list[tuple[Any, ...]]) -> None:
+    """409, 422, dry runs and writes that change nothing: no revision, no event."""
+    world = play(steps)
+    server = world.server
+    revision = server.storage.revision
+    world.watch("", "", revision)
+    for (namespace, name), tier in world.present.items():
+        collection = f"/api/v1/namespaces/{namespace}/configmaps"
+        path, body = f"{collection}/{name}", {"metadata": {"name": name, "labels": {"tier": tier}}}
+        stale = {"metadata": {"resourceVersion": "1", "labels": {"tier": "z"}}}
+        wrong = {"metadata": {"labels": {"tier": "not a label!"}}}
+        dry = [("dryRun", "All")]
+        assert server.request("POST", collection, body)[0] == 409
+        assert server.request("PATCH", path, stale, content_type=MERGE)[0] == 409
+        assert server.request("PATCH", path, wrong, content_type=MERGE)[0] == 422
+        assert server.request("PATCH", path, body, content_type=MERGE)[0] == 200
+        assert server.request("DELETE", path, query=dry)[0] == 200
+    assert server.storage.revision == revision
+    world.watchers[-1].poll()
+    assert world.watchers[-1].got == []
 
 
 def apply(world: World, writes: list[tuple[Any, ...]]) -> None:
