@@ -153,6 +153,38 @@ def test_names_in_the_tables_of_coming_from_exist() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", ["CHANGELOG.md", "docs/apiserver.md", "docs/security.md"])
+def test_names_in_other_pages_exist(page: str) -> None:
+    """A renamed method is renamed here too."""
+    controller = importlib.import_module("crlab.lab.controller").LabController
+    context = importlib.import_module("crlab.controller").Context
+    homes = {
+        "crlab": crlab,
+        "Lab": crlab.Lab,
+        "lab": crlab.Lab,
+        "Informer": crlab.Informer,
+        "informer": crlab.Informer,
+        "LabController": controller,
+        "Context": context,
+    }
+    found = re.findall(r"`@?(\w+)\.([a-z]\w*)(?![\w/])", (ROOT / page).read_text())
+    known = [(owner, name) for owner, name in found if owner in homes and name != "client"]
+
+    assert len(known) > 2
+    assert [pair for pair in known if not hasattr(homes[pair[0]], pair[1])] == []
+
+
+def test_the_faults_that_are_listed_exist() -> None:
+    """Every call in the table of docs/apiserver.md."""
+    text = (DOCS / "apiserver.md").read_text()
+    table = text[text.index("| call | what happens |") : text.index("Common keywords say")]
+    faults = importlib.import_module("crlab.lab.fault").LabFaults
+    calls = re.findall(r"`([a-z_]+)(?:\([^`]*)?`", table)
+
+    assert len(calls) > 15
+    assert [name for name in calls if name != "is_legal" and not hasattr(faults, name)] == []
+
+
 LEFT_OUT = [
     *(
         (verb, f"{POD}/{name}", 404, NOT_FOUND)
