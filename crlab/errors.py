@@ -43,7 +43,17 @@ from typing import Any
 
 
 class CrlabError(Exception):
-    """Base of every error crlab raises on purpose."""
+    """Base of every error crlab raises on purpose; its text is one line without controls."""
+
+    def __str__(self) -> str:
+        return _shown(super().__str__())
+
+
+def _shown(text: str) -> str:
+    """Return a text in which no name or message of a cluster can forge a line (S3, S38)."""
+    from crlab.model.escape import plain  # not above: all of `model` imports this module
+
+    return plain(text)
 
 
 class ConfigError(CrlabError):
@@ -101,7 +111,7 @@ class ApiError(CrlabError):
         text = f"{self.code} {self.reason}".strip() + f": {self.message}"
         if self.tried:
             text = f"{self.tried}: {text}"
-        return f"{text} ({self.advice})" if self.advice else text
+        return _shown(f"{text} ({self.advice})" if self.advice else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_api_error, (
@@ -262,7 +272,7 @@ class _FactsError(CrlabError):
         self.__dict__.update(facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_facts_error, (type(self), str(self), self.__dict__.copy())
+        return _rebuild_facts_error, (type(self), self.args[0], self.__dict__.copy())
 
 
 def _rebuild_facts_error(
@@ -346,7 +356,7 @@ class KeyFuncError(CacheError):
 class NotCached(KeyFuncError, KeyError):
     """``informer["default/web"]``: the cache holds no such key; the server was not asked."""
 
-    __str__ = Exception.__str__  # a KeyError would show its text in quotes
+    __str__ = CrlabError.__str__  # a KeyError would show its text in quotes
 
 
 class UnknownIndex(CacheError):

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from crlab.model.escape import plain
 from crlab.trace.record import Trace, TraceRecord
 
 SHOWN_EVENTS = 10
@@ -35,7 +36,7 @@ class Explanation:
     is_complete: bool = True
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences) or f"nothing is known of {self.key}"
+        return "\n".join(self.sentences) or plain(f"nothing is known of {self.key}")
 
     def __repr__(self) -> str:
         return f"<Explanation {self.key}: {len(self.sentences)} sentences>"
@@ -75,7 +76,7 @@ def explain(trace: Trace, key: str, *, controller: str = "", resource: str = "")
     rows = tuple(_row(records[seq]) for seq in sorted(chosen) if seq in records)
     if trace.dropped:
         texts.insert(0, f"The trace begins at record {trace.first_seq}; what was before is lost.")
-    return Explanation(key, tuple(texts), rows, is_complete=trace.dropped == 0)
+    return Explanation(key, tuple(map(plain, texts)), rows, is_complete=trace.dropped == 0)
 
 
 def _effects(records: Iterable[TraceRecord]) -> dict[int, list[TraceRecord]]:
@@ -229,7 +230,7 @@ def _row(record: TraceRecord) -> dict[str, Any]:
         "key": record.key,
         "resource_version": record.resource_version,
         "causes": record.causes,
-        "text": _row_text(record),
+        "text": plain(_row_text(record)),
     }
 
 

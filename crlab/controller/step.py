@@ -5,15 +5,20 @@ Thread: immutable once handed out.
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from crlab.controller.call import Call
 from crlab.controller.request import Request, Result
+from crlab.model.escape import plain
 from crlab.model.object import KubeObject
 from crlab.workqueue.snapshot import QueueSnapshot
 from crlab.workqueue.trigger import Trigger
+
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_EXAMPLES = os.path.join(_PACKAGE, "examples", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,10 @@ class StepRecord:
     def rule(self) -> str:
         """The rule behind the outcome."""
         if self.error is not None:
-            return "63: an error wins over the result and is retried with back-off"
+            return "An error wins over the result and is retried with back-off."
         if self.result is not None and self.result.requeue_after_seconds:
-            return "63: RequeueAfter forgets the failures, then adds after the delay"
-        return "63: without an error the failures are forgotten"
+            return "RequeueAfter forgets the failures, then adds after the delay."
+        return "Without an error the failures are forgotten."
 
     @property
     def sentence(self) -> str:
@@ -116,7 +121,7 @@ class StepRecord:
             if calls
         ] or ["wrote nothing"]
         failed = f", failed: {describe_error(self.error)}" if self.error is not None else ""
-        return f"{self.key}: {why}; {reads}, {', '.join(did)}{failed}; {self.outcome}."
+        return plain(f"{self.key}: {why}; {reads}, {', '.join(did)}{failed}; {self.outcome}.")
 
     def __str__(self) -> str:
         mode = " (dry run)" if self.is_dry_run else ""
@@ -137,10 +142,10 @@ class StepRecord:
         lines.append(f"  outcome   {self.outcome}")
         lines += [f"  came back {event}" for event in self.events_back]
         lines += [f"  before    {self.before}", f"  after     {self.after}"]
-        return "\n".join(lines)
+        return "\n".join(map(plain, lines))
 
     def __repr__(self) -> str:
-        return f"<StepRecord {self.number} {self.key}: {self.outcome}>"
+        return plain(f"<StepRecord {self.number} {self.key}: {self.outcome}>")
 
 
 def describe_error(error: BaseException | None) -> str:
@@ -154,7 +159,7 @@ def describe_error(error: BaseException | None) -> str:
 def trimmed_traceback(error: BaseException) -> str:
     """Return a traceback that begins where the user's code does."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/crlab/" not in frame.filename.replace("\\", "/")]
+    own = [frame for frame in frames if _is_users(frame.filename)]
     if not own:
         return describe_error(error)
     start = frames.index(own[0])
@@ -162,6 +167,11 @@ def trimmed_traceback(error: BaseException) -> str:
     lines += traceback.format_list(frames[start:])
     lines += traceback.format_exception_only(error)
     return "".join(lines)
+
+
+def _is_users(filename: str) -> bool:
+    """Whether code is the user's; the examples stand for theirs."""
+    return not filename.startswith(_PACKAGE) or filename.startswith(_EXAMPLES)
 
 
 def _short(change: Any) -> str:
