@@ -20,4 +20,4 @@ def test_a_server_that_is_named_is_connected_to_anyway(monkeypatch: pytest.Monke
     monkeypatch.setenv("CRLAB_BACKEND", "embedded")
 
     with crlab.sandbox() as lab, crlab.connect(url=lab.url) as other:
-        assert len(other.client.list("namespaces")) == 4
+        assert len(other.client.list("namespaces")["items"]) == 4
