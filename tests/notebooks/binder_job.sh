@@ -16,27 +16,28 @@ trap finish EXIT
 echo "copy the repository"
 mkdir "$work/repo" "$work/home"
 cd "$root"
-git ls-files -z | while IFS= read -r -d '' name; do
-  if [ -e "$name" ]; then printf '%s\0' "$name"; fi
-done | tar --null -cf - -T - | tar -xf - -C "$work/repo"
+{ git ls-files -z 2>/dev/null || find . -type f ! -path './.venv/*' ! -path './.git/*' -print0; } |
+  while IFS= read -r -d '' name; do
+    if [ -e "$name" ]; then printf '%s\0' "$name"; fi
+  done | tar --null -cf - -T - | tar -xf - -C "$work/repo"
 cd "$work/repo"
 
 echo "install binder/requirements.txt"
 "${PYTHON:-python3}" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  -r binder/requirements.txt
+  --no-compile -r binder/requirements.txt
 echo "installed after $SECONDS s"
 
 port=$("$work/venv/bin/python" -c \
   'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 token=$("$work/venv/bin/python" -c 'import secrets; print(secrets.token_hex(16))')
-as_binder() {
-  env -u PYTHONPATH -u VIRTUAL_ENV -u CRLAB_DISPLAY -u KUBECONFIG \
+as_binder() {  # becomes the command: call it in a subshell or in the background
+  exec env -u PYTHONPATH -u VIRTUAL_ENV -u CRLAB_DISPLAY -u KUBECONFIG \
     HOME="$work/home" PATH="$work/venv/bin:/usr/bin:/bin" "$@"
 }
 
 echo "postBuild"
-as_binder ./binder/postBuild
+(as_binder ./binder/postBuild)
 
 echo "start"
 as_binder env JUPYTER_TOKEN="$token" ./binder/start jupyter lab \
