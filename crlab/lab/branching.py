@@ -35,15 +35,19 @@ class BranchingLab(LookingLab):
             serve(server, port)
         return server.url
 
-    def write_kubeconfig(self, path: str | os.PathLike[str]) -> Path:
+    def write_kubeconfig(self, path: str | os.PathLike[str], *, token: str | None = None) -> Path:
         """Write a kubeconfig for this sandbox, readable by its owner only; return its path.
 
         ``kubectl --kubeconfig PATH get namespaces`` then works; so does every other client.
+
+        Args:
+            token: whose; one of ``sandbox(tokens=…)``. None is the administrator's.
         """
         from crlab.lab.kubeconfig import write_kubeconfig
 
+        server = self._own_server("write a kubeconfig")
         target = Path(path)
-        write_kubeconfig(target, self.serve(), None)
+        write_kubeconfig(target, self.serve(), token or server.admin_token())
         return target
 
     def api_client(self) -> Any:

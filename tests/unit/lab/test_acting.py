@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import crlab
@@ -55,3 +57,17 @@ def test_a_cell_run_again_replaces_all_its_labs(monkeypatch: pytest.MonkeyPatch)
     run = "2"
     with crlab.sandbox(driver="manual", controllers=False):
         assert all(lab.is_closed for lab in first)
+
+
+def test_a_kubeconfig_is_the_administrators_or_that_of_a_token(tmp_path: Path) -> None:
+    """With tokens switched on, one without a token could do nothing."""
+    with crlab.sandbox(tokens={"secret": "alice"}, controllers=False) as lab:
+        admin, alice = (
+            crlab.connect(lab.write_kubeconfig(tmp_path / name, token=token))
+            for name, token in (("admin", None), ("alice", "secret"))
+        )
+        assert admin.get("namespaces", "default")["kind"] == "Namespace"
+        with pytest.raises(Forbidden, match="alice"):
+            alice.get("namespaces", "default")
+        admin.close()
+        alice.close()
