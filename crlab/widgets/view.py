@@ -8,7 +8,8 @@ Guarantees:
   2. `state`, `to_text` and `to_html` see the effect of every command given before.
   3. After `close` no message is sent; the output stays as static HTML. A closed view
      keeps its last state. Closing twice is fine, from any thread. (A page that was
-     reloaded meanwhile no longer knows display ids: there, run the cell again.)
+     reloaded meanwhile no longer knows display ids: there the widget itself shows the
+     last state; to save it as HTML, run the cell again.)
   4. Running a cell again closes the views that its previous run opened.
   5. An error of the source or of a command is shown in the view; the last good picture
      stays.
@@ -166,6 +167,9 @@ class View:
 
     def close(self) -> None:
         """Stop following; leave the last state as static HTML. Idempotent."""
+        self._close(is_shown=True)
+
+    def _close(self, *, is_shown: bool) -> None:
         with _registry_lock:
             if self in _open:
                 _open.remove(self)
@@ -182,7 +186,7 @@ class View:
             self._unsubscribe()
         if self._is_live:
             display.replace(self._static_bundle(), self._display_id)
-            self._dispose()
+            self._dispose(self._last_picture() if is_shown else None)
 
     def __enter__(self) -> View:
         return self
@@ -191,7 +195,8 @@ class View:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{self.kind}View({plain(self.title, limit=80)})"
+        name = "".join(word[:1].upper() + word[1:] for word in self.kind.split())
+        return f"{name}View({plain(self.title, limit=80)})"
 
     def _ipython_display_(self) -> None:
         self.show()
@@ -341,10 +346,24 @@ class View:
     def _static_bundle(self) -> dict[str, Any]:
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
-    def _dispose(self) -> None:
+    def _last_picture(self) -> Any:
+        """Return a pane with the last state, for pages that know no display id any more."""
+        from crlab.widgets.control import pane
+
+        html = self.to_html()
+        return pane(html) if len(html) <= 2 * MAX_BYTES else None
+
+    def _dispose(self, last: Any) -> None:
+        """Close every widget but the outer box, if `last` is to stand in it."""
         from crlab.widgets.control import dispose
 
-        dispose(self._disposables)
+        made = [widget for widget in self._disposables if widget is not self._root]
+        made += self._root.children
+        if last is None:
+            made.append(self._root)
+        else:
+            self._root.children = (last,)
+        dispose(made)
 
 
 def halved(state: Any) -> Any:
@@ -372,7 +391,10 @@ def _enter(view: View) -> None:
         if len(_open) - len(old) > MAX_LIVE:
             old.append(next(v for v in _open if v not in old))
     for one in old:
-        one.close()
+        # The output of a cell that runs again is another's now.
+        one._close(
+            is_shown=one._cell is None or view._cell is None or one._cell[0] != view._cell[0]
+        )
 
 
 def open_views() -> list[View]:

@@ -550,3 +550,16 @@ def test_two_informers_of_one_resource_keep_their_events_apart(lab: crlab.Lab) -
     assert [real.rates.total, delta.rates.total] == [1, 1]
     assert delta.shared.source == "myservices#2"
     assert lab.informer("myservices", label_selector="a=b").shared.name == "myservices"
+
+
+def test_a_view_is_one_word_in_a_text_output(lab: crlab.Lab) -> None:
+    """The repr reads as what it is, on every run."""
+    services = lab.informer("myservices")
+    views = [services.watch(), services.events.watch(), services.rates.watch(), lab.pipeline()]
+
+    assert [repr(view) for view in views] == [
+        "TableView(myservices.example.com)",
+        "EventsView(myservices.example.com)",
+        "EventRateView(myservices.example.com)",
+        "PipelineView(sandbox seed=0)",
+    ]
