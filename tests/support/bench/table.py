@@ -39,10 +39,16 @@ class Table:
         target: str = "",
         is_met: bool | None = None,
     ) -> None:
-        """Keep a measurement; fail if it misses its target."""
-        row = Row(what, ours, unit, floor, neighbours or {}, target, is_met)
-        self.rows.append(row)
-        assert is_met is not False, f"{what}: {_number(ours)} {unit}, target {target}"
+        """Keep a measurement."""
+        self.rows.append(Row(what, ours, unit, floor, neighbours or {}, target, is_met))
+
+    def missed(self, since: int) -> list[str]:
+        """Say which rows after the first `since` miss their target."""
+        return [
+            f"{row.what}: {_number(row.ours)} {row.unit}, target {row.target}"
+            for row in self.rows[since:]
+            if row.is_met is False
+        ]
 
     def lines(self) -> list[str]:
         """Return the table as Markdown, with what the machine was doing."""
