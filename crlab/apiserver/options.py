@@ -93,17 +93,16 @@ class ListOptions:
     def _watch_causes(self) -> list[Cause]:
         causes = []
         at, match = "resourceVersionMatch", self.resource_version_match
-        if self.sends_initial_events is not None:
-            if match != "NotOlderThan":
-                detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-                causes.append(forbidden_field(at, detail))
-                if match:
-                    causes.append(unsupported(at, match, ["NotOlderThan"]))
-        elif match:
+        if self.sends_initial_events is not None and match != "NotOlderThan":
+            detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            causes.append(forbidden_field(at, detail))
+        if match and self.sends_initial_events is None:
             detail = (
                 "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
             )
             causes.append(forbidden_field(at, detail))
+        if match not in ("", "NotOlderThan"):
+            causes.append(unsupported(at, match, ["NotOlderThan"]))
         if self.continue_token:
             detail = "resourceVersionMatch is forbidden when continue is provided"
             causes.append(forbidden_field(at, detail))

@@ -154,13 +154,17 @@ def _is_subresource_of_namespace(group: str, rest: list[str]) -> bool:
     return group == "" and len(rest) == 3 and rest[2] in ("status", "finalize")
 
 
+_FALSE = ("0", "false")  # anything else, and nothing at all, is true to the real server
+
+
 def _verb(request: Request, info: RequestInfo) -> str:
     if request.method in ("GET", "HEAD"):
         if info.verb == "watch":
             return "watch"
         if info.name:
             return "get"
-        return "watch" if request.parameter("watch").lower() in ("1", "true", "t") else "list"
+        is_watch = request.has("watch") and request.parameter("watch").lower() not in _FALSE
+        return "watch" if is_watch else "list"
     if request.method == "DELETE" and not info.name:
         return "deletecollection"
     return _SPECIAL_VERBS.get(request.method, request.method.lower())

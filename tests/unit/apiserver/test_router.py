@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from support.server import CRDS, MERGE, crd
 
-from crlab.apiserver import ApiServer
+from crlab.apiserver import ApiServer, Request, Response, WatchResponse
 
 PODS = "/api/v1/namespaces/default/pods"
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -80,3 +81,34 @@ def test_subresources_belong_to_a_version(api_server: ApiServer) -> None:
     new = f"{root}/v1/namespaces/default/gauges/g"
     kept = api_server.request("PATCH", new, change, content_type=MERGE)
     assert kept[1]["status"] == {"seen": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_watch"),
+    [("1", True), ("true", True), ("TRUE", True), ("yes", True), ("", True), ("0", False)],
+)
+def test_a_flag_is_true_unless_it_says_no(api_server: ApiServer, text: str, is_watch: bool) -> None:
+    """As Go reads flags: `?watch` and `?watch=yes` watch."""
+    query = (("watch", text), ("timeoutSeconds", "1"))
+    answer = api_server.handle(Request("GET", "/api/v1/configmaps", query))
+    assert isinstance(answer, WatchResponse) == is_watch
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ({"continue": "x"}, ["Forbidden"]),
+        ({"resourceVersionMatch": "NotOlderThan"}, ["Forbidden"]),
+        ({"resourceVersionMatch": "Exact"}, ["Forbidden", "NotSupported"]),
+        ({"sendInitialEvents": "true"}, ["Forbidden"]),
+    ],
+)
+def test_a_watch_refuses_what_only_a_list_can_do(
+    api_server: ApiServer, query: dict[str, str], fields: list[str]
+) -> None:
+    """Each with its cause."""
+    pairs = (("watch", "1"), *query.items())
+    answer = api_server.handle(Request("GET", "/api/v1/configmaps", pairs))
+    assert isinstance(answer, Response)
+    causes = json.loads(answer.body)["details"]["causes"]
+    assert [cause["reason"].removeprefix("FieldValue") for cause in causes] == fields
