@@ -132,6 +132,7 @@ class HttpServer:
         self._stopping = asyncio.Event()
         self._server = server = web.Server(
             self._handle,
+            handler_cancellation=True,  # a watch ends with its connection, not minutes later
             access_log=None,
             logger=_silent,
             max_line_size=_HEADER_LIMIT,

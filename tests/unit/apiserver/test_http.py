@@ -10,6 +10,7 @@ import urllib.parse
 from collections.abc import Iterator
 
 import pytest
+from support.poll import until
 from support.server import make_server, serving
 
 from crlab.apiserver import ApiServer
@@ -209,3 +210,19 @@ def test_a_connection_that_sends_nothing_whole_is_closed(monkeypatch: pytest.Mon
         with socket.create_connection((url.hostname, url.port), timeout=10) as sock:
             sock.sendall(b"GET /api HTTP/1.1\r\nX-Half: ")
             assert sock.recv(100) == b""
+
+
+def test_watchers_that_left_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch ends with its connection, not with the next event that cannot be written."""
+    monkeypatch.setattr("crlab.apiserver.http.CONNECTION_LIMIT", 8)
+    with serving() as server:
+        url = urllib.parse.urlsplit(server.url)
+        for _ in range(12):
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+            connection.request("GET", f"{url.path}/api/v1/secrets?watch=1")
+            response = connection.getresponse()
+            assert response.status == 200
+            response.close()
+            connection.close()
+            until(lambda: not server._watches, 5)
+        assert ask(server, "/readyz")[0] == 200
