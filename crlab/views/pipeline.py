@@ -167,21 +167,23 @@ def _box(stage: StageState, state: PipelineState) -> Markup:
 
 
 def _content(stage: StageState) -> Markup:
+    shown = stage.items[:MAX_ITEMS]
+    is_timed = any(item.due_seconds is not None for item in shown)
     rows = [
         H.tr(
             H.td(plain(item.mark, limit=2), cls="mark"),
             H.td(plain(item.name, limit=80)),
             H.td(plain(item.detail, limit=160)),
-            H.td("" if item.due_seconds is None else age(item.due_seconds), cls="num"),
+            H.td(age(item.due_seconds or 0.0), cls="num") if item.due_seconds is not None else None,
         )
-        for item in stage.items[:MAX_ITEMS]
+        for item in shown
     ] or [H.tr(H.td("nothing is in it now", colspan=4, cls="dim"))]
-    heads = (
+    heads = [
         H.th(H.span("mark", cls="sr"), scope="col", cls="mark"),
         "name",
         "detail",
-        H.th("due in", scope="col", cls="num"),
-    )
+        *([H.th("due in", scope="col", cls="num")] if is_timed else []),
+    ]
     thread = f", thread {plain(stage.thread, limit=40)}" if stage.thread else ""
     note = _items_note(stage)
     return H.section(

@@ -232,6 +232,12 @@ class Notebook:
             )
         )
 
+    def await_idle(self) -> None:
+        """Wait for the running cell to end."""
+        self.page.wait_for_function(
+            f"() => {_APP}.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+        )
+
     def output(self, index: int) -> Any:
         """Return the locator of a cell's output area."""
         cell = self.page.locator(".jp-Notebook .jp-Cell").nth(index)
@@ -256,18 +262,14 @@ class Notebook:
         """Save the notebook."""
         self.command("docmanager:save")
 
-    def axe(self, within: str) -> list[dict[str, Any]]:
-        """Return axe-core's serious and critical findings inside a selector."""
+    def axe(self, within: Any) -> list[dict[str, Any]]:
+        """Return axe-core's serious and critical findings inside a located element."""
         import axe_playwright_python
 
         script = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js"))
         if not self.page.evaluate("() => typeof window.axe === 'object'"):
             self.page.evaluate(script.read_text() + "\n;undefined")
-        found = self.page.evaluate(
-            "s => axe.run(document.querySelectorAll(s).length ? [...document.querySelectorAll(s)]"
-            " : document, {resultTypes: ['violations']})",
-            within,
-        )
+        found = within.evaluate("e => axe.run(e, {resultTypes: ['violations']})")
         return [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
 
     def close(self) -> None:

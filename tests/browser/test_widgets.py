@@ -52,9 +52,10 @@ SHOWN = {
     "time": "live, at record",
 }
 NAMES = list(CELLS)
-SOURCES = [SETUP, *CELLS.values(), BUSY, COUNT]
+CLOSE = "[view.close() for view in open_views() if view.kind == 'Event rate']"
+SOURCES = [SETUP, *CELLS.values(), BUSY, COUNT, CLOSE]
 AT = {name: 1 + i for i, name in enumerate(NAMES)}
-AT |= {"busy": len(NAMES) + 1, "count": len(NAMES) + 2}
+AT |= {"busy": len(NAMES) + 1, "count": len(NAMES) + 2, "close": len(NAMES) + 3}
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +83,7 @@ def test_a_view_follows_while_a_cell_runs(notebook: Notebook) -> None:
     notebook.scroll_to(AT["table"])
     expect(output).to_contain_text("busy-3", timeout=10_000)
     assert notebook.is_busy()
-    notebook.page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-        " === 'idle'"
-    )
+    notebook.await_idle()
 
 
 def test_the_filter_box_takes_the_keyboard(notebook: Notebook) -> None:
@@ -138,8 +136,8 @@ def test_no_serious_finding_of_axe(notebook: Notebook, theme: str) -> None:
     notebook.theme(theme)
     found = []
     for name in NAMES:
-        notebook.scroll_to(AT[name]).locator(".crlab-view").first.wait_for()
-        for finding in notebook.axe(".crlab-view"):
+        view = notebook.scroll_to(AT[name]).locator(".crlab-view").first
+        for finding in notebook.axe(view):
             nodes = [(n["target"], n["failureSummary"][:300]) for n in finding["nodes"][:3]]
             found.append((name, finding["id"], nodes))
     notebook.theme("light")
@@ -164,6 +162,15 @@ def test_views_live_on_after_a_reload(notebook: Notebook) -> None:
     expect(output.locator(".boxes")).to_contain_text("Reflector")
     output.get_by_role("button", name="Indexer", exact=True).click()
     expect(output).to_contain_text("In Indexer")
+
+
+def test_a_view_closed_after_a_reload_keeps_its_last_picture(notebook: Notebook) -> None:
+    """The page no longer knows display ids; the widget itself stays, without controls."""
+    notebook.run(AT["close"])
+    output = notebook.scroll_to(AT["rate"])
+    expect(output.locator(".head")).to_contain_text("writable")
+    expect(output.get_by_role("combobox")).to_have_count(0)
+    expect(output).not_to_contain_text("model not found")
 
 
 def test_a_dead_kernel_leaves_a_stale_mark(notebook: Notebook) -> None:

@@ -213,7 +213,7 @@ class Pipeline(Changing):
                 each.name,
                 f"{each.delivered} delivered, {each.backlog} waiting"
                 + (f", {each.error_count} errors" if each.error_count else ""),
-                mark="" if not each.error_count else "bad",
+                mark="" if not each.error_count else "!",
             )
             for each in registrations[:MAX_ROWS]
         )
@@ -260,7 +260,11 @@ class Pipeline(Changing):
         failed = sum(1 for record in runs if record.error is not None)
         running = any(each.controller.is_running for each in controllers)
         items = tuple(
-            Item(record.key, record.outcome, mark="bad" if record.error is not None else "")
+            Item(
+                record.key,
+                f"run {record.number}: {counted(len(record.writes), 'writes')}, {record.outcome}",
+                mark="!" if record.error is not None else "",
+            )
             for record in reversed(runs[-MAX_ROWS:])
         )
         return StageState(
