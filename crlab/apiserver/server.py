@@ -53,7 +53,7 @@ from crlab.apiserver.request import (
 from crlab.apiserver.resource import ResourceType, Version
 from crlab.apiserver.root import Root
 from crlab.apiserver.router import Router
-from crlab.apiserver.status import StatusError, internal_error, too_large
+from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import LifecycleError
@@ -211,6 +211,9 @@ class ApiServer:
             record.duration_seconds = clock.monotonic() - started
             self.audit.add(record)
             raise
+        except RecursionError:  # a real server takes 10,000 levels, an interpreter some hundred
+            text = "the object is nested too deeply to be processed: exceeded max depth"
+            answer = error_response(request, bad_request(text))
         except Exception as error:  # noqa: BLE001 - a fault of ours is a 500, never a hang
             answer = error_response(request, internal_error(f"{type(error).__name__}: {error}"))
         record.code = answer.status

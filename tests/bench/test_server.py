@@ -107,12 +107,12 @@ def test_fan_out(table: Table):
         server.request("POST", CRDS, crd("widgets", GROUP))
         split = urlsplit(server.url)
         count, lines = CREATES // 2, [0]
-        target = f"GET {split.path}{PATH}?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        target = f"GET {split.path}{PATH}?watch=1 HTTP/1.1\r\nHost: {split.netloc}\r\n\r\n".encode()
         sockets = []
         for _ in range(WATCHERS):
             made = socket.create_connection((split.hostname or "", split.port or 0))
             made.sendall(target)
-            made.recv(65536)
+            assert b" 200 " in made.recv(65536)
             sockets.append(made)
         reader = subprocess.Popen(
             [sys.executable, "-c", READER, *(str(made.fileno()) for made in sockets)],

@@ -5,6 +5,7 @@ import random
 import msgspec
 import pytest
 from support.api_server import CONFIG_MAPS, Talk
+from support.server import install, make_server, widget
 
 from crlab.apiserver.request import ADMIN, Request
 
@@ -211,3 +212,28 @@ def test_no_write_makes_the_server_fail(seed):
         assert status == 200
         names = [item["metadata"]["name"] for item in listed["items"]]
         assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("depth", [900])
+@pytest.mark.parametrize("shape", [(b'{"a":', b"}"), (b"[", b"]")])
+@pytest.mark.parametrize("verb", ["post", "merge", "json", "apply"])
+def test_what_is_nested_too_deeply_is_a_400(verb: str, shape: tuple[bytes, bytes], depth: int):
+    """Not a 500, on no way in; and the object that was there is untouched."""
+    server = make_server()
+    path = install(server)
+    _, before = server.request("POST", path, widget("w"))
+    deep = shape[0] * depth + b"1" + shape[1] * depth
+    head = b'{"apiVersion":"demo.crlab.dev/v1","kind":"Widget","metadata":{"name":"n"},'
+    method, name, kind, body = {
+        "post": ("POST", "", "json", head + b'"spec":{"size":1,"raw":' + deep + b"}}"),
+        "merge": ("PATCH", "/w", "merge-patch+json", b'{"spec":{"raw":' + deep + b"}}"),
+        "json": ("PATCH", "/w", "json-patch+json",
+                 b'[{"op":"add","path":"/spec/raw","value":' + deep + b"}]"),
+        "apply": ("PATCH", "/w", "apply-patch+yaml",
+                  head.replace(b'"n"', b'"w"') + b'"spec":{"raw":' + deep + b"}}"),
+    }[verb]  # fmt: skip
+    headers = {"content-type": f"application/{kind}"}
+    query = (("fieldManager", "t"), ("force", "true")) if verb == "apply" else ()
+    answer = server.handle(Request(method, path + name, query, headers=headers, body=body))
+    assert answer.status == 400, answer.body
+    assert server.request("GET", path + "/w") == (200, before)
