@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.fault_catalogue import CATALOGUE, NOTEBOOK_ONLY
+from support.fault_catalogue import CATALOGUE, NOTEBOOK_ONLY, as_markdown
 
 TESTS = Path(__file__).parents[1]
 NUMBERS = re.compile(r"[Ff]aults?((?:[\s,]|and|-|\d|\([a-z]\))+)")
@@ -52,3 +52,9 @@ def test_no_number_is_missing():
     """1 to 92, each once."""
     numbers = [row.number for row in CATALOGUE] + list(NOTEBOOK_ONLY)
     assert sorted(numbers) == list(range(1, 93))
+
+
+def test_the_page_holds_this_table():
+    """docs/reliability.md, word for word."""
+    page = (TESTS.parent / "docs" / "reliability.md").read_text()
+    assert as_markdown() in page

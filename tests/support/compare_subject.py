@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import kubernetes
-import msgspec
 from kubernetes.informer import informer as official_module
 
 from crlab.cache import SharedInformer
@@ -34,7 +33,7 @@ class Crlab:
 
     name = "crlab"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, list_mode: Literal["auto", "list"] = "auto") -> None:
         clock = RealClock()
         self._transport = HttpTransport(
             parse_endpoint(url, env={}),
@@ -49,6 +48,7 @@ class Crlab:
             clock=clock,
             ids=Ids(0),
             trace=Trace(clock, max_records=1000),
+            list_mode=list_mode,
             timing=Timing(idle_seconds=IDLE_SECONDS, stream_deadline_seconds=1.5),
         )
 
@@ -57,7 +57,7 @@ class Crlab:
 
     def rows(self) -> Rows:
         return {
-            obj.name: (obj.resource_version, msgspec.json.decode(obj.raw).get("data"))
+            obj.name: (obj.resource_version, _right(obj["kind"], obj.get("data")))
             for obj in self._informer.indexer.list()
         }
 
@@ -82,7 +82,7 @@ class Official:
 
     name = "official"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, list_mode: str = "") -> None:
         configuration = kubernetes.client.Configuration()
         configuration.host = url
         self._api = kubernetes.client.ApiClient(configuration)
@@ -98,7 +98,7 @@ class Official:
         found: Rows = {}
         for key in self._informer.cache.list_keys():
             obj = self._informer.cache.get_by_key(key)
-            found[obj.metadata.name] = (obj.metadata.resource_version, obj.data)
+            found[obj.metadata.name] = (obj.metadata.resource_version, _right(obj.kind, obj.data))
         return found
 
     def on_update(self, function: Callable[[Any], None]) -> None:
@@ -114,6 +114,11 @@ class Official:
     def stop(self) -> None:
         self._informer.stop()
         self._api.close()
+
+
+def _right(kind: str | None, data: Any) -> Any:
+    """Return the data of a ConfigMap; the official client leaves the kind out of lists."""
+    return dict(data or {}) if kind in (None, "ConfigMap") else f"a {kind}"
 
 
 SUBJECTS = {"crlab": Crlab, "official": Official}

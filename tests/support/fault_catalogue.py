@@ -1,8 +1,9 @@
 """The fault catalogue: number, what goes wrong, what must hold, and the tests that prove it.
 
-`PROVED_BY` is checked by test_catalogue: every test named exists, and says "Fault N" in its
-docstring, its module's or its class's. Faults that only a notebook can show name the tests of
-the room that draws; `docs/reliability.md` prints this table.
+`CATALOGUE` is checked by test_catalogue: every test named exists and says "Fault N" in its
+docstring, and `docs/reliability.md` holds this table word for word
+(`python tests/support/fault_catalogue.py` prints it). Faults that only a notebook can show
+name the tests of the room that draws.
 """
 
 from __future__ import annotations
@@ -398,3 +399,22 @@ NOTEBOOK_ONLY = {
     89: "hostile strings: tests/unit/views, tests/browser",
     92: "no front end: tests/unit/widgets",
 }
+
+
+def as_markdown() -> str:
+    """Return the table of docs/reliability.md."""
+    lines = ["| # | Fault | What must hold | Proved by |", "|---|---|---|---|"]
+    for each in CATALOGUE:
+        places = []
+        for place in each.tests:
+            file, _, name = place.partition("::")
+            places.append(f"`{name}` ({file})" if name else f"{file}")
+        lines.append(f"| {each.number} | {each.what} | {each.holds} | {', '.join(places)} |")
+    for number, where in NOTEBOOK_ONLY.items():
+        what, _, place = where.partition(": ")
+        lines.append(f"| {number} | {what} | only a notebook can show it | {place} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())

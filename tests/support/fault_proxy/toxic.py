@@ -170,6 +170,7 @@ class Flood(Fault):
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.is_sent = False
 
     def opened(self, exchange: Exchange) -> None:
         exchange.note(self, f"{self.size} bytes")
@@ -177,4 +178,5 @@ class Flood(Fault):
         exchange.client.sendall(chunk(b'{"type":"ADDED","object":{"a":'))
         for _ in range(self.size // 65536):
             exchange.client.sendall(piece)
+        self.is_sent = True
         exchange.hold()
