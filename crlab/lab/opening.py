@@ -187,7 +187,11 @@ def envtest(*, timeout_seconds: float = 60.0, driver: DriverName = "threads") ->
         return plane.ca_file.exists() and _answers(config(), clock)
 
     plane.start(is_ready, timeout_seconds)
-    lab = _connected("envtest", config(), clock, driver, True, 200_000)
+    try:
+        lab = _connected("envtest", config(), clock, driver, True, 200_000)
+    except BaseException:  # nobody else could end them
+        plane.stop()
+        raise
     lab.on_close(plane.stop)
     return lab
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from support import stand_in_apiserver
 
+import crlab
 from crlab.errors import ConfigError
 from crlab.lab.envtest import ControlPlane, check_etcd_version, find_assets
 from crlab.runtime.clock import RealClock
@@ -90,3 +94,46 @@ def test_the_token_is_in_no_argument_and_only_its_owner_reads_the_file(assets: P
         assert mode == 0o600
     finally:
         plane.stop()
+
+
+@pytest.fixture
+def serving_assets(assets: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-in binaries whose API server answers; `KUBEBUILDER_ASSETS` names them."""
+    script = Path(stand_in_apiserver.__file__)
+    text = f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n'
+    (assets / "kube-apiserver").write_text(text)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+    return assets
+
+
+def test_envtest_gives_a_lab_like_any_other(serving_assets: Path) -> None:
+    """Over TLS with its own authority and token: write, list, watch; nothing is left."""
+    with crlab.envtest(timeout_seconds=40) as lab:
+        lab.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+        maps = lab.informer("configmaps")
+        maps.wait_for_sync(timeout_seconds=10)
+        assert list(maps.df["name"]) == ["a"]
+        lab.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}})
+        lab.wait_until(lambda: len(maps.df) == 2, timeout_seconds=10)
+        folders = _folders()
+        assert folders
+    assert not folders & _folders()
+
+
+def test_a_lab_that_cannot_be_opened_leaves_no_process(
+    serving_assets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes end although there is no lab to close."""
+    before = _folders()
+
+    def refuse(*_: object) -> None:
+        raise ConfigError("no")
+
+    monkeypatch.setattr("crlab.lab.opening._connected", refuse)
+    with pytest.raises(ConfigError, match="no"):
+        crlab.envtest(timeout_seconds=40)
+    assert _folders() == before
+
+
+def _folders() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob("crlab-envtest-*")}
