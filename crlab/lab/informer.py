@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crlab.cache import HandlerRegistration, Lister
+    from crlab.controller import Draft
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
     from crlab.lab.describing import Description
@@ -155,6 +156,21 @@ class Informer:
         split_key(key)
         found: KubeObject | None = self.indexer.get_by_key(key)
         return found
+
+    def draft(self, key: str) -> Draft:
+        """Return a copy of a cached object to be changed: ``draft.spec.replicas = 3``.
+
+        Its fields complete, explain themselves on ``?`` and refuse a misspelt name, by the
+        schema of the CRD. Nothing is written: ``lab.client.update(resource, draft)`` does.
+
+        Raises:
+            NotCached: it is not in the cache; the nearest keys are named.
+        """
+        from crlab.controller import Draft
+        from crlab.controller.schema_help import SchemaReader
+
+        schema = SchemaReader(self._lab.client).schema(self.resource)
+        return Draft(self[key].to_dict(), schema)
 
     def objects(self) -> Sequence[KubeObject]:
         """Return every cached object, sorted by key."""

@@ -72,6 +72,25 @@ class LookingLab(MakingLab):
 
         return explained(self.trace, key, resource=resource)
 
+    def docs(self, resource: str, path: str = "") -> str:
+        """Return what a custom resource's schema says of a field: type, default, meaning.
+
+        ``print(lab.docs("myservices", "spec.replicas"))``, as ``kubectl explain`` does.
+
+        Args:
+            path: dotted, ".spec.ports[].name"; "" is the whole object.
+
+        Raises:
+            UnknownResource: nothing is served under that name; the nearest are named.
+            ConfigError: the schema has no such field; the nearest are named.
+        """
+        from crlab.controller.schema_help import SchemaReader
+
+        self._check_open("read a schema")
+        found = self.client.resolve(resource)
+        text = SchemaReader(self.client).schema(found).at(path).documentation()
+        return text or f"no definition of {found.gvr.group_resource} says more"
+
     # -- judging a controller ------------------------------------------------------------
 
     def rbac(

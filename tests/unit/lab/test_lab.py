@@ -153,7 +153,9 @@ def test_a_port_in_use_is_named_with_the_way_out(threaded: crlab.Lab) -> None:
     assert len(crlab.open_labs()) == 1
 
 
-@pytest.mark.parametrize("arguments", [{"driver": "magic"}, {"controllers": ["scheduler"]}])
+@pytest.mark.parametrize(
+    "arguments", [{"driver": "magic"}, {"controllers": ["scheduler"]}, {"port": 70000}]
+)
 def test_an_argument_that_cannot_work_is_refused_at_once(arguments: dict[str, Any]) -> None:
     """Nothing is half open afterwards."""
     with pytest.raises(ConfigError):
@@ -563,3 +565,29 @@ def test_a_view_is_one_word_in_a_text_output(lab: crlab.Lab) -> None:
         "EventRateView(myservices.example.com)",
         "PipelineView(sandbox seed=0)",
     ]
+
+
+def test_a_cached_object_can_be_taken_as_a_draft(lab: crlab.Lab) -> None:
+    """Completion, documentation and spelling from the CRD, in any cell."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    draft = services.draft("default/a")
+    draft.spec.replicas = 3
+    lab.client.update("myservices", draft)
+    lab.settle()
+
+    assert "replicas" in dir(draft.spec)
+    assert "How many pods should run" in (draft.spec.__doc__ or "")
+    with pytest.raises(AttributeError, match="nearest: replicas"):
+        draft.spec.replica = 1
+    assert services["default/a"].spec.replicas == 3
+
+
+def test_a_field_is_documented_by_its_schema(lab: crlab.Lab) -> None:
+    """What `kubectl explain` says, without kubectl."""
+    assert lab.docs("myservices", ".spec.replicas").startswith("How many pods should run.\n")
+    assert lab.docs("configmaps") == "no definition of configmaps says more"
+    with pytest.raises(ConfigError, match="nearest: replicas"):
+        lab.docs("myservices", "spec.replica")
