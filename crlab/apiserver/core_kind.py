@@ -12,7 +12,7 @@ import binascii
 import re
 from typing import Any
 
-from crlab.apiserver.status import Cause, bad_request, forbidden, invalid_value, required
+from crlab.apiserver.status import Cause, bad_request, forbidden, invalid_value, required, too_long
 from crlab.apiserver.storage import Tree
 
 IMMUTABLE = "field is immutable"
@@ -21,6 +21,7 @@ _KEY_HINT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
     "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
+DATA_LIMIT = 1_048_576
 NAME_LABEL = "kubernetes.io/metadata.name"
 _SECRET_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
@@ -82,9 +83,17 @@ def check_config_map(new: Tree, old: Tree | None) -> list[Cause]:
             causes.append(invalid_value(f"data[{key}]", key, detail))
     for key in sorted(binary):
         causes += _key_causes("binaryData", key)
+    size = sum(len(text.encode()) for text in data.values())
+    if size + sum(_decoded_bytes(text) for text in binary.values()) > DATA_LIMIT:
+        causes.append(too_long("[]", DATA_LIMIT))  # so Go prints a path without a name
     if old is not None and old.get("immutable") is True:
         causes += _immutable_causes(new, old, ("data", "binaryData"))
     return causes
+
+
+def _decoded_bytes(text: Any) -> int:
+    """Return how long base64 is when decoded."""
+    return len(text.rstrip("=")) * 3 // 4 if isinstance(text, str) else 0
 
 
 def _key_causes(field: str, key: str) -> list[Cause]:
@@ -164,6 +173,8 @@ def _missing_keys(secret: Tree) -> list[Cause]:
 def check_secret(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a Secret."""
     causes = _missing_keys(new)
+    if sum(_decoded_bytes(text) for text in (new.get("data") or {}).values()) > DATA_LIMIT:
+        causes.append(too_long("data", DATA_LIMIT))
     for key in sorted(new.get("data") or {}):
         causes += _key_causes("data", key)
     if old is not None:

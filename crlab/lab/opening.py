@@ -225,6 +225,8 @@ def serve(server: ApiServer, port: int = 0) -> None:
     Raises:
         ConfigError: the port is taken or may not be used.
     """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"port {port} does not exist; choose 1024 to 65535, or 0 for a free one")
     try:
         server.start(port=port)
     except OSError as error:

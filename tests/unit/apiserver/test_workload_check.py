@@ -153,6 +153,15 @@ def test_a_secret_has_the_keys_of_its_type(
     assert causes(answer) == [f"data[{key}]: Required value" for key in keys]
 
 
+@pytest.mark.parametrize(("plural", "field"), [("configmaps", "[]"), ("secrets", "data")])
+def test_data_has_a_limit(api_server: ApiServer, plural: str, field: str) -> None:
+    """One MiB, whatever it is that is kept."""
+    value = "eHh4" * (349_526 if plural == "secrets" else 262_145)
+    body = {"metadata": {"name": "a"}, "data": {"x": value}}
+    answer = api_server.request("POST", f"/api/v1/namespaces/default/{plural}", body)
+    assert causes(answer) == [f"{field}: Too long: may not be more than 1048576 bytes"]
+
+
 def test_a_lease_lasts_a_while(api_server: ApiServer) -> None:
     """Its numbers have floors."""
     spec = {"leaseDurationSeconds": 0, "leaseTransitions": -1}
