@@ -32,6 +32,7 @@ PAGES = (  # in this order; further files of docs/ follow by name
     ("README.md", "Start"),
     ("docs/architecture.md", "Architecture"),
     ("docs/coming-from.md", "Coming from…"),
+    ("docs/views.md", "Views"),
     ("docs/glossary.md", "Glossary"),
     ("docs/apiserver.md", "The embedded API server"),
     ("docs/reliability.md", "Reliability"),
@@ -236,16 +237,16 @@ def mend_links(page: Page, known: dict[str, Page]) -> str:
         return f'<a {before}href="{url}{"#" + fragment if fragment else ""}"{after}>{inner}</a>'
 
     def image(match: re.Match[str]) -> str:
-        if "://" in match[1] or match[1].startswith("data:"):
+        if "://" in match[2] or match[2].startswith("data:"):
             return match[0]
-        name = os.path.normpath(os.path.join(folder, match[1]))
+        name = os.path.normpath(os.path.join(folder, match[2]))
         if not (ROOT / name).is_file():
-            raise BrokenLink(f"{page.source}: {match[1]}")
+            raise BrokenLink(f"{page.source}: {match[2]}")
         url = os.path.relpath(name.removeprefix("docs/"), os.path.dirname(page.url) or ".")
-        return f'src="{url}"'
+        return f'{match[1]}="{url}"'
 
     body = re.sub(r'<a ([^>]*?)href="([^"]*)"([^>]*)>(.*?)</a>', anchor, page.body, flags=re.DOTALL)
-    return re.sub(r'src="([^"]*)"', image, body)
+    return re.sub(r'(src|srcset)="([^"]*)"', image, body)
 
 
 def style() -> str:

@@ -153,7 +153,9 @@ def test_names_in_the_tables_of_coming_from_exist() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", ["CHANGELOG.md", "docs/apiserver.md", "docs/security.md"])
+@pytest.mark.parametrize(
+    "page", ["CHANGELOG.md", "docs/apiserver.md", "docs/security.md", "docs/views.md"]
+)
 def test_names_in_other_pages_exist(page: str) -> None:
     """A renamed method is renamed here too."""
     controller = importlib.import_module("crlab.lab.controller").LabController
