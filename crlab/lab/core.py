@@ -77,6 +77,7 @@ class LabCore:
         self._controllers: list[LabController] = []
         self._builtin: BuiltinControllers | None = None
         self._closables: list[Any] = []
+        self._made_by_cell = registry.ByCell()
         self._closers: list[Callable[[], Any]] = []
         self._is_closed = False
         self._faults: LabFaults | None = None
@@ -250,6 +251,8 @@ class LabCore:
         with self._lock:
             if closable in self._closables:
                 self._closables.remove(closable)
+            if closable in self._controllers:
+                self._controllers.remove(closable)
 
     # -- the end -------------------------------------------------------------------------
 

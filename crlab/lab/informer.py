@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
 from crlab.errors import ConfigError, NotCached, nearest
+from crlab.lab.registry import ByCell
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
@@ -61,6 +62,7 @@ class Informer:
         self.field_selector = field_selector
         self._columns = columns
         self._siblings: list[Informer] = []  # the same cache, framed in other columns
+        self._handlers_by_cell = ByCell()
         self._frame: LiveFrame | None = None
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
@@ -205,6 +207,8 @@ class Informer:
     ) -> HandlerRegistration:
         """Call functions for each change, each handler on a thread of its own.
 
+        A notebook cell that is run again replaces the handlers it added before.
+
         Args:
             on_add: ``f(obj, is_in_initial_list)``.
             on_update: ``f(old, new)``.
@@ -215,13 +219,16 @@ class Informer:
         Returns:
             The registration: `has_synced`, `backlog`, `remove()`.
         """
-        return self.shared.add_event_handler(
+        registration = self.shared.add_event_handler(
             on_add=on_add,
             on_update=on_update,
             on_delete=on_delete,
             resync_seconds=resync_seconds,
             name=name,
         )
+        for earlier in self._handlers_by_cell.add(registration):
+            earlier.remove()
+        return registration
 
     @property
     def handlers(self) -> pd.DataFrame:

@@ -270,6 +270,8 @@ class MakingLab(PacedLab):
         return self._hold(LabController(self._whole, made, reconcile))
 
     def _hold(self, controller: LabController) -> LabController:
+        for earlier in self._made_by_cell.add(controller):
+            earlier.close()  # the cell was run again: its function takes the place of the old one
         with self._lock:
             self._controllers.append(controller)
             self._closables.append(controller)

@@ -23,6 +23,27 @@ _by_cell: dict[str, tuple[str, list[int]]] = {}
 _numbers = itertools.count(1)
 
 
+class ByCell:
+    """What each notebook cell has made, so that running the cell again replaces it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str, tuple[str, list[Any]]] = {}
+
+    def add(self, thing: Any) -> list[Any]:
+        """Note a thing; return those that an earlier run of the same cell made."""
+        cell, run = current_cell()
+        if not cell:
+            return []
+        with self._lock:
+            known_run, things = self._made.get(cell, (run, []))
+            if known_run == run:
+                self._made[cell] = (run, [*things, thing])
+                return []
+            self._made[cell] = (run, [thing])
+            return things
+
+
 def register(lab: Lab) -> int:
     """Note an open lab, close those an earlier run of this cell opened; return a number."""
     cell, run = current_cell()
