@@ -53,12 +53,11 @@ IN_STREAM = [
 def test_a_broken_stream_is_resumed(case):
     """Faults 1, 4, 5, 6, 7, 8, 9, 10, 13: from the last version, nothing listed again."""
     with FaultRig().start() as rig:
-        fault, words = case.fault(), set()
+        fault = case.fault()
         assert rig.proxy.inject(fault) == 1
         rig.put("a", pad="x" * 400, text=UTF8)
         rig.put("c", pad="z" * 400)
         rig.delete("b")
-        rig.until(lambda: words.add(rig.state) or "default/c" in rig.fold.objects)
         rig.converges()
         assert rig.proxy.journal.happened(fault.name)
         assert rig.count("list") == 0
@@ -66,7 +65,7 @@ def test_a_broken_stream_is_resumed(case):
         assert rig.fold.kinds("default/b") == ["add", "delete"]
         assert rig.fold.tombstones == []
         if case.passes_stale:
-            assert "stale" in words
+            assert "stale" in rig.healths()
 
 
 @pytest.mark.parametrize("mode", ["list", "auto"])

@@ -17,7 +17,7 @@ import pytest
 from support.cycle import cycle_counts
 from support.fault_proxy import semantic, toxic
 from support.fault_rig import FaultRig, cached, truth
-from support.poll import pause, until
+from support.poll import pause
 
 import crlab
 from crlab.client import list_decoder
@@ -155,7 +155,7 @@ def test_handlers_come_and_go_while_events_flow():
 
             handler = rig.informer.add_event_handler(on_add=hear)
             rig.until(lambda handler=handler: handler.has_synced)
-            handler.remove()
+            assert handler.shut_down(10)
             is_removed.set()
             assert {"default/a", "default/b"} <= set(seen)
         is_over.set()
@@ -377,5 +377,5 @@ def test_a_machine_that_slept_knows_that_it_is_stale():
     with FaultRig().start() as rig:
         rig.proxy.inject(toxic.HalfOpen())
         rig.put("a", n="2")
-        until(lambda: rig.state == "stale", 5)
+        rig.until(lambda: "stale" in rig.healths())
         rig.converges()

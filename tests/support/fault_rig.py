@@ -58,12 +58,13 @@ class Fold:
         self.problems: list[str] = []
         self.dead: set[str] = set()
         self.may_go_back = False
+        self.may_rise = False  # with a selector, an object that left may come back
 
     def on_add(self, obj: KubeObject, is_in_initial_list: bool) -> None:
         with self.lock:
             if obj.key in self.objects:
                 self.problems.append(f"{obj.key} was added twice")
-            if obj.uid in self.dead:
+            if obj.uid in self.dead and not self.may_rise:
                 self.problems.append(f"{obj.key} rose from the dead")
             self._take("add", obj)
 
@@ -183,6 +184,7 @@ class FaultRig:
             **options,
         )
         self.fold = Fold()
+        self.fold.may_rise = bool(self.selector)
         self.handler = self.informer.add_event_handler(**self.fold.handlers())
 
     def _patch(self, owner: Any, name: str, value: Any) -> None:
@@ -242,6 +244,11 @@ class FaultRig:
     def until(self, predicate: Any, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for something, or fail with everything that is known."""
         poll.until(predicate, seconds, lambda: f"{self.informer.status}\n{self.proxy.journal}")
+
+    def healths(self) -> set[str]:
+        """Return every word its state has been, however short."""
+        records = self.informer.trace.records()
+        return {record.data["health"] for record in records if record.kind == "state"}
 
     def until_state(self, *words: str) -> None:
         self.until(lambda: self.state in words)
