@@ -28,6 +28,11 @@ _REPLICAS = ScalePaths(
     ("spec", "replicas"), ("status", "replicas"), ("spec", "selector"), is_selector_object=True
 )
 _SCALE = Subresource("scale", "Scale", "autoscaling", "v1")
+_JOB_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set "
+    "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this "
+    "warning"
+)
 _SERVICE_GIVEN = tuple(
     ("spec", name) for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 )
@@ -225,6 +230,7 @@ def _core() -> list[ResourceType]:
             short_names=("rc",),
             categories=("all",),
             generation="spec",
+            orphans_by_default=True,
         ),
         _kind(
             "",
@@ -276,6 +282,8 @@ def _apps() -> list[ResourceType]:
             fields={"status.successful": _field("status", "succeeded")},
             prepare=workload.prepare_job,
             unmanaged=(("spec", "selector"), ("spec", "template", "metadata", "labels")),
+            orphans_by_default=True,
+            delete_warning=_JOB_WARNING,
             check=workload_check.check_job,
         ),
         _kind(

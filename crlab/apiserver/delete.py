@@ -127,7 +127,8 @@ class Deleter:
         present = list(metadata.get("finalizers") or ())
         if not resource.can_collect:
             return present
-        if options.propagation == "Orphan":
+        is_decided = options.propagation or {ORPHAN, FOREGROUND} & set(present)
+        if options.propagation == "Orphan" or (resource.orphans_by_default and not is_decided):
             wanted = {ORPHAN}
         elif options.propagation == "Foreground":
             wanted = {FOREGROUND}

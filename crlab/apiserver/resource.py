@@ -127,6 +127,8 @@ class ResourceType:
             (no generation).
         name_rule: "subdomain", "label", "service", "path", "" (the kind checks it).
         fields: field selector names beyond metadata.name and metadata.namespace.
+        orphans_by_default: a deletion that states no propagation policy keeps dependents.
+        delete_warning: sent with such a deletion.
         prepare: called with (new, old) before validation, changes `new`.
         check: called with (new, old), returns causes.
         warn: called with (new, old), returns warnings for the writer.
@@ -162,6 +164,8 @@ class ResourceType:
     returns_object_on_delete: bool = False
     can_collect: bool = True
     shows_deletion_time: bool = False
+    orphans_by_default: bool = False
+    delete_warning: str = ""
     fields: Mapping[str, Callable[[Tree], str]] = field(default_factory=dict)
     prepare: Callable[[Tree, Tree | None], None] | None = None
     check: Callable[[Tree, Tree | None], list[Cause]] = _no_causes

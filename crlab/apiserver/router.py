@@ -160,9 +160,10 @@ class Router:
         return encode_body(accept, view.document(stored), status)
 
     def _delete(self, call: Call) -> Response:
-        options = DeleteOptions.read(call.request)
+        options, resource = DeleteOptions.read(call.request), call.resource
+        if resource.delete_warning and not options.propagation:
+            call.warnings.append(resource.delete_warning)
         stored, is_gone = self._deleter.delete(call, options)
-        resource = call.resource
         if not is_gone or resource.returns_object_on_delete:
             return self._show(call, stored, 200)
         uid = stored.tree()["metadata"]["uid"]

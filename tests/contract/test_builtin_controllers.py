@@ -3,7 +3,11 @@
 import pytest
 from support.controlled_server import ControlledServer, ref
 
+from crlab.apiserver import Request
 from crlab.errors import ConfigError, LifecycleError, NotFound
+
+POD = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}
+JOB = {"metadata": {"name": "j"}, "spec": {"template": {"spec": POD}}}
 
 
 @pytest.fixture
@@ -74,6 +78,25 @@ class TestGarbage:
         server.settle()
         assert server.names("configmaps") == ["dep"]
         assert "ownerReferences" not in server.client.get("configmaps", "dep")["metadata"]
+
+    def test_144_a_job_leaves_its_pods_unless_told_otherwise(self, server):
+        """Of old, and with a warning."""
+        server.client.create("jobs.batch", JOB)
+        own = server.client.get("jobs.batch", "j")
+        server.config_map("dep", ref(own))
+        path = "/apis/batch/v1/namespaces/default/jobs/j"
+        answer = server.server.handle(Request("DELETE", path))
+        assert dict(answer.headers)["Warning"].startswith(
+            '299 - "child pods are preserved by default when jobs are deleted'
+        )
+        server.settle()
+        assert server.names("jobs.batch") == []
+        assert server.names("configmaps") == ["dep"]
+        server.client.create("jobs.batch", JOB)
+        server.config_map("goes", ref(server.client.get("jobs.batch", "j")))
+        server.client.delete("jobs.batch", "j", propagation_policy="Background")
+        server.settle()
+        assert server.names("configmaps") == ["dep"]
 
     def test_145_one_of_two_owners(self, server):
         """Only the dead reference is dropped."""
