@@ -239,7 +239,7 @@ def _finalizer_causes(metadata: Tree, *, is_core: bool) -> list[Cause]:
     for index, finalizer in enumerate(finalizers):
         faults = label_key_faults(finalizer)
         causes += [invalid_value("metadata.finalizers", finalizer, f) for f in faults]
-        if is_core and not faults and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        if is_core and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             causes.append(invalid_value(f"metadata.finalizers[{index}]", finalizer, detail))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
