@@ -90,11 +90,17 @@ def _compare(old: Any, new: Any, path: str, ignore: Collection[str], changes: li
         _compare_maps(old, new, path, ignore, changes)
     elif _is_list(old) and _is_list(new):
         _compare_lists(old, new, path, ignore, changes)
-    elif type(old) is not type(new) or old != new:
-        numbers = isinstance(old, int | float) and isinstance(new, int | float)
-        if numbers and old == new and not isinstance(old, bool) and not isinstance(new, bool):
-            return  # 1 and 1.0 are one JSON number
+    elif not _is_same_scalar(old, new):
         changes.append(Change("replace", path or ".", old, new))
+
+
+def _is_same_scalar(old: Any, new: Any) -> bool:
+    """Whether JSON sees one value: 1 and 1.0 are one number, 1 and true are not."""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    if isinstance(old, int | float) and isinstance(new, int | float):
+        return old == new
+    return type(old) is type(new) and bool(old == new)
 
 
 def _compare_maps(
@@ -142,7 +148,7 @@ def _compare_lists(
             changes.append(Change("replace", f"{path}[*].{key}", list(before), list(after)))
         return
     if not any(isinstance(item, Mapping) or _is_list(item) for item in [*old, *new]):
-        if list(old) != list(new):
+        if len(old) != len(new) or not all(map(_is_same_scalar, old, new)):
             changes.append(Change("replace", path or ".", old, new))
         return
     for place in range(max(len(old), len(new))):

@@ -50,6 +50,7 @@ def test_true_and_one_are_different_and_1_and_1_0_are_not():
     """JSON's types, not Python's."""
     assert len(diff({"a": True}, {"a": 1})) == 1
     assert diff({"a": 1}, {"a": 1.0}) == []
+    assert len(diff({"a": [[False]]}, {"a": [[0]]})) == 1
 
 
 @given(JSON, JSON)
