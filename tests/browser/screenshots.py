@@ -39,8 +39,8 @@ for name, image, replicas in [("web", "nginx:1.27", 3), ("api", "example/api:2.4
     service(name, image, replicas)
 time.sleep(0.5)
 """
+START = "_ = reconcile.start(workers=2)"
 RUN = """
-_ = reconcile.start(workers=2)
 for i in range(12):
     service("web", "nginx:1.27", 1 + i % 4)
     time.sleep(0.35)
@@ -61,7 +61,8 @@ def take(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     with temporary_root() as root, jupyter(root) as address, browser() as chromium:
-        sources = [SETUP, WORLD, *(cell for _, cell in CELLS), RUN]
+        sources = [SETUP, WORLD, *(cell for _, cell in CELLS), START, RUN]
+        run = len(sources) - 1
         write_notebook(root / "work" / "crlab.ipynb", sources)
         notebook = Notebook(chromium, address, "crlab.ipynb", width=1280)
         notebook.page.set_viewport_size({"width": 1280, "height": 2400})
@@ -75,7 +76,8 @@ def take(folder: Path) -> list[Path]:
         made += both(notebook, 2, folder, "stepper")
         for index in range(3, 2 + len(CELLS)):
             notebook.run(index)
-        notebook.run(2 + len(CELLS))
+        notebook.run(run - 1)
+        notebook.run(run)
         events = notebook.scroll_to(5)
         options = events.get_by_label("Open").locator("option")
         events.get_by_label("Open").select_option(index=min(3, options.count() - 1))
@@ -84,7 +86,7 @@ def take(folder: Path) -> list[Path]:
         pipeline.get_by_role("button", name="Reconcile", exact=True).click()
         pipeline.get_by_role("region", name="Content of Reconcile").wait_for()
         for index, (name, _) in enumerate(CELLS[1:], start=3):
-            busy = 2 + len(CELLS) if name == "pipeline" else None
+            busy = run if name == "pipeline" else None
             made += both(notebook, index, folder, name, busy)
         notebook.close()
     return made
