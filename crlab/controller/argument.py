@@ -6,8 +6,10 @@ Thread: pure functions.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
+from crlab.controller.request import Request
 from crlab.errors import ConfigError
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
@@ -68,6 +70,25 @@ def make_queue(
     resource: ApiResource,
 ) -> RateLimitingQueue[str]:
     make = PriorityQueue if sort == "priority" else RateLimitingQueue
-    return make(
+    queue: RateLimitingQueue[str] = make(
         name, clock=clock, limiter=limiter, trace=trace, resource=resource.gvr.group_resource
     )
+    queue.check = _key_check(resource)
+    return queue
+
+
+def _key_check(resource: ApiResource) -> Callable[[object], None]:
+    """Return what refuses a key that no worker could reconcile, where it is added."""
+    slashes = 1 if resource.is_namespaced else 0
+
+    def check(item: object) -> None:
+        if type(item) is str and item.count("/") == slashes and item.strip("/") == item != "":
+            return
+        request = Request.of(item, resource)
+        if request.key != item:
+            raise ConfigError(
+                f"a workqueue holds keys, not {type(item).__name__}: add {request.key!r}, "
+                "or use the controller's enqueue()"
+            )
+
+    return check

@@ -57,6 +57,9 @@ class Call(msgspec.Struct, frozen=True):
             return f"{what} {join_key(self.namespace, self.name)}"
         return f"{what} in {self.namespace}" if self.namespace else what
 
+    def __repr__(self) -> str:
+        return f"<Call {self}>"
+
     def __str__(self) -> str:
         marks = [
             text

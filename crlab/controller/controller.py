@@ -377,4 +377,6 @@ class Controller:
         state = "closed" if self._is_closed else "running" if self.is_running else "stopped"
         if self.is_running and self.is_paused:
             state = "paused"
+        if self.error is not None and not self._is_closed:
+            state = f"failed ({type(self.error).__name__})"
         return f"<Controller {self.name} of {self.resource.gvr.group_resource} {state}>"

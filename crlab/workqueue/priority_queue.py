@@ -18,7 +18,6 @@ import heapq
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
-from crlab.errors import ConfigError
 from crlab.runtime.clock import Clock
 from crlab.trace.record import Trace
 from crlab.workqueue.delay import check_delay
@@ -110,8 +109,7 @@ class PriorityQueue(RateLimitingQueue[K]):
 
     def add(self, item: K, *, trigger: Trigger | None = None, priority: int = 0) -> None:
         """Ask for a run of `item`, now; takes the place of a delayed one."""
-        if item is None:
-            raise ConfigError("None cannot be queued; add a key")
+        self.check(item)
         with self._lock:
             if self._is_shutting_down:
                 return
@@ -135,6 +133,7 @@ class PriorityQueue(RateLimitingQueue[K]):
         Args:
             priority: None keeps that of the run in hand, else 0.
         """
+        self.check(item)
         check_delay(delay_seconds)
         with self._lock:
             if self._is_shutting_down:

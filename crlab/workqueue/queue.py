@@ -51,8 +51,22 @@ class Line(Protocol[K]):
     def __len__(self) -> int: ...
 
 
+def require_item(item: object) -> None:
+    """Refuse None, which stands for no key.
+
+    Raises:
+        ConfigError: it is None.
+    """
+    if item is None:
+        raise ConfigError("None cannot be queued; add a key")
+
+
 class WorkQueue(Generic[K]):
-    """The plain and the delaying queue in one."""
+    """The plain and the delaying queue in one.
+
+    Attributes:
+        check: called with what is about to be added; raises what is wrong with it.
+    """
 
     def __init__(
         self,
@@ -73,6 +87,7 @@ class WorkQueue(Generic[K]):
             keep_triggers: how many reasons are kept per key (the newest).
         """
         self.name = name
+        self.check: Callable[[object], None] = require_item
         self._clock = clock
         self._trace = trace
         self._resource = resource
@@ -95,8 +110,7 @@ class WorkQueue(Generic[K]):
 
     def add(self, item: K, *, trigger: Trigger | None = None) -> None:
         """Ask for a run of `item`; collapsed into a run that waits already."""
-        if item is None:
-            raise ConfigError("None cannot be queued; add a key")
+        self.check(item)
         with self._lock:
             if not self._is_shutting_down:
                 self._add_locked(item, trigger, None)
@@ -110,6 +124,7 @@ class WorkQueue(Generic[K]):
         Raises:
             ConfigError: the delay is not a number.
         """
+        self.check(item)
         check_delay(delay_seconds)
         with self._lock:
             if self._is_shutting_down:

@@ -54,6 +54,9 @@ class QueueSnapshot(msgspec.Struct, frozen=True):
         """Every key: in processing, ready, delayed."""
         return [*self.processing, *self.queued, *self.delayed]
 
+    def __repr__(self) -> str:
+        return f"<QueueSnapshot {self.name}: {self}>"
+
     def __str__(self) -> str:
         parts = [
             f"{label}: {', '.join(_label(state) for state in states) or '-'}"
