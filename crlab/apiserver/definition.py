@@ -65,6 +65,12 @@ def field_path(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(".") if part)
 
 
+WEBHOOK_WARNING = (
+    "spec.conversion.strategy: this server calls no webhook; requests for another version than the "
+    "stored one get 501"
+)
+
+
 class Definitions:
     """Keeps the registry in step with the stored CRDs."""
 
@@ -86,7 +92,8 @@ class Definitions:
 
     def warn(self, crd: Tree, old: Tree | None) -> list[str]:
         """Return the warnings a write of a CRD earns."""
-        return crd_warnings(crd, old)
+        found = crd_warnings(crd, old)
+        return [*found, WEBHOOK_WARNING] if _needs_webhook(crd["spec"]) else found
 
     def begin_delete(self, crd: Tree) -> None:
         """Mark a CRD as terminating: its objects go first."""
@@ -314,9 +321,15 @@ def build_type(crd: Tree) -> ResourceType:
         is_custom=True,
         generation="spec",
         allows_unconditional_update=False,
+        needs_webhook=_needs_webhook(spec),
         definition=(spec, (crd.get("status") or {}).get("acceptedNames")),
         **shared,
     )
+
+
+def _needs_webhook(spec: Tree) -> bool:
+    is_asked_for = (spec.get("conversion") or {}).get("strategy") == "Webhook"
+    return is_asked_for and len(spec.get("versions") or ()) > 1
 
 
 def _traits(kind: str, version: Tree) -> dict[str, Any]:

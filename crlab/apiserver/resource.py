@@ -128,6 +128,7 @@ class ResourceType:
         name_rule: "subdomain", "label", "service", "path", "" (the kind checks it).
         fields: field selector names beyond metadata.name and metadata.namespace.
         orphans_by_default: a deletion that states no propagation policy keeps dependents.
+        needs_webhook: other versions than the stored one are a webhook's to make.
         delete_warning: sent with such a deletion.
         prepare: called with (new, old) before validation, changes `new`.
         check: called with (new, old), returns causes.
@@ -165,6 +166,7 @@ class ResourceType:
     can_collect: bool = True
     shows_deletion_time: bool = False
     orphans_by_default: bool = False
+    needs_webhook: bool = False
     delete_warning: str = ""
     fields: Mapping[str, Callable[[Tree], str]] = field(default_factory=dict)
     prepare: Callable[[Tree, Tree | None], None] | None = None

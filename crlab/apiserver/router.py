@@ -23,7 +23,7 @@ from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
 from crlab.apiserver.patch_verb import APPLY_PATCH, Patcher
 from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
-from crlab.apiserver.resource import ResourceType
+from crlab.apiserver.resource import ResourceType, Version
 from crlab.apiserver.scale import put_replicas, replicas_causes, replicas_fault, scale_of
 from crlab.apiserver.status import (
     StatusError,
@@ -84,6 +84,8 @@ class Router:
             if resource.is_namespaced and not resource.is_custom and not info.name:
                 raise method_not_allowed()
             return self._unknown(info)
+        if resource.needs_webhook and not version.is_storage:
+            raise _unconverted(resource, version)
         call = Call(request, info, resource, version, identity)
         try:
             answer = self._dispatch(call, faults)
@@ -314,6 +316,17 @@ class Router:
         if fault := replicas_fault(wanted):
             raise patch_fault(wanted, fault)
         return wanted
+
+
+def _unconverted(resource: ResourceType, version: Version) -> StatusError:
+    """Refuse a version that only a conversion webhook could make: none is ever called."""
+    stored = resource.storage_version.name
+    message = (
+        f"conversion webhook for {resource.api_version(version)}, Kind={resource.kind} is not "
+        f"called by this server; only {stored}, the version that is stored, is served"
+    )
+    details = {"group": resource.group, "kind": resource.plural}
+    return StatusError(501, "NotImplemented", message, details)
 
 
 def _quote(text: str) -> str:

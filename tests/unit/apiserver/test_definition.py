@@ -69,3 +69,19 @@ def test_each_version_has_its_own_schema(api_server: ApiServer) -> None:
     assert "extra" not in old["spec"]
     assert new["spec"]["extra"] == 7
     assert old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"]
+
+
+def test_conversion_by_webhook_is_refused_not_faked(api_server: ApiServer) -> None:
+    """Item 63: a warning with the CRD, 501 for every version but the stored one."""
+    found = crd("widgets")
+    stored = found["spec"]["versions"][0]
+    found["spec"]["versions"] = [stored, {**stored, "name": "v2", "storage": False}]
+    webhook = {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x.example/c"}}
+    found["spec"]["conversion"] = {"strategy": "Webhook", "webhook": webhook}
+    answer = api_server.handle(Request("POST", CRDS, body=json.dumps(found).encode()))
+    assert "calls no webhook" in dict(answer.headers)["Warning"]
+    place = "/apis/demo.crlab.dev/{}/namespaces/default/widgets"
+    assert api_server.request("POST", place.format("v1"), widget("a"))[0] == 201
+    for path in (place.format("v2"), f"{place.format('v2')}/a"):
+        status, body = api_server.request("GET", path)
+        assert (status, body["reason"]) == (501, "NotImplemented")
