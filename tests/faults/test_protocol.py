@@ -85,7 +85,7 @@ def test_a_lasting_refusal_is_not_hammered(number, fault, match, word, mode):
         rig.until(lambda: rig.proxy.journal.count("fault") >= 2)
         rig.until_state(word)
         change(rig)
-        rig.fails_for(0.7)
+        rig.fails_for(0.5)
         assert word in rig.words
         rig.until(lambda: rig.informer.status.cause)
         if number == 36:

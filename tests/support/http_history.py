@@ -309,6 +309,7 @@ class HttpHistory(RuleBasedStateMachine):
         self.quiesce()
         for fold in self.folds:
             fold.may_go_back = False
+        self.floor.clear()  # of the keys that only the old epoch had
         self.is_new_epoch = False
 
     @precondition(lambda self: len(self.folds) < 3)
