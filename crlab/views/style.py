@@ -2,7 +2,8 @@
 
 Colours come from JupyterLab's variables with plain fallbacks; the accents are our own,
 chosen per theme for a contrast of at least 4.5 : 1 on the two backgrounds. Nothing means
-something by colour alone: every coloured thing carries a sign or a word.
+something by colour alone: every coloured thing carries a sign or a word. Where JupyterLab
+styles rendered HTML itself (tables, lists, code), selectors are doubled to outweigh it.
 
 Thread: a constant.
 Source: WCAG 2.2 (1.4.1, 1.4.3, 1.4.11, 2.3.3), JupyterLab's theme variables.
@@ -32,7 +33,7 @@ container-type:inline-size;max-width:1080px}
 .crlab .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
 white-space:nowrap}
 .crlab .dim{color:var(--c-dim)}
-.crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;color:inherit;padding:0}
+.crlab.crlab.crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;color:inherit;padding:0}
 .crlab .good{color:var(--c-green)}.crlab .busy{color:var(--c-blue)}
 .crlab .warn{color:var(--c-amber)}.crlab .bad{color:var(--c-red)}
 .crlab .badge{display:inline-block;vertical-align:middle;padding:0 7px;border-radius:9px;
@@ -57,36 +58,40 @@ font-size:12px}
 
 _TABLE = """
 .crlab .scroll{overflow-x:auto;border:1px solid var(--c-line);border-radius:6px}
-.crlab table{border-collapse:collapse;width:100%;margin:0;font-size:12px;table-layout:auto;
+.crlab .scroll table{border-collapse:collapse;width:100%;margin:0;font-size:12px;table-layout:auto;
 background:var(--c-bg);border:0;font-variant-numeric:tabular-nums}
-.crlab caption{text-align:left;padding:0;caption-side:top}
-.crlab th,.crlab td{padding:3px 10px;text-align:left;vertical-align:top;border:0;
+.crlab .scroll caption{text-align:left;padding:0;caption-side:top}
+.crlab .scroll th,.crlab .scroll td{padding:3px 10px;text-align:left;vertical-align:top;border:0;
 border-top:1px solid var(--c-line);white-space:nowrap;max-width:340px;overflow:hidden;
-text-overflow:ellipsis;unicode-bidi:isolate;color:var(--c-fg);background:none;font-weight:400}
-.crlab thead th{border-top:0;background:var(--c-soft);color:var(--c-dim);font-weight:600;
+text-overflow:ellipsis;unicode-bidi:isolate;background:none;font-weight:400}
+.crlab th,.crlab td{color:var(--c-fg)}
+.crlab .scroll thead th{border-top:0;background:var(--c-soft);color:var(--c-dim);font-weight:600;
 font-size:11px;position:static}
-.crlab tbody tr,.crlab tbody tr:nth-child(odd){background:none}
-.crlab tbody tr:hover{background:var(--c-soft)}
-.crlab td.num,.crlab th.num{text-align:right}
-.crlab td.wrap{white-space:pre-wrap;overflow-wrap:anywhere;max-width:none}
-.crlab td.mark,.crlab th.mark{width:16px;padding:3px 0 3px 8px;font-weight:700;
+.crlab .scroll thead{border:0}
+.crlab .scroll tbody tr,.crlab .scroll tbody tr:nth-child(odd){background:none}
+.crlab .scroll tbody tr:hover{background:var(--c-soft)}
+.crlab .scroll td.num,.crlab .scroll th.num{text-align:right}
+.crlab .scroll td.wrap{white-space:pre-wrap;overflow-wrap:anywhere;max-width:none}
+.crlab .scroll td.mark,.crlab .scroll th.mark{width:16px;padding:3px 0 3px 8px;font-weight:700;
 font-family:var(--c-mono)}
-.crlab tr.added{--mark:var(--c-green-bg)}.crlab tr.modified{--mark:var(--c-blue-bg)}
-.crlab tr.deleted{--mark:var(--c-red-bg)}
-.crlab tr.added>td.mark{color:var(--c-green)}.crlab tr.modified>td.mark{color:var(--c-blue)}
-.crlab tr.deleted>td.mark{color:var(--c-red)}
-.crlab tr.added>*,.crlab tr.deleted>*,.crlab tr.modified>.ch{animation:crlab-fade 4s ease-out
+.crlab .scroll tr.added{--mark:var(--c-green-bg)}.crlab .scroll tr.modified{--mark:var(--c-blue-bg)}
+.crlab .scroll tr.deleted{--mark:var(--c-red-bg)}
+.crlab .scroll tr.added>td.mark{color:var(--c-green)}.crlab .scroll tr.modified>td.mark{
+color:var(--c-blue)}
+.crlab .scroll tr.deleted>td.mark{color:var(--c-red)}
+.crlab .scroll tr.added>*,.crlab .scroll tr.deleted>*,.crlab .scroll tr.modified>.ch{
+animation:crlab-fade 4s ease-out
 forwards}
-.crlab tr.modified>.ch{font-weight:600}
-.crlab tr.deleted>*{text-decoration:line-through;color:var(--c-dim)}
-.crlab tr.deleted>td.mark{text-decoration:none}
-.crlab tr.open>*{background:var(--c-blue-bg)}
-.crlab .diff{margin:4px 0;padding:0;list-style:none;font:12px/1.55 var(--c-mono)}
+.crlab .scroll tr.modified>.ch{font-weight:600}
+.crlab .scroll tr.deleted>*{text-decoration:line-through;color:var(--c-dim)}
+.crlab .scroll tr.deleted>td.mark{text-decoration:none}
+.crlab .scroll tr.open>*{background:var(--c-blue-bg)}
+.crlab.crlab .diff{margin:4px 0;padding:0;list-style:none;font:12px/1.55 var(--c-mono)}
 .crlab .diff li{padding:0 8px;overflow-wrap:anywhere;white-space:pre-wrap;list-style:none}
 .crlab .diff .add{color:var(--c-green);background:var(--c-green-bg)}
 .crlab .diff .del{color:var(--c-red);background:var(--c-red-bg)}
 .crlab .diff .chg{color:var(--c-fg);background:var(--c-blue-bg)}
-.crlab pre{margin:4px 0;padding:6px 10px;background:var(--c-soft);color:var(--c-fg);
+.crlab.crlab pre{margin:4px 0;padding:6px 10px;background:var(--c-soft);color:var(--c-fg);
 border-radius:6px;font:12px/1.45 var(--c-mono);overflow:auto;white-space:pre-wrap;
 overflow-wrap:anywhere}
 .crlab h3,.crlab h4{font-size:12px;font-weight:600;margin:9px 0 3px;color:var(--c-fg);
@@ -97,14 +102,14 @@ letter-spacing:0;line-height:1.45}
 .crlab dl dt,.crlab dl dd{float:none;display:block;position:static;width:auto;margin:0;padding:0}
 .crlab .kv dt{color:var(--c-dim);font-weight:400}.crlab .kv dd{margin:0;overflow-wrap:anywhere;
 unicode-bidi:isolate}
-.crlab ul.plain,.crlab ol.plain{margin:2px 0 8px;padding-left:22px}
-.crlab .tree,.crlab .tree ul,.crlab .tree li{list-style:none;margin:0;padding:0}
-.crlab .tree ul{padding-left:16px;border-left:1px solid var(--c-line);margin-left:6px}
+.crlab.crlab ul.plain,.crlab.crlab ol.plain{margin:2px 0 8px;padding-left:22px}
+.crlab.crlab .tree,.crlab.crlab .tree ul,.crlab.crlab .tree li{list-style:none;margin:0;padding:0}
+.crlab.crlab .tree ul{padding-left:16px;border-left:1px solid var(--c-line);margin-left:6px}
 .crlab .tree li{padding:1px 0;overflow-wrap:anywhere}
 """
 
 _PIPE = """
-.crlab .boxes{list-style:none;margin:2px 3px 8px;padding:0;display:grid;gap:28px 34px;
+.crlab.crlab .boxes{list-style:none;margin:2px 3px 8px;padding:0;display:grid;gap:28px 34px;
 grid-template-columns:repeat(4,minmax(0,1fr));grid-auto-rows:144px}
 .crlab .box{position:relative;border:1px solid var(--c-line);border-radius:9px;
 background:var(--c-bg);box-shadow:var(--c-shadow);padding:7px 10px;min-width:0;list-style:none;
@@ -144,7 +149,7 @@ top:auto;bottom:-21px;transform:rotate(90deg)}
 animation:crlab-flow .5s linear infinite}
 .crlab .said{border-left:3px solid var(--c-blue);padding:3px 10px;margin:4px 0}
 .crlab .said small{display:block;color:var(--c-dim);font-size:11.5px}
-@container (max-width:600px){.crlab .boxes{grid-template-columns:repeat(2,minmax(0,1fr));
+@container (max-width:600px){.crlab.crlab .boxes{grid-template-columns:repeat(2,minmax(0,1fr));
 gap:10px}.crlab .boxes .box{grid-area:auto}.crlab .boxes .arrow{display:none}}
 .crlab svg text{fill:var(--c-dim);font:11px var(--jp-ui-font-family,system-ui,sans-serif)}
 .crlab svg .axis{stroke:var(--c-line);stroke-width:1}
@@ -155,12 +160,13 @@ gap:10px}.crlab .boxes .box{grid-area:auto}.crlab .boxes .arrow{display:none}}
 .crlab .s4{fill:var(--c-amber);fill-opacity:.35;stroke:var(--c-amber);stroke-dasharray:4 1}
 .crlab .s5{fill:var(--c-dim);fill-opacity:.25;stroke:var(--c-dim)}
 .crlab svg .cursor{stroke:var(--c-blue);stroke-width:2}
-.crlab .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12px;list-style:none;margin:0;
-padding:2px 0}
+.crlab.crlab .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12px;list-style:none;
+margin:0;padding:2px 0}
 .crlab .legend li{list-style:none;white-space:nowrap}
 .crlab .legend svg{vertical-align:-2px;margin-right:5px}
 @media (prefers-reduced-motion:reduce){.crlab tr>*,.crlab .box.act .arrow line{
-animation:none!important}.crlab tr.added>*,.crlab tr.deleted>*,.crlab tr.modified>.ch{
+animation:none!important}.crlab .scroll tr.added>*,.crlab .scroll tr.deleted>*,
+.crlab .scroll tr.modified>.ch{
 background-color:var(--mark)}}
 """
 

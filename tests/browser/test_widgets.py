@@ -51,6 +51,11 @@ SHOWN = {
     "faults": "watch",
     "time": "live, at record",
 }
+LOOKS = (
+    ("table", "td:nth-child(2)", {"text-align": "left"}),
+    ("pipeline", "ol.boxes", {"padding-left": "0px"}),
+    ("events", "td code", {"padding-left": "0px"}),
+)
 NAMES = list(CELLS)
 CLOSE = "[view.close() for view in open_views() if view.kind == 'Event rate']"
 SOURCES = [SETUP, *CELLS.values(), BUSY, COUNT, CLOSE]
@@ -204,5 +209,9 @@ def test_closed_saved_and_opened_again_there_is_content(
             output = again.scroll_to(AT[name])
             expect(output.locator(".head")).to_contain_text("closed")
             expect(output).not_to_contain_text("model not found")
+        for name, part, style in LOOKS:  # JupyterLab's own rules for rendered HTML lose
+            shown = again.scroll_to(AT[name]).locator(part).first
+            for field, value in style.items():
+                expect(shown).to_have_css(field, value)
     finally:
         again.page.close()
