@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 OBJECTS = int(os.environ.get("CRLAB_BENCH_OBJECTS", "50000"))
 FEW = min(OBJECTS, int(os.environ.get("CRLAB_BENCH_NEIGHBOUR_OBJECTS", "2000")))
 EVENTS = max(1000, OBJECTS // 2)
-ROUNDS = 3
-NEIGHBOURS = ("lightkube", "SharedInformer", "kubernetes_asyncio", "kr8s")
+ROUNDS = int(os.environ.get("CRLAB_BENCH_ROUNDS", "3"))
+NEIGHBOURS = ("lightkube", "SharedInformer", "kubernetes_asyncio")
 KINDS = ("pods", "crs")
 
 
@@ -92,7 +92,7 @@ def test_watch(kind: str, table: Table):
 def test_latency(table: Table):
     """200 events a second, from the server's write to the handler's first line."""
     args = ("latency", "pods", 1000, 1000, 200.0)
-    names = ("lightkube", "SharedInformer", "kubernetes_asyncio", "kr8s")
+    names = NEIGHBOURS
     p50, floor = median("p50_ms", "crlab", *args), median("p50_ms", "floor", *args)
     p99 = median("p99_ms", "crlab", *args)
     others = {name: median("p99_ms", name, *args) for name in names}

@@ -60,12 +60,13 @@ class StaticServer:
     def _answer(self, connection: socket.socket, target: str) -> None:
         url = urlsplit(target)
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
-        if url.path == "/start":
+        path = url.path.rstrip("/")
+        if path == "/start":
             self.start.set()
             _send(connection, b"{}")
-        elif url.path in self.discovery:
-            _send(connection, self.discovery[url.path])
-        elif url.path != self.kind.path:
+        elif path in self.discovery:
+            _send(connection, self.discovery[path])
+        elif path != self.kind.path:
             _send(connection, _status(404), "404 Not Found")
         elif query.get("watch") in ("1", "true", "True"):
             self._watch(connection, query)

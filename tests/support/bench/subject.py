@@ -167,10 +167,12 @@ class Lightkube:
     def __init__(self, kind: payload.Kind, url: str) -> None:
         import lightkube
         from lightkube import KubeConfig
-        from lightkube.core.generic_resource import create_namespaced_resource
+        from lightkube.config.models import Cluster, User
+        from lightkube.generic_resource import create_namespaced_resource
         from lightkube.resources.core_v1 import Pod
 
-        self._client = lightkube.Client(KubeConfig.from_server(url), trust_env=False)
+        config = KubeConfig.from_one(cluster=Cluster(server=url), user=User(token="none"))
+        self._client = lightkube.Client(config, trust_env=False)
         group, _, version = kind.api_version.rpartition("/")
         self._resource: Any = Pod
         if group:
