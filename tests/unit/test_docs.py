@@ -261,9 +261,13 @@ def test_what_does_less_does_as_documented(server: ApiServer) -> None:
 
 def test_limits_are_those_of_the_documentation(server: ApiServer) -> None:
     """The table of docs/apiserver.md, where a request can tell."""
-    big = {"metadata": {"name": "big"}, "data": {"a": "x" * 1_572_864}}
-    code, status = server.request("POST", f"{CORE}/configmaps", big)
+    loud = [{"name": "LOUD", "value": "x" * 1_572_864}]
+    spec = {"containers": [{"name": "a", "image": "b", "env": loud}]}
+    big = {"metadata": {"name": "big"}, "template": {"spec": spec}}
+    code, status = server.request("POST", f"{CORE}/podtemplates", big)
     assert (code, status["message"]) == (500, "etcdserver: request is too large")
+    full = {"metadata": {"name": "full"}, "data": {"a": "x" * 1_048_577}}
+    assert server.request("POST", f"{CORE}/configmaps", full)[0] == 422
     assert server.request("POST", f"{CORE}/configmaps", b" " * 3_145_729)[0] == 413
     noted = {"metadata": {"name": "noted", "annotations": {"a": "x" * 262_145}}}
     assert server.request("POST", f"{CORE}/configmaps", noted)[0] == 422
