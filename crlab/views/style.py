@@ -33,7 +33,8 @@ container-type:inline-size;max-width:1080px}
 .crlab .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
 white-space:nowrap}
 .crlab .dim{color:var(--c-dim)}
-.crlab.crlab.crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;color:inherit;padding:0}
+.crlab.crlab.crlab code,.crlab .mono{font:12px/1.45 var(--c-mono);background:none;
+color:inherit;padding:0}
 .crlab .good{color:var(--c-green)}.crlab .busy{color:var(--c-blue)}
 .crlab .warn{color:var(--c-amber)}.crlab .bad{color:var(--c-red)}
 .crlab .badge{display:inline-block;vertical-align:middle;padding:0 7px;border-radius:9px;
