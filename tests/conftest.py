@@ -8,6 +8,11 @@ import time
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# how busy the machine is says nothing about what is tested
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 FORBID_SKIPS = os.environ.get("CRLAB_FORBID_SKIPS") == "1"
 
