@@ -75,9 +75,14 @@ class Environment:
         """Return the resource that serves an object's kind.
 
         Raises:
-            ConfigError: it has no apiVersion or kind.
+            ConfigError: it is no object, or has no apiVersion or kind.
             UnknownResource: nothing serves it.
         """
+        if not isinstance(obj, Mapping):
+            raise ConfigError(
+                f"a write takes an object with apiVersion and kind, not {obj!r}; "
+                "ctx.new(resource, name) makes one, ctx.client takes names and bodies"
+            )
         api_version, kind = obj.get("apiVersion"), obj.get("kind")
         if not isinstance(api_version, str) or not isinstance(kind, str):
             raise ConfigError(

@@ -78,3 +78,22 @@ def test_a_snapshot_and_a_call_are_one_line_each(lab: crlab.Lab) -> None:
     record = controller.step()
     assert record is not None
     assert repr(record.calls) == "(<Call apply configmaps default/b (new)>,)"
+
+
+@pytest.mark.parametrize("verb", ["create", "update", "apply", "update_status"])
+@pytest.mark.parametrize("given", ["configmaps", 5, {}, {"kind": "ConfigMap"}])
+def test_a_write_of_what_is_no_object_says_what_one_is(
+    lab: crlab.Lab, verb: str, given: Any
+) -> None:
+    """Not an AttributeError from inside; nothing is sent."""
+
+    @lab.controller("configmaps", name="c")
+    def controller(request, ctx):  # type: ignore[no-untyped-def]
+        getattr(ctx, verb)(given)
+
+    record = controller.step("default/a")
+
+    assert record is not None
+    assert isinstance(record.error, ConfigError)
+    assert "apiVersion and kind" in str(record.error)
+    assert record.writes == []
