@@ -113,8 +113,11 @@ def _immutable_causes(new: Tree, old: Tree, fields: tuple[str, ...]) -> list[Cau
 
 
 def prepare_config_map(new: Tree, old: Tree | None) -> None:
-    """Drop empty maps."""
+    """Drop empty maps; null in a map of texts is an empty text."""
     del old
+    for key, value in (new.get("data") or {}).items():
+        if value is None:
+            new["data"][key] = ""
     for key in ("data", "binaryData"):
         if new.get(key) in ({}, None):
             new.pop(key, None)

@@ -162,6 +162,13 @@ def test_data_has_a_limit(api_server: ApiServer, plural: str, field: str) -> Non
     assert causes(answer) == [f"{field}: Too long: may not be more than 1048576 bytes"]
 
 
+def test_null_in_a_config_map_is_an_empty_text(api_server: ApiServer) -> None:
+    """As Go decodes a map of strings."""
+    body = {"metadata": {"name": "a"}, "data": {"x": None}}
+    status, found = api_server.request("POST", "/api/v1/namespaces/default/configmaps", body)
+    assert (status, found["data"]) == (201, {"x": ""})
+
+
 def test_a_lease_lasts_a_while(api_server: ApiServer) -> None:
     """Its numbers have floors."""
     spec = {"leaseDurationSeconds": 0, "leaseTransitions": -1}
