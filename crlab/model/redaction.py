@@ -82,7 +82,7 @@ _INVALID_VALUE = re.compile(
 # Cheap tests on the bytes of any object, before anything is decoded (`needs_redaction`).
 # The rarer shapes are looked for where secrets live: ConfigMaps and what matches here.
 MAX_HARMLESS = 8192
-_MANAGED_FIELDS = (b'"managedFields":[{"apiVersion":"', b'"managedFields":[{"manager":"')
+_ENTRIES = (b'"apiVersion":"', b'"manager":"')  # how one of managedFields begins
 _PAIR_NAME = re.compile(rb'"name"\s*:\s*"([^"\\]*)"')
 _URL_PASSWORD = re.compile(rb"://[^/\s:@\"']*:[^/\s@\"']+@")
 _KINDS = {"Secret", "ConfigMap", "TokenRequest", "TokenReview", "Config"}
@@ -209,12 +209,11 @@ def _without_managed_fields(raw: bytes) -> bytes:
 
     The mark cannot stand inside a string, and nothing before the next bracket is outside.
     """
-    for mark in _MANAGED_FIELDS:
-        start = raw.find(mark, 0, 4096)
-        if start > 0 and raw.find(b'"spec":', 0, start) < 0:
-            end = raw.find(b"]", start)
-            return raw[:start] + raw[end:] if end > 0 else raw
-    return raw
+    start = raw.find(b'"managedFields":[{"', 0, 4096)
+    if start < 0 or not raw.startswith(_ENTRIES, start + 18) or b'"spec":' in raw[:start]:
+        return raw
+    end = raw.find(b"]", start)
+    return raw[:start] + raw[end:] if end > 0 else raw
 
 
 _harmless: set[bytes] = set()
