@@ -17,6 +17,11 @@ settings.load_profile("house")
 FORBID_SKIPS = os.environ.get("CRLAB_FORBID_SKIPS") == "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run browser tests last: Playwright keeps an event loop running on the main thread."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 def crlab_threads() -> list[str]:
     """Return the names of crlab's threads that are alive."""
     return sorted(t.name for t in threading.enumerate() if t.name.startswith("crlab-"))

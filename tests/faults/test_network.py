@@ -121,9 +121,9 @@ def test_a_line_without_an_end_is_cut_off():
 
 
 def test_a_large_object_is_taken():
-    """Fault 12: as large as etcd holds, in a stream and in a list."""
+    """Fault 12: as large as a ConfigMap may be, in a stream and in a list."""
     with FaultRig().start() as rig:
-        rig.put("large", pad="x" * 1_400_000)
+        rig.put("large", pad="x" * 1_040_000)
         rig.converges()
         rig.proxy.inject(semantic.Inject(semantic.error_line(410)))
         rig.until(lambda: rig.count("list") > 0 or rig.count("watch") > 0)
