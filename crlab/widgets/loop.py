@@ -183,18 +183,30 @@ class CommandLoop:
         self._commands: deque[tuple[Ticket, Callable[[], None], Callable[[Ticket], None]]] = deque()
         self._thread: StageThread | None = None
         self._running: Ticket | None = None
+        self._newest: dict[int, Ticket] = {}
 
     def submit(
-        self, name: str, command: Callable[[], None], done: Callable[[Ticket], None]
+        self,
+        name: str,
+        command: Callable[[], None],
+        done: Callable[[Ticket], None],
+        owner: object = None,
     ) -> Ticket:
         """Enqueue `command`; `done` is called after it, on the same thread."""
         ticket = Ticket(name)
         with self._lock:
+            self._newest = {key: each for key, each in self._newest.items() if not each.is_done}
+            self._newest[id(owner)] = ticket
             self._commands.append((ticket, command, done))
             if self._thread is None:
                 self._thread = StageThread("crlab-cmd", self._run)
                 self._thread.start()
         return ticket
+
+    def newest(self, owner: object) -> Ticket | None:
+        """Return the last command given on behalf of `owner` that has not run yet."""
+        with self._lock:
+            return self._newest.get(id(owner))
 
     @property
     def is_current(self) -> bool:

@@ -5,7 +5,8 @@ there is a kernel with a front end. Which one is decided when it is shown (displ
 
 Guarantees:
   1. ``repr(view)`` is one line that depends on nothing but what the view is of.
-  2. `state`, `to_text` and `to_html` see the effect of every command given before.
+  2. `state`, `to_text` and `to_html` see the effect of every command given before, in this
+     view or another of the same lab.
   3. After `close` no message is sent; the output stays as static HTML. A closed view
      keeps its last state. Closing twice is fine, from any thread. (A page that was
      reloaded meanwhile no longer knows display ids: there the widget itself shows the
@@ -131,7 +132,18 @@ class View:
         return str(self._static_html(self.state()))
 
     def wait(self, timeout_seconds: float | None = COMMAND_WAIT_SECONDS) -> bool:
-        """Wait for the commands given so far; False if the time ran out first."""
+        """Wait for the commands given so far; False if the time ran out first.
+
+        Those given in other views of the same lab count too: they act on the same state.
+        """
+        if COMMANDS.is_current:
+            return False
+        newest = COMMANDS.newest(self.owner)
+        is_done = newest is None or newest.wait(timeout_seconds)
+        return self._wait_for_own(timeout_seconds) and is_done
+
+    def _wait_for_own(self, timeout_seconds: float | None) -> bool:
+        """Wait for the commands of this view only: closing must not wait for another's."""
         if COMMANDS.is_current:
             return False
         tickets, self._tickets = self._tickets, []
@@ -175,7 +187,7 @@ class View:
                 _open.remove(self)
         if self._is_closed:
             return
-        self.wait(1.0)
+        self._wait_for_own(1.0)
         RENDER.remove(self)
         with self._lock:
             if self._is_closed:
@@ -231,7 +243,7 @@ class View:
 
     def _command(self, name: str, run: Callable[[], None]) -> Ticket:
         """Enqueue a command of a control."""
-        ticket = COMMANDS.submit(name, run, self._finished)
+        ticket = COMMANDS.submit(name, run, self._finished, self.owner)
         self._tickets = [*(t for t in self._tickets if not t.is_done), ticket]
         return ticket
 

@@ -51,6 +51,18 @@ def test_two_runs_give_the_same_bytes() -> None:
         assert texts == second[name], name
 
 
+def test_a_view_waits_for_what_was_pressed_in_another() -> None:
+    """A click in the stepper is seen by the pipeline that is asked next."""
+    for _ in range(20):
+        with crlab.sandbox(driver="manual", seed=0) as lab:
+            made = history(lab)
+            made["stepper"].step_button.click()
+            made["stepper"].step_button.click()
+            boxes = {stage.name: stage for stage in made["pipeline"].state().stages}
+
+            assert boxes["reconcile"].count == 2
+
+
 def test_the_stepper_shows_a_failure_and_its_back_off() -> None:
     """The user's frames, the outcome, the delayed key."""
     text = outputs()["stepper"][1]
