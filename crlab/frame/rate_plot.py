@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,11 +20,20 @@ _COLOURS = ("#2f81f7", "#3fb950", "#d29922", "#f85149", "#a371f7", "#39c5cf", "#
 _HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
 
 
+class RateFigure(Figure):
+    """A figure that shows itself in a notebook without pyplot, which would register that."""
+
+    def _repr_png_(self) -> bytes:
+        data = BytesIO()
+        self.savefig(data, format="png", metadata={"Software": None})  # the same on every run
+        return data.getvalue()
+
+
 def rate_figure(
     names: Sequence[str], table: Any, end: float, bin_seconds: float, title: str
-) -> Figure:
+) -> RateFigure:
     """Return stacked bars of counts per bin, as events per second."""
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = RateFigure(figsize=(8, 3), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     bins = len(table)

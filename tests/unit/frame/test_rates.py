@@ -131,3 +131,14 @@ def test_the_figure_uses_no_pyplot_and_survives_hostile_names():
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert len(labels) == 4
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_the_figure_shows_itself_in_a_notebook():
+    """IPython draws a Figure only after pyplot was imported, which is not done here."""
+    rates = Rates(Trace(FakeClock()), FakeClock())
+    rates.add(1_767_225_600.0, "ADDED", "pods", "default/a")
+
+    picture = rates.plot()._repr_png_()
+
+    assert picture.startswith(b"\x89PNG")
+    assert picture == rates.plot()._repr_png_()
