@@ -14,26 +14,9 @@ from typing import Any
 
 from crlab.apiserver.schema.name import dns_1035_label, label_value, qualified_name
 from crlab.apiserver.status import Cause, invalid_value, required, too_long
+from crlab.apiserver.stored import METADATA_ORDER
 
-OBJECT_META = frozenset(
-    {
-        "name",
-        "generateName",
-        "namespace",
-        "selfLink",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "labels",
-        "annotations",
-        "ownerReferences",
-        "finalizers",
-        "managedFields",
-    }
-)
+OBJECT_META = frozenset(METADATA_ORDER)
 OWNER_REFERENCE = frozenset(
     {"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"}
 )
