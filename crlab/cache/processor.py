@@ -22,6 +22,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import count, repeat
 
 from crlab.cache import revision
 from crlab.cache.indexer import Indexer
@@ -30,9 +31,10 @@ from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
-from crlab.trace.record import Trace, TraceStage
+from crlab.trace.record import Draft, Trace, TraceStage
 
 MAX_GRAVES = 10_000
+_INDEXER = TraceStage.INDEXER
 _FROM_LIST = (DeltaType.REPLACED, DeltaType.SYNC)
 _OPERATION = {
     NotificationType.ADD: "add",
@@ -173,8 +175,7 @@ class Processor:
                 elif note.key in self._indexer:
                     changes.append((note.key, None))
         self._indexer.apply(changes, version)
-        for note in notes:
-            note.cause = self._stored(note)
+        self._stored(notes)
         self._tell(notes)
 
     def _note(self, delta: Delta, is_initial: bool) -> Notification | None:
@@ -268,9 +269,7 @@ class Processor:
             key = obj.key
             old = before.get(key)
             if old is None:
-                note = Notification(
-                    NotificationType.ADD, key, obj, is_in_initial_list=is_initial, at=at
-                )
+                note = Notification(NotificationType.ADD, key, obj, None, is_initial, False, 0, at)
                 kinds[0] += 1
                 changed.append(key)
             else:
@@ -341,19 +340,21 @@ class Processor:
 
     # Telling -----------------------------------------------------------------------------
 
-    def _stored(self, note: Notification) -> int:
-        obj = note.obj
-        old = note.old
-        return self._trace.append(
-            TraceStage.INDEXER,
-            "stored",
-            resource=self._resource,
-            key=note.key,
-            resource_version=obj.resource_version if isinstance(obj, KubeObject) else "",
-            causes=(note.cause,) if note.cause else (),
-            data={"operation": _OPERATION[note.type], "object": obj, "old": old},
-            payload_bytes=len(old.raw) if old is not None else 0,
-        )
+    def _stored(self, notes: Sequence[Notification]) -> None:
+        """Note what was stored, and make that the cause of what follows."""
+        drafts: list[Draft] = []
+        for note in notes:
+            obj, old = note.obj, note.old
+            version = obj.resource_version if isinstance(obj, KubeObject) else ""
+            causes = (note.cause,) if note.cause else ()
+            data = {"operation": _OPERATION[note.type], "object": obj, "old": old}
+            size = old.size_bytes if old is not None else 0
+            drafts.append(
+                (_INDEXER, "stored", self._resource, note.key, version, causes, data, size)
+            )
+        first = self._trace.append_many(drafts)
+        for note, seq in zip(notes, count(first) if first else repeat(0), strict=False):
+            note.cause = seq
 
     def _tell(self, notes: Sequence[Notification]) -> None:
         if notes:

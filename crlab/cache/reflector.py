@@ -20,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
@@ -30,7 +31,7 @@ from crlab.cache.reflector_message import Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
-from crlab.cache.watch_verdict import QUEUED_AS, Verdict, judge
+from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
 from crlab.errors import ApiError, CrlabError, DecodeError
 from crlab.model.object import KubeObject
@@ -445,19 +446,21 @@ class Reflector:
 
     def _take(self, reader: StreamReader, limit: int) -> int:
         """Judge events in order; those that are good go to the queue together."""
-        good: list[WatchEvent] = []
-        taken = 0
-        while reader.events and taken < limit:
-            event = reader.events.popleft()
+        events = reader.events
+        taken = usual_count(islice(events, limit), self.state.last_version)
+        good = [events.popleft() for _ in range(taken)]
+        while events and taken < limit:
+            event = events.popleft()
             taken += 1
-            reader.seen += 1
             verdict = judge(event, self.state.last_version)
             if verdict is Verdict.APPLY:
                 good.append(event)
                 continue
+            reader.seen += taken
             if self._hand_on(reader, good):
                 self._special(reader, event, verdict)
             return taken
+        reader.seen += taken
         self._hand_on(reader, good)
         return taken
 
@@ -496,7 +499,7 @@ class Reflector:
                 self._failed(error)
                 return False
             return True
-        deltas = [delta for event in good if (delta := self._delta(event)) is not None]
+        deltas = self._log.deltas(self._transformed(good))
         before = self.state.last_version
         self._see([(event.type, event.resource_version) for event in good])
         self._queue.add(deltas)
@@ -513,19 +516,19 @@ class Reflector:
             self._log.state(before, self.state, "the stream is alive again")
             self._on_state()
 
-    def _delta(self, event: WatchEvent) -> Delta | None:
-        """Return what to queue for an event; None if the user's transform refuses it."""
-        obj = event.object
-        assert obj is not None
+    def _transformed(self, events: Sequence[WatchEvent]) -> list[tuple[WatchEvent, KubeObject]]:
+        """Return each event with what to keep of its object, without those refused."""
         transform = self._listing.transform
-        if transform is not None:
+        found = []
+        for event in events:
+            obj = event.object
+            assert obj is not None
             try:
-                obj = transform(obj)
+                found.append((event, obj if transform is None else transform(obj)))
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
                 text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
                 self._report(CrlabError(text))
-                return None
-        return self._log.delta(event, obj, QUEUED_AS[event.type])
+        return found
 
     # Resync ------------------------------------------------------------------------------
 

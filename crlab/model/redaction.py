@@ -1,7 +1,9 @@
-"""What must not be kept: secret values are masked before anything is stored or shown.
+"""What must not be shown: secret values are masked before anybody can read them.
 
 From: the client (every object, body and error text it takes in). To: cache, trace,
-frames, diffs, recordings, which therefore never hold a secret.
+frames, diffs, recordings, none of which can be asked for a secret. Secrets, ConfigMaps and
+token reviews are masked before they are cached; objects of other kinds when somebody first
+reads them (`Redactor`), so until then their bytes lie in this process as they came.
 
 Guarantees:
   1. A Secret keeps its key names and the byte length of each value, nothing else.
@@ -24,13 +26,13 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
 from crlab.errors import DecodeError
-from crlab.model.object import KubeObject, thawed
+from crlab.model.object import KubeObject, mask_on_read, thawed, tree_of
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -315,18 +317,55 @@ def redact_kube_object(
     Raises:
         DecodeError: the bytes have to be looked into and are not JSON.
     """
-    kind = _kind_of(resource) or _said_kind(obj.raw)
-    if not needs_redaction(obj.raw, kind):
+    raw = obj.raw
+    masked = redact_bytes(raw, _kind_of(resource))
+    if masked is raw:
         return obj
-    before = obj.to_dict()
+    return KubeObject.trusted(masked, obj.name, obj.namespace, obj.uid, obj.resource_version)
+
+
+def redact_bytes(raw: bytes, kind: str = "") -> bytes:
+    """Return the bytes of an object without what must not be kept; the same if nothing is.
+
+    Raises:
+        DecodeError: they have to be looked into, and are not JSON or nested too deeply.
+    """
+    kind = kind or _said_kind(raw)
+    if not needs_redaction(raw, kind):
+        return raw
     try:
-        after = _redact_tree(before, kind)
-    except RecursionError as error:
-        raise DecodeError(f"{obj.key}: nested too deeply to be redacted") from error
-    raw: bytes = _encode(after)
-    if raw == obj.raw:
+        masked: bytes = _encode(_redact_tree(tree_of(raw), kind))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"a {kind or 'n object'} cannot be redacted: {error}") from error
+    return raw if masked == raw else masked
+
+
+class Redactor:
+    """Takes in the objects of one resource, so that what is secret in them is never read.
+
+    What usually holds secrets is masked at once. In any other kind the look for them waits
+    until somebody reads the object: it costs as much as all the rest of taking one in, and
+    most objects of a large cache are never read.
+
+    Thread: any; the wait ends on the thread that reads.
+    """
+
+    def __init__(self, resource: ApiResource) -> None:
+        kind = _kind_of(resource)
+        self._resource = resource
+        self._is_eager = kind in _KINDS or kind.endswith("List")
+        self._mask = partial(redact_bytes, kind=kind)
+
+    def __call__(self, obj: KubeObject) -> KubeObject:
+        """Return the object to keep; `obj` must be fresh, and not used further.
+
+        Raises:
+            DecodeError: see `redact_bytes`; later, by whoever reads, for most kinds.
+        """
+        if self._is_eager:
+            return redact_kube_object(obj, self._resource)
+        mask_on_read(obj, self._mask)
         return obj
-    return KubeObject.trusted(raw, obj.name, obj.namespace, obj.uid, obj.resource_version)
 
 
 def _kind_of(resource: Any) -> str:

@@ -14,21 +14,27 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+
+def words(text: str) -> list[str]:
+    """Return what stands between the spaces."""
+    return text.split()
+
+
 SENT_MARK = b'"sent":"'
 SENT_DIGITS = 20
 _SENT = SENT_MARK + b"0" * SENT_DIGITS
 _NUMBER, _VERSION, _DIGEST, _ADDRESS, _NODE = b"@numb@", b"@vers@", b"@dige@", b"@addr@", b"@node@"
-APPLICATIONS = (
+APPLICATIONS = words(
     "accounts api-gateway audit-log billing cart catalog checkout currency email-relay "
     "feature-flags fraud-check geo-index images inventory ledger mailbox metrics-agent "
     "notifier orders payments pricing recommender search sessions shipping web-frontend"
-).split()
-_VARIABLES = (
+)
+_VARIABLES = words(
     "LOG_LEVEL LOG_FORMAT HTTP_PORT GRPC_PORT CACHE_TTL_SECONDS FEATURE_SET REGION SHARD_COUNT "
     "OTEL_EXPORTER_OTLP_ENDPOINT JAVA_OPTS MAX_CONNECTIONS TIMEOUT QUEUE_URL BUCKET RETRIES "
     "DATABASE_HOST DATABASE_NAME KAFKA_BROKERS SENTRY_ENVIRONMENT WORKER_THREADS"
-).split()
-_SECRETS = "DATABASE_PASSWORD API_KEY SESSION_SECRET SMTP_PASSWORD AWS_SECRET_ACCESS_KEY".split()
+)
+_SECRETS = words("DATABASE_PASSWORD API_KEY SESSION_SECRET SMTP_PASSWORD AWS_SECRET_ACCESS_KEY")
 _MOMENT = "2026-01-01T00:00:00Z"
 GROWTH_BYTES = 200  # by which the marks of an object grow
 
