@@ -48,6 +48,9 @@ class NotificationType(StrEnum):
     DELETE = "delete"
 
 
+_NAMES = {kind: kind.value for kind in NotificationType}
+
+
 class Notification(msgspec.Struct, gc=False):
     """One change, for one or more handlers; a backlog merges copies, never a shared one.
 
@@ -253,7 +256,7 @@ class Listener:
             causes=(note.cause,) if note.cause else (),
             data={
                 "handler": self.handler_name,
-                "type": note.type.value,
+                "type": _NAMES[note.type],
                 "lag_seconds": self._clock.monotonic() - note.at,
             },
         )

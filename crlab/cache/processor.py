@@ -164,9 +164,10 @@ class Processor:
         notes: list[Notification] = []
         changes: list[tuple[str, KubeObject | None]] = []
         version = ""
+        at = self._clock.monotonic()
         for delta in deltas:
             version = delta.resource_version or version
-            note = self._note(delta, is_initial)
+            note = self._note(delta, is_initial, at)
             if note is not None:
                 notes.append(note)
                 if note.type is not NotificationType.DELETE:
@@ -178,38 +179,30 @@ class Processor:
         self._stored(notes)
         self._tell(notes)
 
-    def _note(self, delta: Delta, is_initial: bool) -> Notification | None:
+    def _note(self, delta: Delta, is_initial: bool, at: float) -> Notification | None:
         """Return what a delta means for the store, None if it is old news."""
-        old = self._indexer.get_by_key(delta.key)
-        obj = delta.object
+        key, obj = delta.key, delta.object
+        old = self._indexer.get_by_key(key)
         if delta.type is DeltaType.DELETED:
-            return self._deletion(delta, old)
+            return self._deletion(delta, old, at)
         assert isinstance(obj, KubeObject)
-        if delta.type not in _FROM_LIST and self._is_old_news(obj, old):
+        is_from_list = delta.type in _FROM_LIST
+        if not is_from_list and self._is_old_news(obj, old):
             return None
-        self._graves.pop(delta.key, None)
+        self._graves.pop(key, None)
         if old is None:
             return Notification(
-                NotificationType.ADD,
-                delta.key,
-                obj,
-                is_in_initial_list=is_initial,
-                cause=delta.cause,
-                at=self._clock.monotonic(),
+                NotificationType.ADD, key, obj, None, is_initial, False, delta.cause, at
             )
-        return Notification(
-            NotificationType.UPDATE,
-            delta.key,
-            obj,
-            old=old,
-            is_sync=_is_same(old, obj),
-            cause=delta.cause,
-            at=self._clock.monotonic(),
-        )
+        is_same = is_from_list and _is_same(old, obj)
+        return Notification(NotificationType.UPDATE, key, obj, old, False, is_same, delta.cause, at)
 
     def _is_old_news(self, obj: KubeObject, old: KubeObject | None) -> bool:
         if old is not None:
-            held, is_same = old.resource_version, _is_same(old, obj)
+            held = old.resource_version
+            if revision.is_older(held, obj.resource_version):
+                return False
+            is_same = _is_same(old, obj)
         else:
             held = self._graves.get(obj.key, "")
             is_same = bool(held) and held == obj.resource_version
@@ -221,7 +214,7 @@ class Processor:
             return True
         return False
 
-    def _deletion(self, delta: Delta, old: KubeObject | None) -> Notification | None:
+    def _deletion(self, delta: Delta, old: KubeObject | None, at: float) -> Notification | None:
         obj = delta.object
         if isinstance(obj, KubeObject):
             version = obj.resource_version
@@ -241,7 +234,7 @@ class Processor:
             obj if obj is not None else DeletedFinalStateUnknown(delta.key, old),
             old=old,
             cause=delta.cause,
-            at=self._clock.monotonic(),
+            at=at,
         )
 
     def _bury(self, key: str, version: str) -> None:

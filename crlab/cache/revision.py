@@ -31,15 +31,9 @@ def is_number(resource_version: str) -> bool:
 
 def is_older(left: str, right: str) -> bool:
     """Whether `left` is certainly before `right`; False when they cannot be compared."""
-    if len(left) > _MAX_DIGITS or len(right) > _MAX_DIGITS:
+    if not (is_number(left) and is_number(right)):
         return False
-    return (
-        left.isdigit()
-        and right.isdigit()
-        and left.isascii()
-        and right.isascii()
-        and int(left) < int(right)
-    )
+    return left < right if len(left) == len(right) else int(left) < int(right)
 
 
 def newest(left: str, right: str) -> str:
