@@ -148,6 +148,11 @@ class Indexer:
         with self._lock:
             return sorted(self._index_locked(name).keys)
 
+    @property
+    def has_custom_indices(self) -> bool:
+        """Whether a change runs index functions that somebody else wrote."""
+        return any(x.func is not meta_namespace_index for x in self._indices.values())
+
     def indexers(self) -> dict[str, IndexFunc]:
         """Return the index functions by name."""
         with self._lock:

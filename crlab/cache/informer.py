@@ -175,6 +175,7 @@ class SharedInformer:
             should_resync=self._should_resync,
             on_error=self._watch_failed,
             on_state=self._changed,
+            process_now=None if self.driver.is_manual else self._process_now,
             is_scheduling=self.driver.is_manual,
             scope="" if is_only else namespace or "",
             source=self.source,
@@ -527,6 +528,16 @@ class SharedInformer:
         if redact is None:
             return lambda obj: KubeObject.of(transform(obj))
         return lambda obj: KubeObject.of(transform(redact(obj)))
+
+    def _process_now(self) -> None:
+        """Process on the reflector's thread; what fails there fails the processor."""
+        try:
+            self._processor.process_now()
+        except BaseException as error:  # noqa: BLE001 - kept and reported by `failed`
+            with self._lock:
+                handle = next(h for h in self._handles if h.stage is self._processor)
+            handle.failed(error)
+            handle.stop()
 
     def _should_resync(self) -> bool:
         return self._resync.should_resync()

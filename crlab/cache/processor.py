@@ -12,7 +12,9 @@ Guarantees:
   5. A late handler is replayed the store between two deltas, so it misses and repeats
      nothing.
 
-Thread: ``crlab-processor-<resource>``; `_lock` guards the lists of listeners.
+Thread: ``crlab-processor-<resource>``, or the reflector's for a few events at a time, if no
+user's index function could hold it up; `_turn` admits one. `_lock` guards the lists of
+listeners.
 Source: kubernetes/client-go:tools/cache/controller.go (processDeltas,
 processReplacedAllInfo), shared_informer.go (sharedProcessor); rules 36-40, 47-49, 53.
 """
@@ -31,6 +33,7 @@ from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
+from crlab.runtime.driver import BATCH
 from crlab.trace.record import Draft, Trace, TraceStage
 
 MAX_GRAVES = 10_000
@@ -65,6 +68,7 @@ class Processor:
         self._trace = trace
         self._on_processed = on_processed
         self._lock = threading.Lock()
+        self._turn = threading.Lock()  # one thread at a time pops and stores
         self._listeners: tuple[Listener, ...] = ()
         self._joining: tuple[Listener, ...] = ()
         self._graves: OrderedDict[str, str] = OrderedDict()
@@ -120,6 +124,24 @@ class Processor:
     # Stage -------------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
+        with self._turn:
+            return self._step(limit)
+
+    def process_now(self) -> None:
+        """Do what is queued on the caller's thread; leave it to whoever is at it already.
+
+        An event that comes alone reaches its handlers a change of threads earlier.
+        """
+        if not self._indexer.has_custom_indices and self._turn.acquire(blocking=False):
+            try:
+                while self._step(BATCH):
+                    pass
+            finally:
+                self._turn.release()
+        else:
+            self._queue.wake()
+
+    def _step(self, limit: int) -> int:
         if self._join_one():
             return 1
         self.is_idle = False  # before the pop: an empty queue must not look settled

@@ -44,12 +44,13 @@ class RealFIFO:
         self._is_woken = False
         self._is_closed = False
 
-    def add(self, deltas: Sequence[Delta]) -> None:
+    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
         with self._cond:
             if not self._is_closed:
                 self._is_populated = True
                 self._entries.extend(deltas)
-                self._cond.notify_all()
+                if is_waking:
+                    self._cond.notify_all()
 
     def replace(self, replaced: Delta) -> None:
         with self._cond:

@@ -43,6 +43,7 @@ from crlab.trace.record import Trace
 
 _MAX_READ_SECONDS = 1.0
 _MIN_WATCH_SECONDS = 300.0
+DIRECT = 8  # so few events are processed by the thread that read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Reflector:
         should_resync: Callable[[], bool] = lambda: True,
         on_error: Callable[[BaseException | str], None] = lambda error: None,
         on_state: Callable[[], None] = lambda: None,
+        process_now: Callable[[], None] | None = None,
         is_scheduling: bool = False,
         scope: str = "",
         source: str = "",
@@ -97,6 +99,8 @@ class Reflector:
         """Prepare; nothing is asked before the first step.
 
         Args:
+            process_now: does what was queued on the caller's thread; spares an event that
+                comes alone a change of threads.
             scope: the namespace its lists replace, where others share the queue.
             source: what the trace calls the informer; its name and selectors.
             is_scheduling: put due times on the clock, so that whoever advances it by hand
@@ -114,6 +118,7 @@ class Reflector:
         self._should_resync = should_resync
         self._on_error = on_error
         self._on_state = on_state
+        self._process_now = process_now
         self._resource = lister_watcher.resource.gvr.group_resource
         self._actor = f"informer/{self._resource}"
         self._log = ReflectorLog(trace, self._resource, source=source or name, namespace=scope)
@@ -401,8 +406,8 @@ class Reflector:
 
     def _read(self, reader: StreamReader, limit: int) -> int:
         """Hand on up to `limit` events; or say that the stream ended or is silent."""
-        if not reader.events:
-            reader.fetch(0)
+        if not reader.events and self._is_scheduling:
+            reader.fetch(0)  # on a thread of its own, `wait` fetches
         if reader.events:
             return self._take(reader, limit)
         if reader.error is not None:
@@ -502,7 +507,10 @@ class Reflector:
         deltas = self._log.deltas(self._transformed(good))
         before = self.state.last_version
         self._see([(event.type, event.resource_version) for event in good])
-        self._queue.add(deltas)
+        is_direct = self._process_now is not None and len(deltas) <= DIRECT
+        self._queue.add(deltas, is_waking=not is_direct)
+        if is_direct and self._process_now is not None:
+            self._process_now()
         if not reader.is_worth_it and self.state.last_version != before:
             reader.is_worth_it = True
             self._budget.give_back()
