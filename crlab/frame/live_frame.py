@@ -1,7 +1,7 @@
 """The indexer as a DataFrame that is always current and cheap to ask for again.
 
 From: an informer's indexer (its change listener, its consistent reads). To: the user.
-The columns are kept as pandas Series in key order. A read patches the rows of the keys
+The columns are kept in key order. A read patches the rows of the keys
 that changed since the last one, copies only the columns in which a cell differs, and
 shares the others with every earlier snapshot.
 
@@ -184,13 +184,18 @@ class LiveFrame:
 
     def _refreshed(self) -> pd.DataFrame:
         """Bring the slots to one moment of the store and make a frame of them."""
-        snapshot, is_whole = self._consistent_read()
-        if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
-            snapshot, is_whole = self._indexer.read(None), True
-        if is_whole:
-            self._slots.build(snapshot.rows, self._reader)
-        else:
-            self._slots.patch(snapshot.rows, self._reader)
+        try:
+            snapshot, is_whole = self._consistent_read()
+            if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
+                snapshot, is_whole = self._indexer.read(None), True
+            if is_whole:
+                self._slots.build(snapshot.rows, self._reader)
+            else:
+                self._slots.patch(snapshot.rows, self._reader)
+        except BaseException:  # a notebook's interrupt too: the keys it had taken must not be lost
+            with self._dirty_lock:
+                self._is_all_dirty = True
+            raise
         self._generation = snapshot.generation
         return self._handed_out(self._attrs(snapshot.resource_version))
 
@@ -251,13 +256,15 @@ class LiveFrame:
     def _is_pristine(self, frame: pd.DataFrame) -> bool:
         """Whether its holder has not written to the frame.
 
-        The columns' Series are kept by the slots, so pandas replaces a block before the
-        first write to it (copy-on-write); new blocks mean a write.
+        The slots keep every column too, so pandas replaces a block before the first write
+        to it (copy-on-write); new blocks mean a write.
         """
         columns, index, blocks, attrs = self._pristine
         return (
             frame.columns is columns
             and frame.index is index
+            and index.name == "key"
+            and columns.name is None
             and frame.attrs == attrs
             and len(blocks) == len(now := _blocks(frame))
             and all(map(operator.is_, now, blocks))
