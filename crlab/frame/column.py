@@ -50,6 +50,8 @@ class Column:
         header: "key", "namespace", "name", "uid" or "resource_version", if that is its value.
         path: the JSONPath to its value, if it has one.
         value: object → value, where a path does not do.
+        looks_at: the fields that `value` looks at, so that no others are decoded for it; None
+            where any may be. It is then given an object that has just these.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Column:
     header: str = ""
     path: JSONPath | None = None
     value: Callable[[Mapping[str, Any]], Any] | None = None
+    looks_at: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.type not in DTYPES:
