@@ -106,13 +106,15 @@ class TableRows(Changing):
             return
         for key in new.index.difference(old.index):
             self._marks[str(key)] = _Mark("added", frozenset(), now)
-        common = new.index.intersection(old.index)
+        common = new.index
+        if not new.index.equals(old.index):
+            common = new.index.intersection(old.index)
+            old, new = old.reindex(common), new.reindex(common)
         changed: dict[Any, set[int]] = {}
         for place, name in enumerate(new.columns):
-            before, after = old[name], new[name]
-            if before.array is after.array and old.index.equals(new.index):
-                continue  # a live frame shares what did not change
-            left, right = before.reindex(common), after.reindex(common)
+            left, right = old[name], new[name]
+            if left.equals(right):  # all at once: most columns, most of the time
+                continue
             same = (left.astype(object) == right.astype(object)).fillna(False).astype(bool)
             differs = ~(same | (left.isna() & right.isna()))
             for key in common[differs.to_numpy(dtype=bool)]:
