@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-from support.frame_rig import DTYPES, frame_of, indexer_of, put, thing, types_of
+from support.frame_rig import COLUMNS, DTYPES, SERVICES, frame_of, indexer_of, put, thing, types_of
 
 from crlab.frame import LiveFrame, age_of, codec, plane
 from crlab.model.object import KubeObject
@@ -274,3 +274,28 @@ def test_the_state_is_told_in_the_present_tense() -> None:
     assert (before.attrs["state"], live.df.attrs["state"]) == ("live", "degraded")
     assert live.df is live.df
     assert live.df.equals(before)
+
+
+def test_columns_that_become_known_later_come_with_the_next_read() -> None:
+    """The frames handed out before stay as they were; nobody asks again."""
+    found: list[object] = [None, None, (COLUMNS, None)]
+    indexer = indexer_of(thing("a", spec={"image": "x"}))
+    live = LiveFrame(indexer, resource=SERVICES, columns={"x": ".spec.x"},
+                     later=lambda: found.pop(0))  # fmt: skip
+    basic = live.df
+    assert list(basic.columns) == ["namespace", "name", "created", "x"]
+    assert live.df is basic
+    full = live.df
+    assert list(full.columns) == [*DTYPES, "x"]
+    assert full.loc["d/a", "image"] == "x"
+    assert live.df is full
+    assert not found
+    assert list(basic.columns) == ["namespace", "name", "created", "x"]
+
+
+def test_a_path_in_use_survives_a_schema_that_lacks_it() -> None:
+    """What was an ordinary column before the outage ended stays one."""
+    schema = {"properties": {"spec": {"properties": {}}}}
+    live = LiveFrame(indexer_of(thing("a")), resource=SERVICES, columns={"x": ".spec.x"},
+                     later=lambda: (COLUMNS, schema))  # fmt: skip
+    assert list(live.df.columns) == [*DTYPES, "x"]
