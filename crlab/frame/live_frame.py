@@ -144,8 +144,7 @@ class LiveFrame:
             attrs: resource, resource_version, time, state.
         """
         note_read(self)
-        if self._later is not None:
-            self._take_up(self._later())
+        self._learn()
         state = self._state() if self._state is not None else ""
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
@@ -161,7 +160,8 @@ class LiveFrame:
 
     def live_version(self) -> object:
         """Return what tells a live expression that this frame changed."""
-        return self._indexer.generation
+        self._learn()
+        return self._indexer.generation, len(self._chosen)
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every change (quick, on the writer's thread); return the undo."""
@@ -198,8 +198,10 @@ class LiveFrame:
         self._slots = Slots(columns)
         self._reader = RowReader(columns)
 
-    def _take_up(self, definition: Definition | None) -> None:
-        """Add the columns of a definition that was not known before."""
+    def _learn(self) -> None:
+        """Take up the columns of a definition that was not known before, if it is now."""
+        later = self._later
+        definition = later() if later is not None else None  # may ask a server: not in the lock
         if definition is None:
             return
         definitions, schema = definition

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from support.frame_rig import COLUMNS, DTYPES, SERVICES, frame_of, indexer_of, put, thing, types_of
 
-from crlab.frame import LiveFrame, age_of, codec, plane
+from crlab.frame import LiveFrame, age_of, codec, live, plane
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import FakeClock
@@ -291,6 +291,17 @@ def test_columns_that_become_known_later_come_with_the_next_read() -> None:
     assert live.df is full
     assert not found
     assert list(basic.columns) == ["namespace", "name", "created", "x"]
+
+
+def test_a_live_expression_sees_columns_that_come_later() -> None:
+    """Though no object changed."""
+    found: list[object] = []
+    frame = LiveFrame(indexer_of(thing("a")), resource=SERVICES,
+                      later=lambda: found.pop() if found else None)  # fmt: skip
+    names = live(lambda: list(frame.df.columns), min_interval_seconds=0)
+    assert names.value == ["namespace", "name", "created"]
+    found.append((COLUMNS, None))
+    assert names.value == list(DTYPES)
 
 
 def test_a_path_in_use_survives_a_schema_that_lacks_it() -> None:
