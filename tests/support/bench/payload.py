@@ -91,8 +91,9 @@ def _pod(application: str, variables: list[dict[str, Any]]) -> dict[str, Any]:
     """Spec and status of a running pod, fields in the order in which a server writes them."""
     turn = APPLICATIONS.index(application)
     image = f"registry.example.com/{application}:1.{turn}.0"
-    token = {"name": "kube-api-access", "readOnly": True}
-    token["mountPath"] = "/var/run/secrets/kubernetes.io/serviceaccount"
+    mount = {"name": "kube-api-access", "readOnly": True}
+    mount["mountPath"] = "/var/run/secrets/kubernetes.io/serviceaccount"
+    token = {"path": "token", "expirationSeconds": 3607}
     probe = {"httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10}
     container = {
         "name": application,
@@ -100,7 +101,7 @@ def _pod(application: str, variables: list[dict[str, Any]]) -> dict[str, Any]:
         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
         "env": variables,
         "resources": {"requests": {"cpu": f"{100 + turn}m", "memory": f"{128 + turn}Mi"}},
-        "volumeMounts": [{"name": "config", "mountPath": f"/etc/{application}"}, token],
+        "volumeMounts": [{"name": "config", "mountPath": f"/etc/{application}"}, mount],
         "readinessProbe": probe,
         "terminationMessagePath": "/dev/termination-log",
         "imagePullPolicy": "IfNotPresent",
@@ -108,7 +109,7 @@ def _pod(application: str, variables: list[dict[str, Any]]) -> dict[str, Any]:
     spec = {
         "volumes": [
             {"name": "config", "configMap": {"name": f"{application}-config", "defaultMode": 420}},
-            {"name": "kube-api-access", "projected": {"sources": [{"serviceAccountToken": {}}]}},
+            {"name": "kube-api-access", "projected": {"sources": [{"serviceAccountToken": token}]}},
         ],
         "containers": [container],
         "restartPolicy": "Always",
