@@ -30,6 +30,7 @@ from crlab.cache.delta_fifo import DeltaFIFO
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
+from crlab.cache.interval import checked
 from crlab.cache.listener import Handler, Listener
 from crlab.cache.lister import Lister
 from crlab.cache.memory import Memory, measure
@@ -75,6 +76,7 @@ class SharedInformer:
         page_size: int | None = None,
         has_bookmarks: bool = True,
         internal_retry_seconds: float = 0.0,
+        poll_seconds: float | None = None,
         max_backlog: int = 10_000,
         watch_error_handler: Callable[[BaseException | str], None] | None = None,
         timing: Timing | None = None,
@@ -92,6 +94,8 @@ class SharedInformer:
             transform: what to keep of an object, before it is queued; must be idempotent.
             redact: applied before `transform`, for secrets.
             page_size: 500 unless set; setting it forces paging.
+            poll_seconds: if the server allows list but not watch, list so often instead, and
+                try the watch again once a minute; None: then the state is "failed".
             max_backlog: notifications per handler before those of one key are merged.
             timing: every limit of the reflector; `idle_timeout_seconds` and
                 `backoff_reset` are its most used two.
@@ -144,6 +148,7 @@ class SharedInformer:
             is_page_size_forced=page_size is not None,
             has_bookmarks=has_bookmarks,
             internal_retry_seconds=internal_retry_seconds,
+            poll_seconds=checked("poll_seconds", poll_seconds),
         )
         self._reflectors = tuple(
             self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources

@@ -21,12 +21,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from crlab.cache import polling
 from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
 from crlab.cache.listing import Listing, Transform
+from crlab.cache.outside import Outside
 from crlab.cache.queue import Delta, DeltaType, Queue
 from crlab.cache.reflector_log import ReflectorLog
-from crlab.cache.reflector_message import Phase, Policy, State
+from crlab.cache.reflector_message import RESTING, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
@@ -40,7 +42,7 @@ from crlab.runtime.ids import Ids
 from crlab.trace.cause import caused_by
 from crlab.trace.record import Trace
 
-_MAX_READ_SECONDS = 1.0
+_MAX_WAIT_SECONDS = 1.0  # so that a sleep of the machine is noticed within it
 _MIN_WATCH_SECONDS = 300.0
 
 
@@ -132,6 +134,7 @@ class Reflector:
         self.violations = 0
         self.requests = 0
         self.error: BaseException | str | None = None
+        self.outside = Outside(clock)
         self._budget = RequestBudget(
             clock, per_second=timing.max_requests_per_second, burst=timing.request_burst
         )
@@ -156,7 +159,12 @@ class Reflector:
 
     @property
     def idle_seconds(self) -> float:
-        """How long a stream may be silent; without bookmarks, until the server ends it."""
+        """How long a stream may be silent; without bookmarks, until the server ends it.
+
+        Without a stream, while it polls: how long ago the last list may be.
+        """
+        if self.state.is_polling:
+            return polling.limit_seconds(self.policy)
         return self.timing.idle_seconds if self.policy.has_bookmarks else self._watch_seconds + 5
 
     def set_transform(self, transform: Transform | None) -> None:
@@ -168,7 +176,7 @@ class Reflector:
     def step(self, limit: int) -> int:
         done = 0
         while done < limit and not self._is_stopping:
-            if self._resync_if_due():
+            if self._heard_from_outside() or self._resync_if_due():
                 done += 1
                 continue
             moved = self._step_once(limit - done)
@@ -184,7 +192,7 @@ class Reflector:
             case Phase.IDLE:
                 self._feed(message.Begin())
                 return 1
-            case Phase.BACKING_OFF:
+            case Phase.BACKING_OFF | Phase.POLLING:
                 if self._ready_at is None or self._clock.monotonic() < self._ready_at:
                     return 0
                 self._ready_at = None
@@ -200,11 +208,11 @@ class Reflector:
             return
         reader = self._reader
         if reader is not None and not self._due and not reader.events:
-            reader.fetch(min(_MAX_READ_SECONDS, self._seconds_to_timer()))
+            reader.fetch(min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
             return
         with self._cond:
             if not self._is_stopping:
-                self._clock.wait(self._cond, self._seconds_to_timer())
+                self._clock.wait(self._cond, min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
 
     def wake(self) -> None:
         with self._cond:
@@ -229,7 +237,19 @@ class Reflector:
         due = [at for at in (self._ready_at, self._resync_at) if at is not None]
         if self._reader is not None:
             due.append(self._silence_at(self._reader))
-        return max(0.0, min(due) - self._clock.monotonic()) if due else _MAX_READ_SECONDS
+        return max(0.0, min(due) - self._clock.monotonic()) if due else _MAX_WAIT_SECONDS
+
+    def _heard_from_outside(self) -> bool:
+        """Take in that the machine slept, or what an audit found."""
+        happened = self.outside.take(is_asking=bool(self._due))
+        if happened is None:
+            return False
+        if isinstance(happened, message.Slept):
+            self._backoff.restart()
+            if self.contact_at is not None:
+                self.contact_at -= happened.seconds  # the age counts the sleep
+        self._feed(happened)
+        return True
 
     # Machine -----------------------------------------------------------------------------
 
@@ -241,7 +261,7 @@ class Reflector:
         self._due.extend(actions)
         if after.phase is before.phase and after.health is before.health:
             return
-        if after.phase is not Phase.BACKING_OFF:
+        if after.phase not in RESTING:
             self._log.state(before, after, after.cause)
         else:
             self._left = before  # the wait reports itself, with its delay

@@ -13,8 +13,8 @@ type, wrong kind, no object) is not skipped but ends the stream, which is resume
 then listed again (rules 15, 17); a silent stream ends at the idle limit, and after two
 silent ones the server's revision is asked for; a list older than what is held is refused
 once, then taken as a new epoch; 401 gets one immediate retry; a refused watch (403) is
-retried without listing again; 404 empties the cache and retries slowly; the idle reset of
-the back-off is the default.
+retried without listing again, or polled for if that was asked for; 404 empties the cache
+and retries slowly; the idle reset of the back-off is the default.
 
 Thread: pure functions on frozen values.
 Source: kubernetes/client-go:tools/cache/reflector.go (rules 1-24),
@@ -26,14 +26,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from crlab.cache import revision
+from crlab.cache import polling, revision
 from crlab.cache.reflector_message import (
+    RESTING,
     Action,
     Begin,
     Close,
     Collect,
     Discard,
     Distrusted,
+    Drifted,
     Empty,
     Ended,
     Failed,
@@ -49,6 +51,7 @@ from crlab.cache.reflector_message import (
     Replace,
     Report,
     Silent,
+    Slept,
     State,
     Step,
     Stop,
@@ -92,6 +95,10 @@ def advance(state: State, happened: Input, policy: Policy) -> Step:
             return _distrusted(state, happened.reason, policy)
         case Silent():
             return _silent(state, happened.reason, policy)
+        case Slept():
+            return _slept(state, happened, policy)
+        case Drifted():
+            return _drifted(state, happened.reason, policy)
 
 
 def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
@@ -118,6 +125,8 @@ def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
 
 
 def _begin(state: State, policy: Policy) -> Step:
+    if state.phase is Phase.POLLING:
+        return _list(state, policy)
     if state.phase is Phase.BACKING_OFF:
         if state.after is Phase.OPENING:
             return _watch(state)
@@ -128,7 +137,9 @@ def _begin(state: State, policy: Policy) -> Step:
 
 def _round(state: State, policy: Policy) -> Step:
     """Start a new list-and-watch: streamed where wanted, else by pages."""
-    return _stream(state) if policy.is_streaming else _list(state, policy)
+    if policy.is_streaming and not state.is_polling:
+        return _stream(state)
+    return _list(state, policy)
 
 
 def _stream(state: State) -> Step:
@@ -202,8 +213,13 @@ def _complete(state: State, version: str, asked_version: str, policy: Policy) ->
     if is_back and asked_version:
         new, actions = _list(replace(state, is_version_unavailable=True), policy)
         return new, (Report(_older(version, state.last_version)), *actions)
-    taken = _taken(state, version)
-    return _watch(taken, Collect(), Replace(version, is_new_epoch=is_back))
+    taken = replace(_taken(state, version), is_fresh=True)
+    done = Collect(), Replace(version, is_new_epoch=is_back)
+    if taken.is_polling:
+        taken = polling.polled(taken, policy)
+        if not polling.is_watch_due(taken, policy):
+            return polling.rest(taken, policy, *done)
+    return _watch(taken, *done)
 
 
 def _taken(state: State, version: str) -> State:
@@ -238,6 +254,8 @@ def _opened(state: State) -> Step:
             health=Health.STALE if state.silent else Health.LIVE,
             cause=state.cause if state.silent else "",
             has_retried_auth=False,
+            is_fresh=False,
+            is_polling=False,
         ),
         (),
     )
@@ -305,6 +323,9 @@ def _list_failed(state: State, error: BaseException, fault: Fault, policy: Polic
 
 def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) -> Step:
     """Rules 11 and 14."""
+    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+        return _poll(state, failed.error, policy)
+    state = replace(state, is_polling=False)
     if fault in SAME_VERSION or fault is Fault.FORBIDDEN:
         return _back_off_for(state, Phase.OPENING, failed.error)
     if fault is Fault.INTERNAL and failed.is_in_stream and policy.internal_retry_seconds:
@@ -314,6 +335,14 @@ def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) ->
         if failed.at - since <= policy.internal_retry_seconds:
             return _watch(replace(state, internal_since=since), Close())
     return _back_off_for(state, Phase.IDLE, failed.error)
+
+
+def _poll(state: State, error: BaseException, policy: Policy) -> Step:
+    """List instead of watching: now, or after a pause if a list was just read."""
+    report = () if state.is_polling else (Report(error),)
+    polls = replace(state, is_polling=True, polls=0)
+    new, actions = polling.rest(polls, policy) if state.is_fresh else _list(polls, policy)
+    return new, (*report, Close(), *actions)
 
 
 def _ended(state: State, ended: Ended, policy: Policy) -> Step:
@@ -351,6 +380,32 @@ def _silent(state: State, reason: str, policy: Policy) -> Step:
     return replace(stale, phase=Phase.PROBING, asked=options), (Close(), List(options))
 
 
+def _slept(state: State, slept: Slept, policy: Policy) -> Step:
+    """Ask again at once, from where it was; never a list, for it may be a clock that was set."""
+    if state.has_listed and state.health in (Health.LIVE, Health.STALE):
+        cause = f"the machine slept for {slept.seconds:.0f} s"
+        state = replace(state, health=Health.STALE, cause=cause)
+    if slept.is_asking:
+        return state, ()
+    if state.phase in RESTING:
+        return _begin(state, policy)
+    if state.phase in (Phase.OPENING, Phase.WATCHING):
+        return _watch(state, Close())
+    if state.phase is Phase.STREAMING_LIST:
+        new, actions = _stream(state)
+        return new, (Close(), Discard(), *actions)
+    return state, ()
+
+
+def _drifted(state: State, reason: str, policy: Policy) -> Step:
+    """List the newest, past every cache on the way, to be what the server is."""
+    if state.phase not in (Phase.WATCHING, Phase.POLLING):
+        return state, ()  # it lists anyway, or cannot
+    doubted = replace(state, health=Health.STALE, cause=reason, is_version_unavailable=True)
+    new, actions = _list(doubted, policy)
+    return new, (Report(reason), Close(), *actions)
+
+
 def _probed(state: State, version: str, policy: Policy) -> Step:
     if revision.is_older(version, state.last_version):
         new, actions = _list(replace(state, is_version_unavailable=True), policy)
@@ -366,14 +421,25 @@ def _back_off_for(state: State, after: Phase, error: BaseException) -> Step:
     if fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN):
         health = Health.FAILED
     cause = _cause(state, fault, error)
-    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=cause)
+    new = _resting(state, after, health, cause)
     return new, (Report(error), Close(), Discard(), Wait(cause, at_least_seconds=at_least))
 
 
 def _back_off(state: State, after: Phase, reason: str) -> Step:
     health = Health.DEGRADED if state.has_listed else Health.STARTING
-    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=reason)
+    new = _resting(state, after, health, reason)
     return new, (Report(reason), Close(), Discard(), Wait(reason))
+
+
+def _resting(state: State, after: Phase, health: Health, cause: str) -> State:
+    return replace(
+        state,
+        phase=Phase.BACKING_OFF,
+        after=after,
+        health=health,
+        cause=cause,
+        is_fresh=False,
+    )
 
 
 def _gone(state: State, error: BaseException) -> Step:

@@ -43,6 +43,7 @@ class MakingLab(PacedLab):
         transform: Callable[[Any], Any] | None = None,
         is_metadata_only: bool = False,
         include_secrets: bool = False,
+        poll_seconds: float | None = None,
         start: bool = True,
         **options: Any,
     ) -> Informer:
@@ -62,6 +63,7 @@ class MakingLab(PacedLab):
             transform: what to keep of an object; applied before it is cached.
             is_metadata_only: cache only the objects' metadata.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
+            poll_seconds: list so often where you may list but not watch; None: never.
             start: begin at once.
             options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
 
@@ -89,7 +91,8 @@ class MakingLab(PacedLab):
         places = places if found.is_namespaced else ()
         identity = (
             found.gvr, places, label_selector, field_selector, queue, list_mode,
-            is_metadata_only, include_secrets, transform, repr(sorted(options.items())),
+            is_metadata_only, include_secrets, transform, poll_seconds,
+            repr(sorted(options.items())),
         )  # fmt: skip
         with self._lock:
             known = self._informers.get(identity)
@@ -109,6 +112,7 @@ class MakingLab(PacedLab):
             list_mode=list_mode,
             indexers=indexers,
             transform=transform,
+            poll_seconds=poll_seconds,
             **options,
         )
         informer = Informer(

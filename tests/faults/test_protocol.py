@@ -13,6 +13,7 @@ from support.fault_rig import IDLE_SECONDS, PATH, FaultRig, cached, truth
 from support.poll import pause
 from support.server import crd, install, make_server, widget
 
+from crlab.cache import polling
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import RealClock
 
@@ -196,6 +197,27 @@ def test_one_forbidden_namespace_leaves_the_others_live():
         assert list(rig.fold.objects) == ["default/a"]
         assert [part.state.value for part in rig.informer.status.parts] == ["live", "failed"]
         assert "kube-system" in rig.informer.status.cause
+
+
+@pytest.mark.parametrize("mode", ["list", "auto"])
+def test_a_forbidden_watch_is_polled_for_if_asked(mode, monkeypatch):
+    """Fault 35: live by lists alone, as often as asked; the watch takes over when it may."""
+    monkeypatch.setattr(polling, "WATCH_RETRY_SECONDS", 0.5)
+    with FaultRig(list_mode=mode, poll_seconds=0.1) as rig:
+        rig.proxy.add(Status(403), "watch")
+        rig.put("a")
+        rig.put("b")
+        rig.informer.start()
+        rig.informer.wait_for_sync(10)
+        change(rig)
+        rig.converges()
+        assert rig.informer.status.cause == "polling every 0.1 s: watch is forbidden"
+        assert rig.fold.tombstones == ["default/b"]
+        rig.proxy.clear()
+        rig.until(lambda: rig.informer.status.phase == "watching")
+        rig.put("d", n="1")
+        rig.converges()
+        assert rig.informer.status.cause == ""
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["crd", "version"])

@@ -190,7 +190,14 @@ CATALOGUE = [
         LASTING,
         (PRO, "test_one_forbidden_namespace_leaves_the_others_live"),
     ),
-    row(35, "list allowed, watch not", "failed names the verb", LASTING),
+    row(
+        35,
+        "list allowed, watch not",
+        "failed names the verb; polls, and says so, if asked",
+        LASTING,
+        (PRO, "test_a_forbidden_watch_is_polled_for_if_asked"),
+        ("contract/test_polling.py", ""),
+    ),
     row(36, "404: the definition is gone", "one delete per key, gone, slow retry", LASTING),
     row(
         37,
@@ -361,13 +368,18 @@ CATALOGUE = [
         ("faults/test_soak.py", "test_a_short_soak_holds"),
     ),
     row(
-        80, "the wall clock jumps", "decides nothing", (OWN, "test_the_wall_clock_decides_nothing")
+        80,
+        "the wall clock jumps",
+        "no deadline moves; ahead, it costs a watch (it may be 81), never a list",
+        (OWN, "test_the_wall_clock_decides_nothing"),
+        ("contract/test_sleep.py", ""),
     ),
     row(
         81,
         "the machine slept",
-        "stale at once, then recovers",
+        "stale at once, with the cause; resumed within 5 s",
         (OWN, "test_a_machine_that_slept_knows_that_it_is_stale"),
+        ("contract/test_sleep.py", ""),
     ),
     row(
         82,

@@ -129,6 +129,7 @@ _STATE_RULES = {
     ),
     "watching": "A watch goes on from the newest resourceVersion seen, so no change is missed.",
     "backing_off": "A failing server is asked again later, each time after a longer pause.",
+    "polling": "Who may list but not watch, and asked for it, is shown a new list now and then.",
 }
 
 _RULES = {

@@ -1,0 +1,58 @@
+"""How an informer of a lab is kept current where the watch alone does not do it."""
+
+from __future__ import annotations
+
+import crlab
+
+
+def role(*verbs: str) -> list[dict[str, object]]:
+    """Return what lets Alice do that with ConfigMaps."""
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "alice"}
+    api = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "alice"}}
+    alice = {"kind": "User", "name": "alice", "apiGroup": "rbac.authorization.k8s.io"}
+    return [
+        {**api, "kind": "ClusterRole", "rules": [rule]},
+        {**api, "kind": "ClusterRoleBinding", "roleRef": ref, "subjects": [alice]},
+    ]
+
+
+def config_map(name: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+    }
+
+
+def test_who_may_only_list_polls_until_the_watch_is_allowed() -> None:
+    """Fault 35: RBAC of a server that enforces it; the frame follows either way."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        lab.apply(role("list"))
+        alice = lab.as_user("alice")
+        maps = alice.informer("configmaps", namespace="default", poll_seconds=10).wait_for_sync()
+        assert maps.status.cause == "polling every 10 s: watch is forbidden"
+
+        lab.apply(config_map("polled"))
+        alice.advance(10)
+        alice.settle()
+        assert "default/polled" in maps.df.index
+        assert maps.df.attrs["state"] == "live"
+
+        lab.apply(role("list", "watch"))
+        for _ in range(6):
+            alice.advance(10)
+            alice.settle()
+        lab.apply(config_map("watched"))
+        alice.settle()
+        assert maps.status.phase == "watching"
+        assert "default/watched" in maps.df.index
+
+
+def test_another_interval_is_another_informer() -> None:
+    """The same arguments give the same one."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        maps = lab.informer("configmaps", poll_seconds=10)
+
+        assert lab.informer("configmaps", poll_seconds=10) is maps
+        assert lab.informer("configmaps") is not maps
