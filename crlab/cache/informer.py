@@ -12,8 +12,9 @@ Guarantees (reliability C1-C11):
   5. It starts once. A forked child cannot use it (`LifecycleError`), nor hang on it.
 
 Thread: any, for every method. Threads it owns: ``crlab-reflector-<res>``,
-``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler. `_lock` guards the
-handles and the life-cycle fields; `_cond` is notified when sync or state may have changed.
+``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler, and
+``crlab-auditor-<res>`` if audits were asked for. `_lock` guards the handles and the
+life-cycle fields; `_cond` is notified when sync or state may have changed.
 Source: kubernetes/client-go:tools/cache/shared_informer.go.
 """
 
@@ -25,7 +26,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from crlab.cache import fork, revision
-from crlab.cache.audit import Audit, compare, listed_at
+from crlab.cache.audit import Audit, AuditRow, compare, listed_at
+from crlab.cache.auditor import Auditor
 from crlab.cache.delta_fifo import DeltaFIFO
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
@@ -77,6 +79,7 @@ class SharedInformer:
         has_bookmarks: bool = True,
         internal_retry_seconds: float = 0.0,
         poll_seconds: float | None = None,
+        audit_seconds: float | None = None,
         max_backlog: int = 10_000,
         watch_error_handler: Callable[[BaseException | str], None] | None = None,
         timing: Timing | None = None,
@@ -96,6 +99,8 @@ class SharedInformer:
             page_size: 500 unless set; setting it forces paging.
             poll_seconds: if the server allows list but not watch, list so often instead, and
                 try the watch again once a minute; None: then the state is "failed".
+            audit_seconds: compare the cache with an exact list so often, and list again if they
+                differ; None: only when `audit` is called.
             max_backlog: notifications per handler before those of one key are merged.
             timing: every limit of the reflector; `idle_timeout_seconds` and
                 `backoff_reset` are its most used two.
@@ -154,6 +159,25 @@ class SharedInformer:
             self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources
         )
 
+        audit_seconds = checked("audit_seconds", audit_seconds)
+        self._auditor: Auditor | None = None
+        if audit_seconds is not None:
+            self._auditor = self._make_auditor(audit_seconds, timing)
+
+    def _make_auditor(self, interval_seconds: float, timing: Timing) -> Auditor:
+        return Auditor(
+            f"auditor-{self.name}",
+            self.audit,
+            interval_seconds=interval_seconds,
+            least_seconds=1 / timing.max_requests_per_second,
+            is_ready=lambda: self.status.is_live and not len(self.queue),
+            on_drift=self._drifted,
+            resource=self._group_resource,
+            source=self.source,
+            clock=self.clock,
+            trace=self.trace,
+        )
+
     def _make_reflector(
         self,
         lister_watcher: ListerWatcher,
@@ -206,6 +230,7 @@ class SharedInformer:
                 *self._reflectors,
                 self._processor,
                 *self._processor.listeners(),
+                *([self._auditor] if self._auditor is not None else []),
             ]
             for stage in stages:
                 self._handles.append(self.driver.add(stage, on_error=self._stage_failed))
@@ -370,6 +395,8 @@ class SharedInformer:
             queued=len(self.queue),
             ignored_older=self._processor.ignored_older,
             ignored_repeated=self._processor.ignored_repeated,
+            audits=self._auditor.audits if self._auditor is not None else 0,
+            drifted=self._auditor.drifted if self._auditor is not None else 0,
         )
 
     @property
@@ -413,6 +440,11 @@ class SharedInformer:
             is_exact=is_exact,
             has_content=self._transform is None and self._redact is None,
         )
+
+    @property
+    def last_audit(self) -> Audit | None:
+        """What the newest audit of `audit_seconds` found; None if there was none."""
+        return None if self._auditor is None else self._auditor.last
 
     def memory(self, transform: Callable[[KubeObject], Any] | None = None) -> Memory:
         """Weigh the cache, field by field, and what a transform would save."""
@@ -541,6 +573,12 @@ class SharedInformer:
                 self._watch_error_handler(error)
             except Exception:  # noqa: BLE001 - a user's function never ends the reader
                 pass
+
+    def _drifted(self, rows: Sequence[AuditRow], reason: str) -> None:
+        for reflector in self._reflectors:
+            if any(reflector.covers(row.key) for row in rows):
+                reflector.outside.distrust(reason)
+                reflector.wake()
 
     def _stage_failed(self, error: BaseException) -> None:
         self._failure = error

@@ -167,6 +167,10 @@ class Reflector:
             return polling.limit_seconds(self.policy)
         return self.timing.idle_seconds if self.policy.has_bookmarks else self._watch_seconds + 5
 
+    def covers(self, key: str) -> bool:
+        """Whether its lists decide about a key."""
+        return not self.scope or key.startswith(f"{self.scope}/")
+
     def set_transform(self, transform: Transform | None) -> None:
         """Choose what to keep of an object; before the first step."""
         self._listing.transform = transform

@@ -56,6 +56,7 @@ class InformerStatus:
         requests: lists and watches asked so far.
         violations: things the server sent that could not be believed.
         ignored_older, ignored_repeated: events that were old news.
+        audits, drifted: audits made by `audit_seconds`, and keys they found wrong.
         parts: of a multi-namespace informer, one status per namespace.
     """
 
@@ -73,6 +74,8 @@ class InformerStatus:
     violations: int = 0
     ignored_older: int = 0
     ignored_repeated: int = 0
+    audits: int = 0
+    drifted: int = 0
     parts: tuple[InformerStatus, ...] = ()
 
     @property

@@ -44,6 +44,7 @@ class MakingLab(PacedLab):
         is_metadata_only: bool = False,
         include_secrets: bool = False,
         poll_seconds: float | None = None,
+        audit_seconds: float | None = None,
         start: bool = True,
         **options: Any,
     ) -> Informer:
@@ -64,6 +65,8 @@ class MakingLab(PacedLab):
             is_metadata_only: cache only the objects' metadata.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
             poll_seconds: list so often where you may list but not watch; None: never.
+            audit_seconds: compare the cache with the server so often, and list again if they
+                differ; None: never.
             start: begin at once.
             options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
 
@@ -87,11 +90,13 @@ class MakingLab(PacedLab):
             namespaces=places,
             options=options,
         )
+        if audit_seconds is not None and self.kind == "replay":
+            raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         found = self.client.resolve(resource)
         places = places if found.is_namespaced else ()
         identity = (
             found.gvr, places, label_selector, field_selector, queue, list_mode,
-            is_metadata_only, include_secrets, transform, poll_seconds,
+            is_metadata_only, include_secrets, transform, poll_seconds, audit_seconds,
             repr(sorted(options.items())),
         )  # fmt: skip
         with self._lock:
@@ -113,6 +118,7 @@ class MakingLab(PacedLab):
             indexers=indexers,
             transform=transform,
             poll_seconds=poll_seconds,
+            audit_seconds=audit_seconds,
             **options,
         )
         informer = Informer(

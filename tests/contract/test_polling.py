@@ -161,7 +161,7 @@ def test_polls_keep_the_budget():
     assert len(rig.verbs()) - before <= 60 + 5
 
 
-@pytest.mark.parametrize("name", ["poll_seconds"])
+@pytest.mark.parametrize("name", ["poll_seconds", "audit_seconds"])
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10", True])
 def test_an_interval_that_is_none_is_refused(name, seconds):
     """It says which option, and what it takes."""

@@ -452,6 +452,33 @@ def test_an_event_the_server_lost_is_found_by_an_audit(number):
         assert rig.informer.audit().rows == ()
 
 
+@pytest.mark.parametrize("number", [54, 55])
+def test_an_event_the_server_lost_is_mended_by_audits_if_asked(number):
+    """Faults 54, 55: nobody calls anything; it is told, counted, and converges."""
+    with FaultRig(audit_seconds=0.2).start() as rig:
+        rig.proxy.inject(semantic.Drop())
+        rig.delete("b") if number == 55 else rig.put("b", n="lost")
+        rig.until(lambda: rig.proxy.journal.happened("drop"))
+        rig.converges()
+        assert rig.informer.status.drifted == 1
+        assert [str(e).partition(":")[0] for e in rig.errors] == [
+            "an audit found 1 key that the server holds otherwise"
+        ]
+        assert rig.fold.tombstones == (["default/b"] if number == 55 else [])
+
+
+def test_audits_of_a_busy_cache_find_nothing():
+    """Faults 54, 55: what is on its way is no drift, however much there is of it."""
+    with FaultRig(audit_seconds=0.05).start() as rig:
+        for n in range(100):
+            rig.put("a", n=str(n))
+            pause(0.005)
+        rig.until(lambda: rig.informer.status.audits >= 5)
+        rig.converges()
+        assert rig.informer.status.drifted == 0
+        assert rig.errors == []
+
+
 def test_a_lagging_server_is_not_believed():
     """Fault 56: a list older than what is held is refused; the next one asks for the newest."""
     with FaultRig(list_mode="list") as rig:

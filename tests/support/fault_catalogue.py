@@ -38,7 +38,11 @@ DISTRUST = (PRO, "test_an_event_that_cannot_be_believed_is_not_skipped")
 BOOKMARK = (PRO, "test_a_bad_bookmark_poisons_nothing")
 LIST = (PRO, "test_a_list_that_is_none_deletes_nothing")
 RAISING = (OWN, "test_a_raising_handler_ends_nothing")
-AUDITED = (PRO, "test_an_event_the_server_lost_is_found_by_an_audit")
+AUDITED = (
+    (PRO, "test_an_event_the_server_lost_is_found_by_an_audit"),
+    (PRO, "test_an_event_the_server_lost_is_mended_by_audits_if_asked"),
+    ("contract/test_auditor.py", ""),
+)
 
 CATALOGUE = [
     row(
@@ -254,8 +258,8 @@ CATALOGUE = [
     ),
     row(52, "a bookmark of garbage, then a disconnect", "not poisoned", BOOKMARK),
     row(53, "a bookmark lower than the last event", "counted, resumed", BOOKMARK),
-    row(54, "an event the server lost", "the audit names the key", AUDITED),
-    row(55, "a delete missed at the start", "the audit names the key", AUDITED),
+    row(54, "an event the server lost", "the audit names the key, and heals if asked", *AUDITED),
+    row(55, "a delete missed at the start", "the same", *AUDITED),
     row(
         56,
         "a lagging server's list",

@@ -91,6 +91,12 @@ def _request(record: TraceRecord) -> str:
     )
 
 
+def _audited(record: TraceRecord) -> str:
+    wrong = record.get("wrong") or ()
+    found = f"{len(wrong)} are not what the server holds" if wrong else "they agree"
+    return f"An audit compared {record.get('compared')} {record.resource} with the server: {found}"
+
+
 def _simple(text: str) -> Any:
     return lambda record: text.format(
         key=record.key,
@@ -104,6 +110,7 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("reflector", "state"): _state,
     ("reflector", "listed"): _listed,
     ("reflector", "watch_event"): _watch_event,
+    ("reflector", "audited"): _audited,
     ("reflector", "bookmark"): _simple("A bookmark said: nothing older than rv {rv} is missing"),
     ("reflector", "error"): lambda r: f"The reflector met an error: {r.get('error')}",
     ("queue", "queued"): _simple("A delta was queued: {type} {resource} {key}"),
@@ -141,6 +148,9 @@ _RULES = {
     ),
     ("reflector", "bookmark"): (
         "A bookmark moves the resume point without an object, so a quiet watch does not expire."
+    ),
+    ("reflector", "audited"): (
+        "An event that was lost leaves no gap in a watch; only a list can tell."
     ),
     ("queue", "queued"): "One writer, one reader: the reflector never waits for a handler.",
     ("indexer", "stored"): (

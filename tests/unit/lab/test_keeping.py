@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 import crlab
+from crlab.errors import ConfigError
 
 
 def role(*verbs: str) -> list[dict[str, object]]:
@@ -47,6 +52,36 @@ def test_who_may_only_list_polls_until_the_watch_is_allowed() -> None:
         alice.settle()
         assert maps.status.phase == "watching"
         assert "default/watched" in maps.df.index
+
+
+def test_an_audit_now_and_then_mends_what_a_watch_lost() -> None:
+    """Faults 54, 55: the reflector's log tells of it, and the role lets it list."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        maps = lab.informer("configmaps", namespace="default", audit_seconds=60).wait_for_sync()
+        lab.faults.drop_event("configmaps")
+        lab.apply(config_map("lost"))
+        lab.settle()
+        assert "default/lost" not in maps.df.index
+
+        for _ in range(2):
+            lab.advance(60)
+            lab.settle()
+
+        assert "default/lost" in maps.df.index
+        log = maps.reflector_log
+        told = log[log["kind"] == "audited"]["what"]
+        assert list(told) == ["1 keys: default/lost (missing)"] * 2
+        rights = [str(right) for right in lab.rbac(maps).rights]
+        assert rights == ["list configmaps in default", "watch configmaps in default"]
+
+
+def test_a_recording_cannot_be_audited(tmp_path: Path) -> None:
+    """There is no server to compare with."""
+    path = tmp_path / "a.jsonl"
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab, lab.record(path):
+        lab.informer("configmaps").wait_for_sync()
+    with crlab.replay(path) as lab, pytest.raises(ConfigError, match="no server to compare"):
+        lab.informer("configmaps", audit_seconds=60)
 
 
 def test_another_interval_is_another_informer() -> None:
