@@ -21,6 +21,7 @@ from crlab.errors import (
     UnknownColumn,
     UnknownResource,
 )
+from crlab.runtime.thread import StageThread
 
 
 def my_service(name: str, **spec: Any) -> dict[str, Any]:
@@ -141,6 +142,32 @@ def test_a_wait_that_runs_out_says_what_was_awaited(lab: crlab.Lab) -> None:
     """Not "timed out", but what had not happened."""
     with pytest.raises(SyncTimeout, match="the moon is full"):
         lab.wait_until(lambda: False, timeout_seconds=1, what="the moon is full")
+
+
+def test_a_wait_holds_nobody_up_who_writes_the_trace(threaded: crlab.Lab) -> None:
+    """A work queue writes it under its own lock, which what is awaited may want as well."""
+    lock, is_looking, is_locked = threading.Lock(), threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def write() -> None:
+        with lock:
+            is_locked.set()
+            is_looking.wait(5)
+            threaded.trace.append("lab", "note")
+
+    def look() -> bool:
+        is_looking.set()
+        looks.append(lock.acquire(timeout=5))
+        return looks[-1]
+
+    writer = StageThread("writer", write)
+    writer.start()
+    is_locked.wait(5)
+
+    threaded.wait_until(look, timeout_seconds=1)
+
+    assert looks == [True]
+    assert writer.join(5)
 
 
 def test_a_port_in_use_is_named_with_the_way_out(threaded: crlab.Lab) -> None:
