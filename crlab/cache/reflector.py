@@ -27,6 +27,7 @@ from crlab.cache import reflector_state as machine
 from crlab.cache.listing import Listing, Transform
 from crlab.cache.outside import Outside
 from crlab.cache.queue import Delta, DeltaType, Queue
+from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
 from crlab.cache.reflector_message import RESTING, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
@@ -385,8 +386,8 @@ class Reflector:
 
     def _failed(self, error: BaseException, *, is_in_stream: bool = False) -> None:
         if not self._is_stopping:
-            now = self._clock.monotonic()
-            self._feed(message.Failed(error, is_in_stream=is_in_stream, at=now))
+            now, served = self._clock.monotonic(), served_as(self._lister_watcher, error)
+            self._feed(message.Failed(error, is_in_stream, at=now, served_as=served))
 
     def _close(self) -> None:
         reader, self._reader = self._reader, None

@@ -134,11 +134,15 @@ class InitialEnd:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request failed, or the stream brought an ERROR event."""
+    """A request failed, or the stream brought an ERROR event.
+
+    `served_as`: after a 404, the resource's names in other versions.
+    """
 
     error: BaseException
     is_in_stream: bool = False
     at: float = 0.0
+    served_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,7 +276,7 @@ def _initial_end(state: State, end: InitialEnd, policy: Policy) -> Step:
 def _failed(state: State, failed: Failed, policy: Policy) -> Step:
     fault = classify(failed.error)
     if fault is Fault.NOT_FOUND:
-        return _gone(state, failed.error)
+        return _gone(state, failed.error, failed.served_as)
     if fault is Fault.UNAUTHORIZED and not state.has_retried_auth:
         return _retry_auth(state, policy)
     if state.phase is Phase.STREAMING_LIST:
@@ -442,20 +442,27 @@ def _resting(state: State, after: Phase, health: Health, cause: str) -> State:
     )
 
 
-def _gone(state: State, error: BaseException) -> Step:
-    """404: what was there is deleted, once; look again slowly."""
+def _gone(state: State, error: BaseException, served_as: tuple[str, ...]) -> Step:
+    """404: what was there is deleted, once; look again slowly.
+
+    Of another version the objects are still there: nothing is deleted then, nor are they
+    shown in a schema that nobody asked for.
+    """
     seconds = GONE_RETRY_SECONDS if state.has_listed else MISSING_RETRY_SECONDS
-    empty: tuple[Action, ...] = (Empty(),) if state.has_listed and not state.is_emptied else ()
-    cause = f"the server no longer serves this resource: {error}"
-    if not state.has_listed:
-        cause = f"the server does not serve this resource: {error}"
+    is_emptying = state.has_listed and not state.is_emptied and not served_as
+    empty: tuple[Action, ...] = (Empty(),) if is_emptying else ()
+    cause = f"the server {'no longer serves' if state.has_listed else 'does not serve'} this "
+    if served_as:
+        cause += f"version of the resource, but it does {', '.join(served_as)}: {error}"
+    else:
+        cause += f"resource: {error}"
     new = replace(
         state,
         phase=Phase.BACKING_OFF,
         after=Phase.IDLE,
         health=Health.GONE,
         cause=cause,
-        is_emptied=state.has_listed,
+        is_emptied=state.is_emptied or is_emptying,
         is_version_unavailable=True,
     )
     wait = Wait(cause, exactly_seconds=seconds)

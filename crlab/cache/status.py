@@ -27,7 +27,8 @@ class InformerState(StrEnum):
     DEGRADED  requests fail; the cache is of `age_seconds` ago, retrying. Of a
               multi-namespace informer: some namespaces are not live.
     FAILED    the server refuses (401, 403) or a stage died; somebody must act.
-    GONE      the server does not serve the resource (404).
+    GONE      the server does not serve the resource (404); if it does in another version,
+              the cause names that one, and the cache is kept as it was.
     STOPPED   stopped; the cache stays readable.
     """
 

@@ -38,6 +38,10 @@ class TweakedListerWatcher:
     def abort(self) -> None:
         self._inner.abort()
 
+    def other_versions(self) -> tuple[str, ...]:
+        find = getattr(self._inner, "other_versions", None)
+        return () if find is None else find()
+
     def invalidate_credentials(self) -> None:
         renew = getattr(self._inner, "invalidate_credentials", None)
         if renew is not None:

@@ -20,6 +20,7 @@ from crlab.client.list_decoder import WrongListKind, decode_page
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.client.object_decoder import ObjectDecoder
 from crlab.client.request_log import RequestLog
+from crlab.client.served import other_versions
 from crlab.client.transport import ByteStream, Query, Response, Transport
 from crlab.client.watch_decoder import MAX_LINE_BYTES, WatchDecoder
 from crlab.errors import TransportError
@@ -125,6 +126,10 @@ class ResourceListerWatcher:
             raise error_of(response, tried=tried, now=self._clock.now(), kind=self.resource.kind)
         decoder = WatchDecoder(self._objects, max_line_bytes=self._max_line_bytes)
         return ResourceWatch(stream, decoder, tried)
+
+    def other_versions(self) -> tuple[str, ...]:
+        """Return the resource's names in the other versions it is served in, () if in none."""
+        return other_versions(self._transport, self.resource.gvr)
 
     def abort(self) -> None:
         """End the call and the watch under way; later ones fail. Idempotent; any thread."""

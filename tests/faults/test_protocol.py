@@ -11,7 +11,7 @@ import pytest
 from support.fault_proxy import semantic, toxic
 from support.fault_rig import IDLE_SECONDS, PATH, FaultRig, cached, truth
 from support.poll import pause
-from support.server import crd, install, make_server, widget
+from support.server import CRDS, crd, install, make_server, widget
 
 from crlab.cache import polling
 from crlab.model.resource import ApiResource, GroupVersionResource
@@ -222,11 +222,13 @@ def test_a_forbidden_watch_is_polled_for_if_asked(mode, monkeypatch):
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["crd", "version"])
 def test_a_definition_that_goes_and_comes_back_is_a_new_epoch(is_whole):
-    """Faults 37, 38: gone; then other UIDs, told as delete and add, nothing raises."""
+    """Faults 37, 38: gone; then other UIDs, told as delete and add, nothing raises.
+
+    "version" is a server that says nothing of other versions.
+    """
     gvr = GroupVersionResource("demo.crlab.dev", "v1", "widgets")
     resource = ApiResource(gvr, "Widget", True)
     path = gvr.path("default")
-    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     with FaultRig(resource=resource, path=path) as rig:
         install(rig.server)
         rig.server.request("POST", path, widget("w"))
@@ -234,18 +236,50 @@ def test_a_definition_that_goes_and_comes_back_is_a_new_epoch(is_whole):
         rig.informer.wait_for_sync(10)
         rig.mark()
         if is_whole:
-            rig.server.request("DELETE", f"{crds}/widgets.demo.crlab.dev")
+            rig.server.request("DELETE", f"{CRDS}/widgets.demo.crlab.dev")
         else:
             rig.proxy.add(Status(404, b"404 page not found"), lambda head: True)
             rig.proxy.inject(semantic.End())
         rig.until_state("gone")
         rig.until(lambda: cached(rig.informer) == {})
         if is_whole:
-            rig.until(lambda: rig.server.request("POST", crds, crd())[0] == 201)
+            rig.until(lambda: rig.server.request("POST", CRDS, crd())[0] == 201)
             rig.server.request("POST", path, widget("w", size=2))
         rig.proxy.clear()
         rig.converges()
         assert rig.fold.kinds("default/w") == ["add", "delete", "add"]
+
+
+def test_a_version_that_is_served_no_more_leaves_its_objects_alone():
+    """Fault 38: gone, and the cause names the version that is served; nothing is deleted."""
+    gvr = GroupVersionResource("demo.crlab.dev", "v1beta1", "gauges")
+    path, name = gvr.path("default"), "/gauges.demo.crlab.dev"
+    with FaultRig(resource=ApiResource(gvr, "Gauge", True), path=path) as rig:
+        install(rig.server, "gauges")
+        gauge = {"apiVersion": "demo.crlab.dev/v1beta1", "kind": "Gauge", "metadata": {"name": "g"}}
+        assert rig.server.request("POST", path, gauge)[0] == 201
+        rig.informer.start()
+        rig.informer.wait_for_sync(10)
+
+        def serve(is_served):
+            definition = rig.server.request("GET", CRDS + name)[1]
+            definition["spec"]["versions"][0]["served"] = is_served
+            assert rig.server.request("PUT", CRDS + name, definition)[0] == 200
+
+        serve(False)
+        rig.until_state("gone")
+        cause = rig.informer.status.cause
+        assert "but it does gauges.v1.demo.crlab.dev" in cause
+        assert list(cached(rig.informer)) == ["default/g"]
+        serve(True)
+        rig.converges()
+        assert "delete" not in rig.fold.kinds("default/g")
+        serve(False)
+        rig.until_state("gone")
+        rig.server.request("DELETE", CRDS + name)
+        rig.until(lambda: cached(rig.informer) == {})
+        assert rig.fold.tombstones == ["default/g"]
+        assert "gauges.v1" not in rig.informer.status.cause
 
 
 # Lists that are none -------------------------------------------------------------------------
