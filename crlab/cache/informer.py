@@ -28,7 +28,6 @@ from typing import Any, Literal
 from crlab.cache import fork, revision
 from crlab.cache.audit import Audit, AuditRow, compare, listed_at
 from crlab.cache.auditor import Auditor
-from crlab.cache.delta_fifo import DeltaFIFO
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
@@ -38,7 +37,7 @@ from crlab.cache.lister import Lister
 from crlab.cache.memory import Memory, measure
 from crlab.cache.processor import Processor
 from crlab.cache.queue import Queue
-from crlab.cache.real_fifo import RealFIFO
+from crlab.cache.queue_kind import QueueKind, make_queue
 from crlab.cache.reflector import Reflector, Timing
 from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
@@ -69,7 +68,7 @@ class SharedInformer:
         trace: Trace,
         indexers: Mapping[str, IndexFunc] | None = None,
         resync_seconds: float = 0.0,
-        queue: Literal["real", "delta"] = "real",
+        queue: QueueKind = "real",
         list_mode: ListMode = "auto",
         transform: Callable[[KubeObject], Any] | None = None,
         redact: Callable[[KubeObject], KubeObject] | None = None,
@@ -91,7 +90,8 @@ class SharedInformer:
             lister_watcher: several, each of another namespace of one resource, make a
                 multi-namespace informer: one cache, one reflector per namespace.
             resync_seconds: how often handlers are shown everything again; 0 never.
-            queue: "real" (in order, atomic replace) or "delta" (the classic DeltaFIFO).
+            queue: "real" (in order, atomic replace), "real-per-item" (in order, a relist
+                item by item) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" and "watchlist" stream the first list where the server can,
                 with pages as the fall-back; "list" always asks for pages.
             transform: what to keep of an object, before it is queued; must be idempotent.
@@ -133,7 +133,7 @@ class SharedInformer:
         self.abandoned: tuple[str, ...] = ()
         self._resync = ResyncPlan(clock, resync_seconds)
         self.indexer = Indexer(indexers)
-        self.queue: Queue = RealFIFO(clock) if queue == "real" else DeltaFIFO(clock, self.indexer)
+        self.queue: Queue = make_queue(queue, clock, self.indexer)
         self._processor = Processor(
             f"processor-{self.name}",
             self.queue,
@@ -310,7 +310,7 @@ class SharedInformer:
         if not self.queue.has_synced:
             return False
         self._has_synced = len(self._reflectors) == 1 or all(
-            x.scope in self._processor.replaced_scopes or x.state.health is Health.FAILED
+            self.queue.has_applied(x.scope) or x.state.health is Health.FAILED
             for x in self._reflectors
         )
         return self._has_synced
@@ -373,7 +373,7 @@ class SharedInformer:
                     now=now,
                     is_applied=self.queue.has_synced
                     if is_only
-                    else reflector.scope in self._processor.replaced_scopes,
+                    else self.queue.has_applied(reflector.scope),
                 )
                 for reflector, source in zip(self._reflectors, self.lister_watchers, strict=True)
             ]

@@ -36,7 +36,7 @@ class MakingLab(PacedLab):
         label_selector: str = "",
         field_selector: str = "",
         resync_seconds: float = 0.0,
-        queue: Literal["real", "delta"] = "real",
+        queue: Literal["real", "real-per-item", "delta"] = "real",
         list_mode: Literal["auto", "watchlist", "list"] = "auto",
         columns: Any = None,
         indexers: Mapping[str, Callable[..., Any]] | None = None,
@@ -56,7 +56,8 @@ class MakingLab(PacedLab):
                 others); None is everywhere.
             label_selector, field_selector: let the server send only what matches.
             resync_seconds: how often handlers are shown everything again; 0 never.
-            queue: "real" (RealFIFO, in order) or "delta" (the classic DeltaFIFO).
+            queue: "real" (RealFIFO, in order), "real-per-item" (the same, but a relist is
+                applied item by item) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" streams the first list where the server can; "watchlist", "list".
             columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``; others
                 than before give another frame over the same cache.

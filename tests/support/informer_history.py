@@ -90,7 +90,7 @@ class History(RuleBasedStateMachine):
     faults: ClassVar[Counter] = Counter()
 
     @initialize(
-        queue=st.sampled_from(["real", "delta"]),
+        queue=st.sampled_from(["real", "real-per-item", "delta"]),
         mode=st.sampled_from(["list", "auto"]),
         page_size=st.sampled_from([None, 2]),
         seed=st.integers(0, 9),
