@@ -292,6 +292,11 @@ class SharedInformer:
         return self._redact is not None
 
     @property
+    def is_metadata_only(self) -> bool:
+        """Whether it asks for the objects' metadata alone."""
+        return bool(getattr(self.lister_watchers[0], "is_metadata_only", False))
+
+    @property
     def is_started(self) -> bool:
         return self._is_started
 

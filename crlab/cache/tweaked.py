@@ -29,6 +29,10 @@ class TweakedListerWatcher:
     def namespace(self) -> str | None:
         return self._inner.namespace
 
+    @property
+    def is_metadata_only(self) -> bool:
+        return bool(getattr(self._inner, "is_metadata_only", False))
+
     def list(self, options: ListOptions) -> ListPage:
         return self._inner.list(self._tweak(options))
 

@@ -61,7 +61,7 @@ class ResourceListerWatcher:
         self._transport: Transport = transport if session is None else session()
         self._owns_transport = session is not None
         self._objects = ObjectDecoder(resource, is_metadata_only=is_metadata_only)
-        self._is_metadata_only = is_metadata_only
+        self.is_metadata_only = is_metadata_only
         self._max_line_bytes = max_line_bytes
         self._clock = clock or RealClock()
         self._log = log
@@ -167,7 +167,7 @@ class ResourceListerWatcher:
         return f"{verb} {self.resource.gvr.group_resource}{where}"
 
     def _headers(self, suffix: str) -> dict[str, str]:
-        if self._is_metadata_only:
+        if self.is_metadata_only:
             kind = f"PartialObjectMetadata{suffix}"
             return {"Accept": f"application/json;as={kind};g=meta.k8s.io;v=v1"}
         return {"Accept": "application/json"}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any) -> LiveFrame:
     """Return a frame with the resource's own columns, and others if named."""
-    definitions, schema = definition_of(lab, informer.resource)
+    definitions, schema = _columns_of(lab, informer)
     return LiveFrame(
         informer.indexer,
         resource=informer.resource,
@@ -86,7 +86,7 @@ class InformerRates(Rates):
 
 def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     """Return the moments of one informer, with the columns of its frame."""
-    definitions, schema = definition_of(lab, informer.resource)
+    definitions, schema = _columns_of(lab, informer)
     columns: Sequence[Column] = choose_columns(
         informer.resource, definitions=definitions, schema=schema
     )
@@ -100,6 +100,14 @@ def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
 
 
 Definition = tuple[list[Mapping[str, Any]] | None, Mapping[str, Any] | None]
+
+
+def _columns_of(lab: Lab, informer: Informer) -> Definition:
+    """Return what says which columns an informer's frame has.
+
+    Of metadata alone a kind's own columns would be untrue: "0/0" is no count of containers.
+    """
+    return ([], None) if informer.shared.is_metadata_only else definition_of(lab, informer.resource)
 
 
 def definition_of(lab: Lab, resource: ApiResource) -> Definition:

@@ -63,7 +63,8 @@ class MakingLab(PacedLab):
                 than before give another frame over the same cache.
             indexers: name → function from an object to values.
             transform: what to keep of an object; applied before it is cached.
-            is_metadata_only: cache only the objects' metadata.
+            is_metadata_only: cache only the objects' metadata; `df` then has the columns that
+                every object has.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
             poll_seconds: list so often where you may list but not watch; None: never.
             audit_seconds: compare the cache with the server so often, and list again if they

@@ -519,13 +519,15 @@ def test_errors_need_no_import_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"queue": "fifo"}, ConfigError, "'real', 'delta'"),
+        ({"queue": "fifo"}, ConfigError, "'real', 'real-per-item', 'delta'"),
         ({"list_mode": "watch"}, ConfigError, "'auto', 'watchlist', 'list'"),
         ({"label_selector": "a in ("}, SelectorError, "found ''"),
         ({"field_selector": "name"}, SelectorError, "can't understand 'name'"),
         ({"resync_seconds": -1}, ConfigError, "0 \\(never\\) or more"),
         ({"resync_seconds": "5"}, ConfigError, "a number of seconds"),
         ({"namespace": ["a", ""]}, ConfigError, "namespace is a name"),
+        ({"poll_seconds": 0}, ConfigError, "poll_seconds is a positive number"),
+        ({"audit_seconds": "60"}, ConfigError, "audit_seconds is a positive number"),
         ({"pagesize": 3}, ConfigError, "nearest: page_size"),
         ({"clock": None}, ConfigError, "no option 'clock'"),
         ({"columns": {"a": "..["}}, JSONPathError, "position 3"),
