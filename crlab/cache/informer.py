@@ -43,7 +43,7 @@ from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.client.list_watch import ListerWatcher
-from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, SyncTimeout
+from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
@@ -217,8 +217,16 @@ class SharedInformer:
         Raises:
             AlreadyStarted: it runs.
             AlreadyStopped: it was stopped; make a new one.
+            NoThread: one of its threads could not be started; it is stopped.
         """
         fork.check(self._born, f"informer {self.name}")
+        try:
+            self._start_stages()
+        except NoThread:
+            self.stop()
+            raise
+
+    def _start_stages(self) -> None:
         with self._lock:
             if self._is_stopped:
                 raise AlreadyStopped(f"informer {self.name} was stopped; make a new one")
@@ -483,6 +491,7 @@ class SharedInformer:
 
         Raises:
             AlreadyStopped: the informer was stopped.
+            NoThread: there is no thread for it; it is not registered.
         """
         fork.check(self._born, f"informer {self.name}")
         with self._lock:
@@ -500,10 +509,10 @@ class SharedInformer:
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )
-            self._resync.add(listener, resync_seconds, is_started=self._is_started)
-            self._processor.add_listener(listener)
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
+            self._resync.add(listener, resync_seconds, is_started=self._is_started)
+            self._processor.add_listener(listener)
         return self._registration(listener)
 
     def _registration(self, listener: Listener) -> HandlerRegistration:

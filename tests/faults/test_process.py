@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -22,7 +23,7 @@ from support.poll import pause
 
 import crlab
 from crlab.client import list_decoder
-from crlab.errors import SyncTimeout
+from crlab.errors import NoThread, SyncTimeout
 
 
 class Deadly(BaseException):
@@ -288,6 +289,49 @@ def test_no_descriptors_is_survived():
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         rig.proxy.up()
+        rig.converges()
+
+
+@contextlib.contextmanager
+def no_thread_after(count):
+    """Let the machine start `count` threads of crlab, and no more."""
+    begin, started = threading.Thread.start, []
+
+    def start(thread):
+        if thread.name.startswith("crlab-"):
+            if len(started) == count:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        begin(thread)
+
+    with mock.patch.object(threading.Thread, "start", start):
+        yield
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_no_threads_is_survived(count):
+    """Fault 82: typed, and nothing half started is left; another one starts when it can."""
+    with FaultRig() as rig:
+        before = set(threading.enumerate())
+        with no_thread_after(count), pytest.raises(NoThread, match="can't start new thread"):
+            rig.informer.start()
+        assert rig.state == "stopped"
+        assert rig.informer.close(2) == ()
+        left = {each.name for each in set(threading.enumerate()) - before}
+        assert not {name for name in left if "configmaps" in name}
+        rig.make_informer()
+        rig.start()
+        rig.converges()
+
+
+def test_a_handler_without_a_thread_is_not_registered():
+    """Fault 82: no backlog grows for it; the others hear everything, it can be added later."""
+    with FaultRig().start() as rig:
+        with no_thread_after(0), pytest.raises(NoThread):
+            rig.informer.add_event_handler(on_add=print, name="late")
+        assert [each.name for each in rig.informer.registrations] == ["configmaps/default-1"]
+        rig.informer.add_event_handler(on_add=lambda obj, first: None, name="late")
+        rig.put("a", n="3")
         rig.converges()
 
 

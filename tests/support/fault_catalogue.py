@@ -388,10 +388,11 @@ CATALOGUE = [
     ),
     row(
         82,
-        "no descriptors, no memory",
-        "typed, resumes",
+        "no descriptors, no memory, no threads",
+        "typed, resumes; nothing is half started",
         (OWN, "test_no_descriptors_is_survived"),
         (OWN, "test_no_memory_is_survived"),
+        (OWN, "test_no_threads_is_survived"),
     ),
     row(
         83,
