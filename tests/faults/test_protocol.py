@@ -435,7 +435,7 @@ def test_a_restored_server_is_a_new_epoch(mode):
         for n in range(40):
             rig.put("busy", n=str(n))
         rig.start()
-        with make_server(RealClock(), secret=_secret(rig.server.url)) as restored:
+        with make_server(RealClock(), secret=rig.secret) as restored:
             restored.start()
             body = {"metadata": {"name": "restored"}}
             assert restored.request("POST", PATH, body)[0] == 201
@@ -452,8 +452,27 @@ def test_a_restored_server_is_a_new_epoch(mode):
             rig.server = old
 
 
-def _secret(url):
-    return url.rpartition("/")[2]
+def test_a_restored_server_that_overtook_the_old_one_is_found_by_an_audit():
+    """Fault 50: its revision is not lower any more, so no stream or list shows it."""
+    with (
+        FaultRig(audit_seconds=0.3) as rig,
+        make_server(RealClock(), secret=rig.secret) as restored,
+    ):
+        rig.start()
+        restored.start()
+        body = {"metadata": {"name": "restored"}}
+        assert restored.request("POST", PATH, body)[0] == 201
+        while restored.storage.revision <= rig.server.storage.revision:
+            body["data"] = {"n": str(restored.storage.revision)}
+            assert restored.request("PUT", f"{PATH}/restored", body)[0] == 200
+        old, rig.server = rig.server, restored
+        rig.proxy.upstream = restored.url
+        rig.proxy.inject(toxic.HalfOpen())
+        rig.converges()
+        assert rig.informer.status.drifted >= 2
+        assert sorted(rig.fold.tombstones) == ["default/a", "default/b"]
+        rig.informer.close(2)
+        rig.server = old
 
 
 @pytest.mark.parametrize("version", ["x", "", None, "1"], ids=["garbage", "empty", "none", "low"])

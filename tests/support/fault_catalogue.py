@@ -246,8 +246,9 @@ CATALOGUE = [
     row(
         50,
         "the revision goes back",
-        "found after two silences; a new epoch",
+        "found after two silences; a new epoch; past the old one, by an audit",
         (PRO, "test_a_restored_server_is_a_new_epoch"),
+        (PRO, "test_a_restored_server_that_overtook_the_old_one_is_found_by_an_audit"),
         (PROMISES, ""),
     ),
     row(

@@ -238,6 +238,11 @@ class FaultRig:
         self.asked = self.informer.status.requests
 
     @property
+    def secret(self) -> str:
+        """The part of the server's URL that nobody can guess."""
+        return str(self.server.url).rpartition("/")[2]
+
+    @property
     def state(self) -> str:
         return self.informer.status.state.value
 
