@@ -105,7 +105,13 @@ CATALOGUE = [
         "R_max, no relist on recovery",
         (NET, "test_a_refused_connection_lists_nothing_again"),
     ),
-    row(17, "DNS failure, another address", "resolved on each connect", (HTTP, "")),
+    row(
+        17,
+        "DNS failure, another address",
+        "resolved on each connect; R_max, no relist",
+        (NET, "test_a_name_is_looked_up_at_each_connect"),
+        (HTTP, ""),
+    ),
     row(18, "407/502 HTML; a buffering proxy", "typed, backed off, recovers", HAMMERED),
     row(
         19,
