@@ -43,14 +43,15 @@ class DeltaFIFO(BlockingQueue):
 
     # Producing ---------------------------------------------------------------------------
 
-    def add(self, deltas: Sequence[Delta]) -> None:
+    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
         with self._cond:
             for delta in deltas:
                 self._is_populated = True
                 if delta.type is DeltaType.DELETED and not self._is_there_locked(delta.key):
                     continue
                 self._queue_locked(delta)
-            self._cond.notify_all()
+            if is_waking:
+                self._cond.notify_all()
 
     def replace(self, replaced: Delta) -> None:
         with self._cond:

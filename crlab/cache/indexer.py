@@ -148,6 +148,11 @@ class Indexer:
         with self._lock:
             return sorted(self._index_locked(name).keys)
 
+    @property
+    def has_custom_indices(self) -> bool:
+        """Whether a change runs index functions that somebody else wrote."""
+        return any(x.func is not meta_namespace_index for x in self._indices.values())
+
     def indexers(self) -> dict[str, IndexFunc]:
         """Return the index functions by name."""
         with self._lock:
@@ -222,32 +227,34 @@ class Indexer:
         """Put (or, for None, delete) objects in one step. Writer only."""
         while True:
             indices = self._indices
-            values = [self._values(indices.values(), obj) for _, obj in changes]
+            custom = [x for x in indices.values() if x.func is not meta_namespace_index]
+            values = [self._values(custom, obj) for _, obj in changes] if custom else None
             with self._lock:
                 if indices is not self._indices:
                     continue  # add_indexers came between: work the values out again
-                self._apply_locked(changes, values, resource_version)
+                self._apply_locked(changes, resource_version)
+                for (key, _), found in zip(changes, values or (), strict=values is not None):
+                    for index, value in zip(custom, found, strict=True):
+                        index.put(key, value)
             break
         if changes:
             self._tell([key for key, _ in changes])
 
-    def _apply_locked(
-        self,
-        changes: Sequence[Change],
-        values: Sequence[Sequence[tuple[str, ...]]],
-        resource_version: str,
-    ) -> None:
-        items, indices = self._items, tuple(self._indices.values())
-        for (key, obj), found in zip(changes, values, strict=True):
+    def _apply_locked(self, changes: Sequence[Change], resource_version: str) -> None:
+        """Change the rows, and the indices by namespace, which follow from the key."""
+        items = self._items
+        by_namespace = [x for x in self._indices.values() if x.func is meta_namespace_index]
+        for key, obj in changes:
+            if obj is not None and key in items:
+                items[key] = obj
+                continue
+            self._sorted = None
             if obj is None:
                 items.pop(key, None)
-                self._sorted = None
             else:
-                if key not in items:
-                    self._sorted = None
                 items[key] = obj
-            for index, value in zip(indices, found, strict=True):
-                index.put(key, value)
+            for index in by_namespace:
+                index.put(key, (obj.namespace,) if obj is not None else ())
         self.generation += len(changes)
         self.resource_version = resource_version or self.resource_version
 

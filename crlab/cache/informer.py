@@ -200,10 +200,11 @@ class SharedInformer:
             trace=self.trace,
             policy=policy,
             timing=timing,
-            transform=self._ingest if self._transform or self._redact else None,
+            transform=self._ingest(),
             should_resync=self._should_resync,
             on_error=self._watch_failed,
             on_state=self._changed,
+            process_now=None if self.driver.is_manual else self._process_now,
             is_scheduling=self.driver.is_manual,
             scope="" if is_only else namespace or "",
             source=self.source,
@@ -555,7 +556,7 @@ class SharedInformer:
                 raise AlreadyStarted(f"informer {self.name} runs; set the transform before")
             self._transform = transform
             for reflector in self._reflectors:
-                reflector.set_transform(self._ingest if transform or self._redact else None)
+                reflector.set_transform(self._ingest())
 
     def set_watch_error_handler(self, handler: Callable[[BaseException | str], None]) -> None:
         """Choose who is told of list and watch failures.
@@ -570,13 +571,24 @@ class SharedInformer:
 
     # Inside ------------------------------------------------------------------------------
 
-    def _ingest(self, obj: KubeObject) -> KubeObject:
-        """Redact, then transform."""
-        if self._redact is not None:
-            obj = self._redact(obj)
-        if self._transform is not None:
-            obj = KubeObject.of(self._transform(obj))
-        return obj
+    def _ingest(self) -> Callable[[KubeObject], KubeObject] | None:
+        """Return what is done to each object before it is queued: redact, then transform."""
+        redact, transform = self._redact, self._transform
+        if transform is None:
+            return redact
+        if redact is None:
+            return lambda obj: KubeObject.of(transform(obj))
+        return lambda obj: KubeObject.of(transform(redact(obj)))
+
+    def _process_now(self) -> None:
+        """Process on the reflector's thread; what fails there fails the processor."""
+        try:
+            self._processor.process_now()
+        except BaseException as error:  # noqa: BLE001 - kept and reported by `failed`
+            with self._lock:
+                handle = next(h for h in self._handles if h.stage is self._processor)
+            handle.failed(error)
+            handle.stop()
 
     def _should_resync(self) -> bool:
         return self._resync.should_resync()

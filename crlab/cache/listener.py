@@ -36,6 +36,8 @@ from crlab.trace.cause import caused_by, now_caused_by
 from crlab.trace.record import Trace, TraceStage
 
 MAX_ERRORS = 100
+_SHARE = 100  # of the longest backlog is taken out at a time
+_HANDLER = TraceStage.HANDLER
 
 
 class NotificationType(StrEnum):
@@ -44,6 +46,9 @@ class NotificationType(StrEnum):
     ADD = "add"
     UPDATE = "update"
     DELETE = "delete"
+
+
+_NAMES = {kind: kind.value for kind in NotificationType}
 
 
 class Notification(msgspec.Struct, gc=False):
@@ -97,13 +102,16 @@ class Listener:
         self._trace = trace
         self._cond = threading.Condition()
         self._backlog: deque[Notification] = deque()
-        self._newest: dict[str, Notification] = {}
+        self._newest: dict[str, Notification] | None = None  # by key, once it was full
         self._merged: dict[int, Notification] = {}
-        self._initial = 0
+        self._initial = 0  # of the initial list: pushed, and (by the listener's thread) done
+        self._initial_done = 0
         self._is_woken = False
         self._is_closed = False
+        self._is_discarding = False
         self._actor = f"handler/{handler_name}"
-        self._calling: Notification | None = None
+        self._taken: list[Notification] = []  # out of the backlog, and being offered
+        self._taken_done = 0
         self._caller = 0
         self._on_progress = on_progress
         self._on_drained: Callable[[], None] | None = None
@@ -125,21 +133,32 @@ class Listener:
         with self._cond:
             if self._is_closed:
                 return
-            for note in notifications:
-                if note.is_sync and not self.is_syncing:
-                    continue
-                if len(self._backlog) >= self.max_backlog and self._merge_locked(note):
-                    continue
-                if note.is_in_initial_list:
-                    self._initial += 1
-                self._backlog.append(note)
-                self._newest[note.key] = note
+            if not self.is_syncing:
+                notifications = [note for note in notifications if not note.is_sync]
+            room = max(0, self.max_backlog - len(self._backlog))
+            fresh = list(notifications[:room])
+            for note in notifications[room:]:
+                if note.type is not NotificationType.ADD:
+                    self._append_locked(fresh)
+                    fresh = []
+                    if self._merge_locked(note):
+                        continue
+                fresh.append(note)
+            self._append_locked(fresh)
             self._cond.notify_all()
+
+    def _append_locked(self, notes: Sequence[Notification]) -> None:
+        self._backlog.extend(notes)
+        self._initial += sum([note.is_in_initial_list for note in notes])
+        if self._newest is not None:
+            self._newest.update((note.key, note) for note in notes)
 
     def _merge_locked(self, note: Notification) -> bool:
         """Fold `note` into the waiting one of its key; False if it needs a place of its own."""
+        if self._newest is None:
+            self._newest = {waiting.key: waiting for waiting in self._backlog}
         place = self._newest.get(note.key)
-        if place is None or note.type is NotificationType.ADD:
+        if place is None:
             return False
         waiting = self._merged.get(id(place), place)
         if waiting.type is NotificationType.DELETE:
@@ -158,11 +177,21 @@ class Listener:
         self.coalesced += 1
         return True
 
-    def _take_locked(self) -> Notification:
-        place = self._backlog.popleft()
-        if self._newest.get(place.key) is place:
-            del self._newest[place.key]
-        return self._merged.pop(id(place), place) if self._merged else place
+    def _take_locked(self, most: int) -> list[Notification]:
+        """Take the oldest, a small part of what may wait: what was taken merges no more."""
+        backlog = self._backlog
+        most = min(most, len(backlog), max(1, self.max_backlog // _SHARE))
+        taken = [backlog.popleft() for _ in range(most)]
+        newest = self._newest
+        if newest is None:
+            return taken
+        for number, place in enumerate(taken):
+            if newest.get(place.key) is place:
+                del newest[place.key]
+            taken[number] = self._merged.pop(id(place), place)
+        if not backlog:
+            self._newest = None  # until it is full again
+        return taken
 
     def joined(self) -> None:
         """Say that the store's present objects have all been pushed."""
@@ -173,82 +202,83 @@ class Listener:
     # Consuming ---------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
-        if not self._backlog:
-            return 0
         done = 0
         with caused_by((), self._actor):
-            while (note := self._next(done < limit)) is not None:
-                self._call(note)
-                done += 1
+            while done < limit and self._take(limit - done):
+                for note in self._taken:
+                    if self._is_discarding:
+                        break
+                    self._call(note)
+                    done += 1
+                self._finish()
         return done
 
-    def _next(self, is_wanted: bool) -> Notification | None:
-        """Note that the last call returned; take the next notification, if one is wanted."""
-        callbacks: list[Callable[[], None]] = []
-        note = None
+    def _take(self, most: int) -> bool:
+        if not self._backlog:
+            return False
         with self._cond:
-            last, self._calling = self._calling, None
-            if last is not None:
-                self._finish_locked(last, callbacks)
-            if is_wanted and self._backlog:
-                note = self._calling = self._take_locked()
+            if self._backlog:
+                self._taken = self._take_locked(most)
                 self._caller = threading.get_ident()
-            elif last is not None:
-                callbacks.append(self._on_progress)
-        for callback in callbacks:
-            callback()
-        return note
+        return bool(self._taken)
 
-    def _finish_locked(self, last: Notification, callbacks: list[Callable[[], None]]) -> None:
-        self.delivered += 1
-        if last.is_in_initial_list:
-            self._initial -= 1
-            if self._initial == 0:
-                callbacks.append(self._on_progress)  # synced, whatever follows
-        if self._is_closed:
-            self._cond.notify_all()
-            if self._on_drained is not None and not self._backlog:
-                callbacks.append(self._on_drained)
+    def _finish(self) -> None:
+        """Note that what was taken has been offered."""
+        with self._cond:
+            self._taken = []
+            self._taken_done = 0
+            is_over = not self._backlog
+            callback = self._on_drained if is_over and self._is_closed else None
+            if self._is_closed:
+                self._cond.notify_all()
+        if is_over:
+            self._on_progress()
+        if callback is not None:
+            callback()
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Run `callback` once nothing waits and no call runs; now, if so already."""
         with self._cond:
             self._on_drained = callback
-            if self._backlog or self._calling is not None:
+            if self._backlog or self._taken:
                 return
         callback()
 
     def _call(self, note: Notification) -> None:
+        obj: Any = note.obj
+        old: Any = note.old
         seq = self._trace.append(
-            TraceStage.HANDLER,
+            _HANDLER,
             "notified",
             resource=self.resource,
             key=note.key,
-            resource_version=note.obj.resource_version if isinstance(note.obj, KubeObject) else "",
+            resource_version=obj.resource_version if isinstance(obj, KubeObject) else "",
             causes=(note.cause,) if note.cause else (),
             data={
                 "handler": self.handler_name,
-                "type": note.type.value,
+                "type": _NAMES[note.type],
                 "lag_seconds": self._clock.monotonic() - note.at,
             },
         )
         now_caused_by((seq,) if seq else ())
+        handler = self.handler
         try:
-            self._dispatch(note)
+            if note.type is NotificationType.ADD:
+                if handler.on_add is not None:
+                    handler.on_add(obj, note.is_in_initial_list)
+            elif note.type is NotificationType.UPDATE:
+                if handler.on_update is not None:
+                    handler.on_update(old, obj)
+            elif handler.on_delete is not None:
+                handler.on_delete(obj)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
-
-    def _dispatch(self, note: Notification) -> None:
-        handler = self.handler
-        if note.type is NotificationType.ADD and handler.on_add is not None:
-            assert isinstance(note.obj, KubeObject)
-            handler.on_add(note.obj, note.is_in_initial_list)
-        elif note.type is NotificationType.UPDATE and handler.on_update is not None:
-            assert isinstance(note.obj, KubeObject)
-            assert note.old is not None
-            handler.on_update(note.old, note.obj)
-        elif note.type is NotificationType.DELETE and handler.on_delete is not None:
-            handler.on_delete(note.obj)
+        self.delivered += 1
+        self._taken_done += 1
+        if note.is_in_initial_list:
+            self._initial_done += 1
+            if self._initial_done == self._initial:
+                self._on_progress()  # synced, whatever follows
 
     def _failed(self, error: BaseException, note: Notification, seq: int) -> None:
         self.error_count += 1
@@ -282,8 +312,9 @@ class Listener:
         with self._cond:
             self._is_closed = True
             if is_discarding:
+                self._is_discarding = True
                 self._backlog.clear()
-                self._newest.clear()
+                self._newest = None
                 self._merged.clear()
             self._cond.notify_all()
 
@@ -291,8 +322,8 @@ class Listener:
         """Wait until nothing waits and no call runs; False on time-out or inside a call."""
         deadline = Deadline(self._clock, timeout_seconds)
         with self._cond:
-            while self._backlog or self._calling is not None:
-                is_own = self._calling is not None and self._caller == threading.get_ident()
+            while self._backlog or self._taken:
+                is_own = bool(self._taken) and self._caller == threading.get_ident()
                 if is_own or deadline.is_over():
                     return False
                 self._clock.wait(self._cond, deadline.remaining_seconds())
@@ -302,7 +333,7 @@ class Listener:
     def is_idle(self) -> bool:
         """Whether nothing waits and no call runs."""
         with self._cond:
-            return not self._backlog and self._calling is None
+            return not self._backlog and not self._taken
 
     @property
     def is_closed(self) -> bool:
@@ -311,9 +342,10 @@ class Listener:
     @property
     def backlog(self) -> int:
         """How many notifications wait."""
-        return len(self._backlog)
+        waiting = len(self._taken) - self._taken_done - 1  # one of them is being offered
+        return len(self._backlog) + max(0, waiting)
 
     @property
     def initial_left(self) -> int:
         """How many objects of the initial list have not been offered yet."""
-        return self._initial
+        return self._initial - self._initial_done

@@ -9,7 +9,7 @@ Source: kubernetes/client-go:tools/pager/pager.go, reflector.go (the temporary s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from crlab.client.list_watch import ListPage, WatchEvent
 from crlab.errors import CrlabError, DecodeError
@@ -49,20 +49,21 @@ class Listing:
         self._page = []
         self.pages += 1
 
-    def keep(self, events: Iterable[WatchEvent]) -> None:
+    def keep(self, events: Sequence[WatchEvent]) -> None:
         """Apply initial events to the temporary store (rule 21).
 
         Raises:
             DecodeError, CrlabError: as `read`.
         """
-        for event in events:
-            obj = event.object
-            assert obj is not None
-            self._grow(event.size_bytes, 1)
+        self._grow(sum([event.size_bytes for event in events]), len(events))
+        objects = [event.object for event in events if event.object is not None]
+        kept = self._transformed(objects)
+        fresh = self._fresh
+        for event, before, after in zip(events, objects, kept, strict=True):
             if event.type == "DELETED":
-                self._fresh.pop(obj.key, None)
+                fresh.pop(before.key, None)
             else:
-                self._fresh[obj.key] = self._transformed([obj])[0]
+                fresh[before.key] = after
 
     def finish_kept(self) -> None:
         """Make the initial events a list."""

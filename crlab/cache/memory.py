@@ -82,7 +82,7 @@ def measure(
     """
     step = max(1, -(-len(objects) // max_sample)) if objects else 1
     sample = objects[::step]
-    json_bytes = sum(len(obj.raw) for obj in objects)
+    json_bytes = sum(obj.size_bytes for obj in objects)
     sample_bytes = sum(len(obj.raw) for obj in sample)
     scale = json_bytes / sample_bytes if sample_bytes else 1.0
     saved = None
@@ -106,12 +106,7 @@ def _kept(transform: Callable[[KubeObject], Any], obj: KubeObject) -> bytes:
 
 def _overhead(obj: KubeObject) -> int:
     held = (obj.key, obj.name, obj.uid, obj.resource_version)
-    return (
-        sys.getsizeof(obj)
-        + sys.getsizeof(obj.raw)
-        - len(obj.raw)
-        + sum(sys.getsizeof(text) for text in held)
-    )
+    return sys.getsizeof(obj) + sys.getsizeof(b"") + sum(sys.getsizeof(text) for text in held)
 
 
 def _fields(sample: Iterable[KubeObject], scale: float, total: int) -> tuple[FieldBytes, ...]:

@@ -12,7 +12,9 @@ Guarantees:
   5. A late handler is replayed the store between two deltas, so it misses and repeats
      nothing.
 
-Thread: ``crlab-processor-<resource>``; `_lock` guards the lists of listeners.
+Thread: ``crlab-processor-<resource>``, or the reflector's for a few events at a time, if no
+user's index function could hold it up; `_turn` admits one. `_lock` guards the lists of
+listeners.
 Source: kubernetes/client-go:tools/cache/controller.go (processDeltas,
 processReplacedAllInfo), shared_informer.go (sharedProcessor); rules 36-40, 47-49, 53.
 """
@@ -22,6 +24,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import count, repeat
 
 from crlab.cache import revision
 from crlab.cache.indexer import Indexer
@@ -30,9 +33,11 @@ from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
-from crlab.trace.record import Trace, TraceStage
+from crlab.runtime.driver import BATCH
+from crlab.trace.record import Draft, Trace, TraceStage
 
 MAX_GRAVES = 10_000
+_INDEXER = TraceStage.INDEXER
 _FROM_LIST = (DeltaType.REPLACED, DeltaType.SYNC)
 _OPERATION = {
     NotificationType.ADD: "add",
@@ -63,6 +68,7 @@ class Processor:
         self._trace = trace
         self._on_processed = on_processed
         self._lock = threading.Lock()
+        self._turn = threading.Lock()  # one thread at a time pops and stores
         self._listeners: tuple[Listener, ...] = ()
         self._joining: tuple[Listener, ...] = ()
         self._graves: OrderedDict[str, str] = OrderedDict()
@@ -118,6 +124,24 @@ class Processor:
     # Stage -------------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
+        with self._turn:
+            return self._step(limit)
+
+    def process_now(self) -> None:
+        """Do what is queued on the caller's thread; leave it to whoever is at it already.
+
+        An event that comes alone reaches its handlers a change of threads earlier.
+        """
+        if not self._indexer.has_custom_indices and self._turn.acquire(blocking=False):
+            try:
+                while self._step(BATCH):
+                    pass
+            finally:
+                self._turn.release()
+        else:
+            self._queue.wake()
+
+    def _step(self, limit: int) -> int:
         if self._join_one():
             return 1
         self.is_idle = False  # before the pop: an empty queue must not look settled
@@ -162,9 +186,10 @@ class Processor:
         notes: list[Notification] = []
         changes: list[tuple[str, KubeObject | None]] = []
         version = ""
+        at = self._clock.monotonic()
         for delta in deltas:
             version = delta.resource_version or version
-            note = self._note(delta, is_initial)
+            note = self._note(delta, is_initial, at)
             if note is not None:
                 notes.append(note)
                 if note.type is not NotificationType.DELETE:
@@ -173,42 +198,33 @@ class Processor:
                 elif note.key in self._indexer:
                     changes.append((note.key, None))
         self._indexer.apply(changes, version)
-        for note in notes:
-            note.cause = self._stored(note)
+        self._stored(notes)
         self._tell(notes)
 
-    def _note(self, delta: Delta, is_initial: bool) -> Notification | None:
+    def _note(self, delta: Delta, is_initial: bool, at: float) -> Notification | None:
         """Return what a delta means for the store, None if it is old news."""
-        old = self._indexer.get_by_key(delta.key)
-        obj = delta.object
+        key, obj = delta.key, delta.object
+        old = self._indexer.get_by_key(key)
         if delta.type is DeltaType.DELETED:
-            return self._deletion(delta, old)
+            return self._deletion(delta, old, at)
         assert isinstance(obj, KubeObject)
-        if delta.type not in _FROM_LIST and self._is_old_news(obj, old):
+        is_from_list = delta.type in _FROM_LIST
+        if not is_from_list and self._is_old_news(obj, old):
             return None
-        self._graves.pop(delta.key, None)
+        self._graves.pop(key, None)
         if old is None:
             return Notification(
-                NotificationType.ADD,
-                delta.key,
-                obj,
-                is_in_initial_list=is_initial,
-                cause=delta.cause,
-                at=self._clock.monotonic(),
+                NotificationType.ADD, key, obj, None, is_initial, False, delta.cause, at
             )
-        return Notification(
-            NotificationType.UPDATE,
-            delta.key,
-            obj,
-            old=old,
-            is_sync=_is_same(old, obj),
-            cause=delta.cause,
-            at=self._clock.monotonic(),
-        )
+        is_same = is_from_list and _is_same(old, obj)
+        return Notification(NotificationType.UPDATE, key, obj, old, False, is_same, delta.cause, at)
 
     def _is_old_news(self, obj: KubeObject, old: KubeObject | None) -> bool:
         if old is not None:
-            held, is_same = old.resource_version, _is_same(old, obj)
+            held = old.resource_version
+            if revision.is_older(held, obj.resource_version):
+                return False
+            is_same = _is_same(old, obj)
         else:
             held = self._graves.get(obj.key, "")
             is_same = bool(held) and held == obj.resource_version
@@ -220,7 +236,7 @@ class Processor:
             return True
         return False
 
-    def _deletion(self, delta: Delta, old: KubeObject | None) -> Notification | None:
+    def _deletion(self, delta: Delta, old: KubeObject | None, at: float) -> Notification | None:
         obj = delta.object
         if isinstance(obj, KubeObject):
             version = obj.resource_version
@@ -240,7 +256,7 @@ class Processor:
             obj if obj is not None else DeletedFinalStateUnknown(delta.key, old),
             old=old,
             cause=delta.cause,
-            at=self._clock.monotonic(),
+            at=at,
         )
 
     def _bury(self, key: str, version: str) -> None:
@@ -268,9 +284,7 @@ class Processor:
             key = obj.key
             old = before.get(key)
             if old is None:
-                note = Notification(
-                    NotificationType.ADD, key, obj, is_in_initial_list=is_initial, at=at
-                )
+                note = Notification(NotificationType.ADD, key, obj, None, is_initial, False, 0, at)
                 kinds[0] += 1
                 changed.append(key)
             else:
@@ -341,19 +355,21 @@ class Processor:
 
     # Telling -----------------------------------------------------------------------------
 
-    def _stored(self, note: Notification) -> int:
-        obj = note.obj
-        old = note.old
-        return self._trace.append(
-            TraceStage.INDEXER,
-            "stored",
-            resource=self._resource,
-            key=note.key,
-            resource_version=obj.resource_version if isinstance(obj, KubeObject) else "",
-            causes=(note.cause,) if note.cause else (),
-            data={"operation": _OPERATION[note.type], "object": obj, "old": old},
-            payload_bytes=len(old.raw) if old is not None else 0,
-        )
+    def _stored(self, notes: Sequence[Notification]) -> None:
+        """Note what was stored, and make that the cause of what follows."""
+        drafts: list[Draft] = []
+        for note in notes:
+            obj, old = note.obj, note.old
+            version = obj.resource_version if isinstance(obj, KubeObject) else ""
+            causes = (note.cause,) if note.cause else ()
+            data = {"operation": _OPERATION[note.type], "object": obj, "old": old}
+            size = old.size_bytes if old is not None else 0
+            drafts.append(
+                (_INDEXER, "stored", self._resource, note.key, version, causes, data, size)
+            )
+        first = self._trace.append_many(drafts)
+        for note, seq in zip(notes, count(first) if first else repeat(0), strict=False):
+            note.cause = seq
 
     def _tell(self, notes: Sequence[Notification]) -> None:
         if notes:

@@ -38,12 +38,13 @@ class RealFIFO(BlockingQueue):
         super().__init__(clock)
         self._entries: deque[Delta] = deque()
 
-    def add(self, deltas: Sequence[Delta]) -> None:
+    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
         with self._cond:
             if not self._is_closed:
                 self._is_populated = True
                 self._entries.extend(deltas)
-                self._cond.notify_all()
+                if is_waking:
+                    self._cond.notify_all()
 
     def replace(self, replaced: Delta) -> None:
         with self._cond:

@@ -20,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from crlab.cache import polling
 from crlab.cache import reflector_message as message
@@ -33,7 +34,7 @@ from crlab.cache.reflector_message import RESTING, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
-from crlab.cache.watch_verdict import QUEUED_AS, Verdict, judge
+from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
 from crlab.errors import ApiError, CrlabError, DecodeError
 from crlab.model.object import KubeObject
@@ -45,6 +46,7 @@ from crlab.trace.record import Trace
 
 _MAX_WAIT_SECONDS = 1.0  # so that a sleep of the machine is noticed within it
 _MIN_WATCH_SECONDS = 300.0
+DIRECT = 8  # so few events are processed by the thread that read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Reflector:
         should_resync: Callable[[], bool] = lambda: True,
         on_error: Callable[[BaseException | str], None] = lambda error: None,
         on_state: Callable[[], None] = lambda: None,
+        process_now: Callable[[], None] | None = None,
         is_scheduling: bool = False,
         scope: str = "",
         source: str = "",
@@ -99,6 +102,8 @@ class Reflector:
         """Prepare; nothing is asked before the first step.
 
         Args:
+            process_now: does what was queued on the caller's thread; spares an event that
+                comes alone a change of threads.
             scope: the namespace its lists replace, where others share the queue.
             source: what the trace calls the informer; its name and selectors.
             is_scheduling: put due times on the clock, so that whoever advances it by hand
@@ -116,6 +121,7 @@ class Reflector:
         self._should_resync = should_resync
         self._on_error = on_error
         self._on_state = on_state
+        self._process_now = process_now
         self._resource = lister_watcher.resource.gvr.group_resource
         self._actor = f"informer/{self._resource}"
         self._log = ReflectorLog(trace, self._resource, source=source or name, namespace=scope)
@@ -425,8 +431,8 @@ class Reflector:
 
     def _read(self, reader: StreamReader, limit: int) -> int:
         """Hand on up to `limit` events; or say that the stream ended or is silent."""
-        if not reader.events:
-            reader.fetch(0)
+        if not reader.events and self._is_scheduling:
+            reader.fetch(0)  # on a thread of its own, `wait` fetches
         if reader.events:
             return self._take(reader, limit)
         if reader.error is not None:
@@ -470,19 +476,21 @@ class Reflector:
 
     def _take(self, reader: StreamReader, limit: int) -> int:
         """Judge events in order; those that are good go to the queue together."""
-        good: list[WatchEvent] = []
-        taken = 0
-        while reader.events and taken < limit:
-            event = reader.events.popleft()
+        events = reader.events
+        taken = usual_count(islice(events, limit), self.state.last_version)
+        good = [events.popleft() for _ in range(taken)]
+        while events and taken < limit:
+            event = events.popleft()
             taken += 1
-            reader.seen += 1
             verdict = judge(event, self.state.last_version)
             if verdict is Verdict.APPLY:
                 good.append(event)
                 continue
+            reader.seen += taken
             if self._hand_on(reader, good):
                 self._special(reader, event, verdict)
             return taken
+        reader.seen += taken
         self._hand_on(reader, good)
         return taken
 
@@ -521,10 +529,13 @@ class Reflector:
                 self._failed(error)
                 return False
             return True
-        deltas = [delta for event in good if (delta := self._delta(event)) is not None]
+        deltas = self._log.deltas(self._transformed(good))
         before = self.state.last_version
         self._see([(event.type, event.resource_version) for event in good])
-        self._queue.add(deltas)
+        is_direct = self._process_now is not None and len(deltas) <= DIRECT
+        self._queue.add(deltas, is_waking=not is_direct)
+        if is_direct and self._process_now is not None:
+            self._process_now()
         if not reader.is_worth_it and self.state.last_version != before:
             reader.is_worth_it = True
             self._budget.give_back()
@@ -538,19 +549,19 @@ class Reflector:
             self._log.state(before, self.state, "the stream is alive again")
             self._on_state()
 
-    def _delta(self, event: WatchEvent) -> Delta | None:
-        """Return what to queue for an event; None if the user's transform refuses it."""
-        obj = event.object
-        assert obj is not None
+    def _transformed(self, events: Sequence[WatchEvent]) -> list[tuple[WatchEvent, KubeObject]]:
+        """Return each event with what to keep of its object, without those refused."""
         transform = self._listing.transform
-        if transform is not None:
+        found = []
+        for event in events:
+            obj = event.object
+            assert obj is not None
             try:
-                obj = transform(obj)
+                found.append((event, obj if transform is None else transform(obj)))
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
                 text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
                 self._report(CrlabError(text))
-                return None
-        return self._log.delta(event, obj, QUEUED_AS[event.type])
+        return found
 
     # Resync ------------------------------------------------------------------------------
 

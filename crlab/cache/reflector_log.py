@@ -6,12 +6,17 @@ Thread: the reflector's (`state` also from whoever stops it).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count, repeat
 
-from crlab.cache.queue import Delta, DeltaType
+from crlab.cache.queue import Delta
 from crlab.cache.reflector_message import State
+from crlab.cache.watch_verdict import QUEUED_AS
 from crlab.client.list_watch import WatchEvent
 from crlab.model.object import KubeObject
-from crlab.trace.record import Trace, TraceStage
+from crlab.trace.record import PREVIOUS, Draft, Trace, TraceStage
+
+_REFLECTOR, _QUEUE = TraceStage.REFLECTOR, TraceStage.QUEUE
+_QUEUED = {kind: {"type": delta.value} for kind, delta in QUEUED_AS.items()}
 
 
 class ReflectorLog:
@@ -79,7 +84,7 @@ class ReflectorLog:
                 "objects": tuple(items),
                 **self._origin,
             },
-            payload_bytes=sum([len(obj.raw) for obj in items]),
+            payload_bytes=sum([obj.size_bytes for obj in items]),
         )
 
     def bookmark(self, version: str) -> int:
@@ -96,27 +101,22 @@ class ReflectorLog:
         """Note that everything is to be shown again."""
         return self._trace.append(TraceStage.QUEUE, "resync", resource=self._resource)
 
-    def delta(self, event: WatchEvent, obj: KubeObject, kind: DeltaType) -> Delta:
-        """Note a watch event and its delta; return the delta, linked to them."""
-        version = event.resource_version
-        write = self._trace.write_seq(self._resource, version)
-        seq = self._trace.append(
-            TraceStage.REFLECTOR,
-            "watch_event",
-            resource=self._resource,
-            key=obj.key,
-            resource_version=version,
-            causes=(write,) if write else (),
-            data={"type": event.type, "object": obj, **self._origin},
-            payload_bytes=len(obj.raw),
-        )
-        queued = self._trace.append(
-            TraceStage.QUEUE,
-            "queued",
-            resource=self._resource,
-            key=obj.key,
-            resource_version=version,
-            causes=(seq,) if seq else (),
-            data={"type": kind.value},
-        )
-        return Delta(kind, obj.key, obj, resource_version=version, cause=queued)
+    def deltas(self, events: Sequence[tuple[WatchEvent, KubeObject]]) -> list[Delta]:
+        """Note watch events and their deltas; return the deltas, each linked to its two."""
+        resource, origin, write_seq = self._resource, self._origin, self._trace.write_seq
+        drafts: list[Draft] = []
+        for event, obj in events:
+            key, version = obj.key, event.resource_version
+            write = write_seq(resource, version)
+            causes = (write,) if write else ()
+            data = {"type": event.type, "object": obj, **origin}
+            drafts += (
+                (_REFLECTOR, "watch_event", resource, key, version, causes, data, obj.size_bytes),
+                (_QUEUE, "queued", resource, key, version, PREVIOUS, _QUEUED[event.type], 0),
+            )
+        first = self._trace.append_many(drafts)
+        seqs = count(first + 1, 2) if first else repeat(0)
+        return [
+            Delta(QUEUED_AS[event.type], obj.key, obj, (), event.resource_version, seq)
+            for (event, obj), seq in zip(events, seqs, strict=False)
+        ]

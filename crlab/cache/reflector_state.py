@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import dropwhile
 
 from crlab.cache import polling, revision
 from crlab.cache.reflector_message import (
@@ -106,12 +107,11 @@ def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
 
     Synthetic ADDEDs of a watch that began at no version do not move it (rule 18).
     """
-    version, is_unordered = state.last_version, state.is_unordered
-    for kind, resource_version in seen:
-        if is_unordered and kind == "ADDED":
-            continue
-        is_unordered = False
-        version = revision.newest(version, resource_version)
+    if state.is_unordered:
+        seen = list(dropwhile(lambda event: event[0] == "ADDED", seen))
+    versions = [resource_version for _, resource_version in seen]
+    is_unordered = state.is_unordered and not versions
+    version = revision.newest_of(state.last_version, versions)
     was_silent = state.silent > 0
     return replace(
         state,

@@ -10,36 +10,45 @@ Source: KEP-5504 (comparable resourceVersions), reliability of RetryWatcher.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _MAX_DIGITS = 100  # a longer one is not a revision, and int() of it would cost
 
 
 def number(resource_version: str) -> int | None:
     """Return a resourceVersion as an integer, None if it is not one."""
-    if (
-        resource_version.isascii()
-        and resource_version.isdigit()
+    return int(resource_version) if is_number(resource_version) else None
+
+
+def is_number(resource_version: str) -> bool:
+    """Whether a resourceVersion is a decimal integer of a sane length."""
+    return (
+        resource_version.isdigit()
+        and resource_version.isascii()
         and len(resource_version) <= _MAX_DIGITS
-    ):
-        return int(resource_version)
-    return None
+    )
 
 
 def is_older(left: str, right: str) -> bool:
     """Whether `left` is certainly before `right`; False when they cannot be compared."""
-    if len(left) > _MAX_DIGITS or len(right) > _MAX_DIGITS:
+    if not (is_number(left) and is_number(right)):
         return False
-    return (
-        left.isdigit()
-        and right.isdigit()
-        and left.isascii()
-        and right.isascii()
-        and int(left) < int(right)
-    )
+    return left < right if len(left) == len(right) else int(left) < int(right)
 
 
 def newest(left: str, right: str) -> str:
     """Return the later of two; `right` when they cannot be compared."""
     return left if is_older(right, left) else right
+
+
+def newest_of(first: str, others: Sequence[str]) -> str:
+    """Return what `newest` makes of all of them, one after the other."""
+    if all(map(is_number, others)):
+        latest = max(others, key=int, default=first)
+        return newest(first, latest)
+    for other in others:
+        first = newest(first, other)
+    return first
 
 
 def is_comparable(left: str, right: str) -> bool:

@@ -11,6 +11,7 @@ skips, rules 15 and 17).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from crlab.cache import revision
@@ -37,6 +38,22 @@ class Verdict(StrEnum):
     ODD_BOOKMARK = "a bookmark's resourceVersion is missing or not a number"
     OLD_BOOKMARK = "a bookmark is older than what was seen before it"
     UNKNOWN_TYPE = "an event is of an unknown type"
+
+
+def usual_count(events: Iterable[WatchEvent], last_version: str) -> int:
+    """Return how many events from the first on are plainly to be applied; cheaper than `judge`."""
+    if last_version and not revision.is_number(last_version):
+        return 0
+    count = 0
+    for event in events:
+        if (
+            event.object is None
+            or event.type not in QUEUED_AS
+            or not revision.is_number(event.resource_version)
+        ):
+            break
+        count += 1
+    return count
 
 
 def judge(event: WatchEvent, last_version: str) -> Verdict:

@@ -84,6 +84,19 @@ class ObjectDecoder:
         self.api_version = PARTIAL_API_VERSION if is_metadata_only else resource.gvr.api_version
         self._prefix = f'{{"kind":"{self.kind}","apiVersion":"{self.api_version}"'.encode()
 
+    def decode_usual(self, raw: bytes) -> KubeObject | None:
+        """Make the object of `raw`, which must be UTF-8 already; None if `decode` must look."""
+        try:
+            header = _decode_header(raw)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+        metadata = header.metadata
+        if not metadata.name or header.kind != self.kind or header.apiVersion != self.api_version:
+            return None
+        return _trusted(
+            raw, metadata.name, metadata.namespace, metadata.uid, metadata.resourceVersion
+        )
+
     def decode(self, raw: bytes, what: str) -> KubeObject:
         """Make the object of `raw`, which must be UTF-8 already (`require_utf8`).
 

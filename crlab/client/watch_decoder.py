@@ -27,7 +27,8 @@ MAX_LINE_BYTES = 32 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _KNOWN = ("ADDED", "MODIFIED", "DELETED")
-_FAST = tuple((f'{{"type":"{name}","object":'.encode(), name) for name in _KNOWN)
+_USUAL = {ord(name[0]): (f'{{"type":"{name}","object":'.encode(), name) for name in _KNOWN}
+_LETTER = len(b'{"type":"')  # where the types of usual lines begin to differ
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -112,13 +113,20 @@ class WatchDecoder:
             self._fragments.append(chunk)
 
     def _decode_lines(self, text: bytes) -> list[WatchEvent]:
-        events = []
+        """Decode whole lines, up to the first that is bad."""
         if self._is_at_start:
             self._is_at_start = False
             text = text.removeprefix(_BOM)
-        for line in text.split(b"\n"):
-            if line.endswith(b"\r"):
-                line = line[:-1]
+        events: list[WatchEvent] = []
+        start = 0
+        while start < len(text):
+            if text.isascii():
+                start = self._decode_usual(text, start, events)
+                if start == len(text):
+                    break
+            end = text.index(b"\n", start)
+            line = text[start:end].removesuffix(b"\r")
+            start = end + 1
             if not line or line.isspace():
                 continue
             self.lines += 1
@@ -130,16 +138,35 @@ class WatchDecoder:
                 break
         return events
 
+    def _decode_usual(self, text: bytes, start: int, events: list[WatchEvent]) -> int:
+        """Decode lines as every API server writes them; return where another one begins.
+
+        What stands between a usual beginning and a usual end is decoded whole, so it
+        cannot hold a second member. `_event` decides about all other lines, and says what
+        is wrong with them.
+        """
+        objects, longest, size = self._objects, self._max_line_bytes, len(text)
+        while start < size:
+            end = text.index(b"\n", start)
+            usual = _USUAL.get(text[start + _LETTER]) if end - start > _LETTER else None
+            if usual is None or end - start > longest:
+                return start
+            prefix, kind = usual
+            if not (text.startswith(prefix, start) and text.startswith(b"}}", end - 2)):
+                return start
+            obj = objects.decode_usual(text[start + len(prefix) : end - 1])
+            if obj is None:
+                return start
+            events.append(WatchEvent(kind, obj, obj.resource_version, False, None, end - start))
+            self.lines += 1
+            start = end + 1
+        return start
+
     def _event(self, line: bytes) -> WatchEvent:
         what = "it"
         if len(line) > self._max_line_bytes:
             raise DecodeError(f"{what} is longer than {self._max_line_bytes} bytes")
         require_utf8(line, what)
-        for prefix, kind in _FAST:
-            if line.startswith(prefix) and line.endswith(b"}}"):
-                # What lies between is decoded whole, so it cannot hold a second member.
-                obj = self._objects.decode(line[len(prefix) : -1], what)
-                return WatchEvent(kind, obj, obj.resource_version, size_bytes=len(line))
         try:
             parsed = decode(_decode_line, line, what)
         except DecodeError:

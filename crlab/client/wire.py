@@ -34,6 +34,7 @@ from crlab.runtime.deadline import Deadline
 from crlab.runtime.thread import StageThread
 
 RECEIVE_BYTES = 256 * 1024
+FIRST_RECEIVE_BYTES = 64 * 1024  # a buffer that is asked of the system anew costs more than a call
 SLICE_SECONDS = 0.05
 
 _Address = tuple[int, int, int, str, Any]
@@ -48,6 +49,7 @@ class Wire:
         self._endpoint = endpoint
         self._clock = clock
         self._socket: socket.socket | None = None
+        self._receive_bytes = FIRST_RECEIVE_BYTES
         self.is_aborted = False
 
     def connect(self, context: ssl.SSLContext | None, timeout_seconds: float) -> None:
@@ -111,7 +113,7 @@ class Wire:
         while True:
             self._require_open("read")
             try:
-                data = self._live().recv(RECEIVE_BYTES)
+                data = self._live().recv(self._receive_bytes)
             except _WANT_READ:
                 write = False
             except ssl.SSLWantWriteError:
@@ -122,6 +124,8 @@ class Wire:
             else:
                 if not data:
                     self._require_open("read")
+                is_much = len(data) >= FIRST_RECEIVE_BYTES
+                self._receive_bytes = RECEIVE_BYTES if is_much else FIRST_RECEIVE_BYTES
                 return data
             if not self._ready(deadline.remaining_seconds(), write=write):
                 raise TimeoutError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crlab.frame.column import cell
+from crlab.frame.cell import cell
 
 
 def times(stamps: Sequence[float]) -> Any:

@@ -14,6 +14,7 @@ Source: kubectl get (-o wide, -L, --show-labels, custom-columns).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crlab.errors import UnknownColumn, nearest
@@ -27,6 +28,13 @@ from crlab.model.resource import ApiResource
 ColumnSpec = Column | str | Callable[[Mapping[str, Any]], Any] | tuple[str, str]
 ColumnsArgument = Mapping[str, ColumnSpec] | Sequence[str | Column] | None
 WIDE_RULE = "crlab/wide/1"
+
+_LABELS = (("metadata", "labels"),)
+_CONDITIONS = (("status", "conditions"),)
+_OWNERS = (("metadata", "ownerReferences"),)
+_PRINTERS_LOOK_AT = {
+    ("", "Pod"): (("metadata", "deletionTimestamp"), ("spec",), ("status",)),
+}
 
 
 def base_columns(is_namespaced: bool = True) -> list[Column]:
@@ -44,8 +52,8 @@ def header_columns() -> list[Column]:
         Column.at("deleted", ".metadata.deletionTimestamp", "date"),
         Column.at("generation", ".metadata.generation", "integer"),
         Column.at("kind", ".kind", "string"),
-        Column("labels", "string", value=_labels_text),
-        Column("conditions", "string", value=_conditions_text),
+        _labels_column(),
+        _conditions_column(),
         Column("age", "date", path=compile_path(".metadata.creationTimestamp")),
         *owner_columns(),
     ]
@@ -68,8 +76,13 @@ def printed_columns(
         printed = columns_for(resource.gvr.group, resource.kind)
     if printed is None:
         printed = crd_columns(definitions)
-    own = [column for column in printed if column.format != "name"]
-    return [Column.of_printer(c) for c in own if wide or c.priority == 0]
+    columns = [
+        Column.of_printer(column)
+        for column in printed
+        if column.format != "name" and (wide or column.priority == 0)
+    ]
+    fields = _PRINTERS_LOOK_AT.get((resource.gvr.group, resource.kind)) if resource else None
+    return [replace(c, looks_at=fields) if c.value is not None else c for c in columns]
 
 
 def label_columns(labels: Iterable[str]) -> list[Column]:
@@ -92,7 +105,7 @@ def condition_columns(kinds: Iterable[str]) -> list[Column]:
 
         return value
 
-    return [Column(kind, "string", value=of(kind)) for kind in kinds]
+    return [Column(kind, "string", value=of(kind), looks_at=_CONDITIONS) for kind in kinds]
 
 
 def owner_columns() -> list[Column]:
@@ -108,8 +121,17 @@ def owner_columns() -> list[Column]:
         return value
 
     return [
-        Column(f"owner_{field}", "string", value=of(field)) for field in ("kind", "name", "uid")
+        Column(f"owner_{field}", "string", value=of(field), looks_at=_OWNERS)
+        for field in ("kind", "name", "uid")
     ]
+
+
+def _labels_column() -> Column:
+    return Column("labels", "string", value=_labels_text, looks_at=_LABELS)
+
+
+def _conditions_column() -> Column:
+    return Column("conditions", "string", value=_conditions_text, looks_at=_CONDITIONS)
 
 
 def _labels_text(obj: Mapping[str, Any]) -> str | None:
@@ -157,13 +179,13 @@ def choose_columns(
     else:
         chosen = _named(columns, resource, definitions, schema, is_namespaced)
     if conditions is True:
-        chosen.append(Column("conditions", "string", value=_conditions_text))
+        chosen.append(_conditions_column())
     elif conditions:
         chosen += condition_columns(conditions)
     if owner:
         chosen += owner_columns()
     if labels is True:
-        chosen.append(Column("labels", "string", value=_labels_text))
+        chosen.append(_labels_column())
     elif labels:
         chosen += label_columns(labels)
     return _as_quantities(_unique(chosen), quantities)
@@ -304,10 +326,7 @@ def _as_quantities(columns: list[Column], wanted: Sequence[str] | bool) -> list[
     for name in names:
         if name not in known:
             raise unknown_column(name, known)
-    return [
-        Column(c.name, "quantity", c.header, c.path, c.value) if c.name in names else c
-        for c in columns
-    ]
+    return [replace(c, type="quantity") if c.name in names else c for c in columns]
 
 
 # --- wide -----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The indexer as a DataFrame that is always current and cheap to ask for again.
 
 From: an informer's indexer (its change listener, its consistent reads). To: the user.
-The columns are kept as pandas Series in key order. A read patches the rows of the keys
+The columns are kept in key order. A read patches the rows of the keys
 that changed since the last one, copies only the columns in which a cell differs, and
 shares the others with every earlier snapshot.
 
@@ -10,6 +10,7 @@ Guarantees:
   2. Nothing changed: the same object. If its holder wrote to it, a fresh equal one.
   3. A user's write never reaches the store, a later change never reaches a user's frame.
   4. The dtypes never depend on the data; no rows have the same ones.
+  5. Columns that were not known at first come with the first read after they are.
 
 Thread: `df` from any thread; `_lock` guards the slots. The listener only adds keys to a
 set under `_dirty_lock`.
@@ -22,11 +23,13 @@ import operator
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
 from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_column
 from crlab.frame.live import note_read
@@ -37,6 +40,7 @@ from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 
 _TRIES = 100
+Definition = tuple[Sequence[Mapping[str, Any]] | None, Mapping[str, Any] | None]
 
 
 class Snapshot(Protocol):
@@ -79,6 +83,7 @@ class LiveFrame:
         quantities: Sequence[str] | bool = False,
         clock: Clock | None = None,
         state: Callable[[], str] | None = None,
+        later: Callable[[], Definition | None] | None = None,
     ) -> None:
         """Choose the columns; nothing is read before `df`.
 
@@ -88,6 +93,8 @@ class LiveFrame:
             schema: its OpenAPI schema, for dtypes and for checking paths; None: unknown.
             clock: for `attrs["time"]`; None leaves it out.
             state: gives `attrs["state"]`, e.g. "live".
+            later: gives definitions and schema, or None while they are not known; asked before
+                each read until then.
         """
         self._indexer = indexer
         self._resource = resource
@@ -100,22 +107,23 @@ class LiveFrame:
         self._is_all_dirty = True
         self._notified_generation = -1
         self._generation = -1
+        self._is_recast = False  # other columns were taken up since the last frame
         self._frame: pd.DataFrame | None = None
         self._pristine: tuple[Any, ...] = ()
         self._wide_paths: dict[tuple[str, ...], None] | None = {} if wide else None
-        self._chosen = choose_columns(
+        self._later = later
+        self._choose = partial(
+            choose_columns,
             resource,
             columns,
-            definitions=definitions,
-            schema=schema,
             labels=labels,
             conditions=conditions,
             owner=owner,
             wide=wide,
             quantities=quantities,
         )
-        self._slots = Slots(self._chosen)
-        self._reader = RowReader(self._chosen)
+        self._chosen = self._choose(definitions=definitions, schema=schema)
+        self._hold(self._chosen)
         self._remove_listener = indexer.add_change_listener(self._mark)
 
     @property
@@ -136,13 +144,14 @@ class LiveFrame:
             attrs: resource, resource_version, time, state.
         """
         note_read(self)
+        self._learn()
         state = self._state() if self._state is not None else ""
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
         with self._lock:
             frame = self._frame
-            if frame is None or self._indexer.generation != self._generation:
+            if frame is None or self._indexer.generation != self._generation or self._is_recast:
                 self._frame = self._refreshed()
             elif not self._is_pristine(frame) or self._pristine[3]["state"] != state:
                 self._frame = self._handed_out(self._pristine[3] | {"state": state})
@@ -151,7 +160,8 @@ class LiveFrame:
 
     def live_version(self) -> object:
         """Return what tells a live expression that this frame changed."""
-        return self._indexer.generation
+        self._learn()
+        return self._indexer.generation, len(self._chosen)
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every change (quick, on the writer's thread); return the undo."""
@@ -180,18 +190,53 @@ class LiveFrame:
     # --- reading -----------------------------------------------------------------
 
     def _is_current(self, frame: pd.DataFrame) -> bool:
-        return self._indexer.generation == self._generation and self._is_pristine(frame)
+        is_same = self._indexer.generation == self._generation and not self._is_recast
+        return is_same and self._is_pristine(frame)
+
+    def _hold(self, columns: Sequence[Column]) -> None:
+        """Begin anew with other columns."""
+        self._slots = Slots(columns)
+        self._reader = RowReader(columns)
+
+    def _learn(self) -> None:
+        """Take up the columns of a definition that was not known before, if it is now."""
+        later = self._later
+        definition = later() if later is not None else None  # may ask a server: not in the lock
+        if definition is None:
+            return
+        definitions, schema = definition
+        with self._lock:
+            if self._later is None:
+                return
+            self._later = None
+            try:
+                self._chosen = self._choose(definitions=definitions, schema=schema)
+            except UnknownColumn:  # a path the schema does not have was taken so far: go on
+                schema, self._chosen = None, self._choose(definitions=definitions)
+            self._schema = schema
+            if self._wide_paths is not None:
+                self._wide_paths.clear()
+            self._hold(self._chosen)
+            self._is_recast = True
+            with self._dirty_lock:
+                self._is_all_dirty = True
 
     def _refreshed(self) -> pd.DataFrame:
         """Bring the slots to one moment of the store and make a frame of them."""
-        snapshot, is_whole = self._consistent_read()
-        if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
-            snapshot, is_whole = self._indexer.read(None), True
-        if is_whole:
-            self._slots.build(snapshot.rows, self._reader)
-        else:
-            self._slots.patch(snapshot.rows, self._reader)
+        try:
+            snapshot, is_whole = self._consistent_read()
+            if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
+                snapshot, is_whole = self._indexer.read(None), True
+            if is_whole:
+                self._slots.build(snapshot.rows, self._reader)
+            else:
+                self._slots.patch(snapshot.rows, self._reader)
+        except BaseException:  # a notebook's interrupt too: the keys it had taken must not be lost
+            with self._dirty_lock:
+                self._is_all_dirty = True
+            raise
         self._generation = snapshot.generation
+        self._is_recast = False
         return self._handed_out(self._attrs(snapshot.resource_version))
 
     def _consistent_read(self) -> tuple[Any, bool]:
@@ -227,8 +272,7 @@ class LiveFrame:
         taken = {column.name for column in self._chosen}
         extra = [wide_column(path, self._schema) for path in sorted(self._wide_paths)]
         columns = [*self._chosen, *(c for c in extra if c.name not in taken)]
-        self._slots = Slots(columns)
-        self._reader = RowReader(columns)
+        self._hold(columns)
         return True
 
     def _attrs(self, resource_version: str) -> dict[str, Any]:
@@ -251,13 +295,15 @@ class LiveFrame:
     def _is_pristine(self, frame: pd.DataFrame) -> bool:
         """Whether its holder has not written to the frame.
 
-        The columns' Series are kept by the slots, so pandas replaces a block before the
-        first write to it (copy-on-write); new blocks mean a write.
+        The slots keep every column too, so pandas replaces a block before the first write
+        to it (copy-on-write); new blocks mean a write.
         """
         columns, index, blocks, attrs = self._pristine
         return (
             frame.columns is columns
             and frame.index is index
+            and index.name == "key"
+            and columns.name is None
             and frame.attrs == attrs
             and len(blocks) == len(now := _blocks(frame))
             and all(map(operator.is_, now, blocks))

@@ -22,6 +22,7 @@ from crlab.model.object import KubeObject
 
 _Tree = dict[str, Any]
 _TOGETHER = 256  # objects decoded in one call
+_TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
 
 
 class RowReader:
@@ -30,89 +31,81 @@ class RowReader:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
         self._header = [c for c in self.columns if c.header]
-        self._paths = [c for c in self.columns if c.path is not None]
-        self._functions = [c for c in self.columns if c.value is not None]
-        tree: _Tree = {}
-        for column in self._paths:
-            assert column.path is not None
-            _plant(tree, column.path.prefix)
+        self._below = [c for c in self.columns if c.path is not None or c.value is not None]
+        has_trees = any(
+            c.path is None or c.path.fields is None or c.type == "object" for c in self._below
+        )
+        self._together = _TREES_TOGETHER if has_trees else _TOGETHER
         self._decode: Callable[[bytes], Any] | None = None
-        if self._paths and not self._functions and _fits(self._paths, tree):
+        fields = [path for column in self._below for path in _fields(column)]
+        tree: _Tree = {}
+        if fields and all(fields):
+            for path in fields:
+                _plant(tree, path)
+        if tree and _can_name(tree):
             kind = _struct(tree)
             self._decode = msgspec.json.Decoder(kind).decode
             self._decode_many = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
-            places = [_place(tree, c.path.prefix) for c in self._paths if c.path is not None]
-            self._getters = [attrgetter(".".join(spot)) for spot, _ in places]
-            self._rests = [
-                _finisher(column, consumed)
-                for column, (_, consumed) in zip(self._paths, places, strict=True)
-            ]
             self._blank = self._decode(b"{}")
+            self._takers = [_taker(tree, column) for column in self._below]
+            self._pruners: dict[Any, Callable[[Any], dict[str, Any]]] = {
+                column.looks_at: _pruner(tree, column.looks_at)
+                for column in self._below
+                if column.path is None and column.looks_at is not None
+            }
 
     def read(self, objects: Iterable[KubeObject]) -> list[Sequence[Any]]:
         """Return one list of values per column, in the columns' order."""
         objects = list(objects)
-        found: dict[str, Sequence[Any]] = {}
+        found: dict[str, list[Any]] = {column.name: [] for column in self._below}
         for column in self._header:
             get = attrgetter(column.header)
             found[column.name] = [get(obj) for obj in objects]
-        if self._decode is not None:
-            found.update(self._read_structs(objects))
-        elif self._paths or self._functions:
-            found.update(self._read_trees(objects))
+        rows = [found[column.name] for column in self._below]
+        for start in range(0, len(objects) if rows else 0, self._together):
+            part = objects[start : start + self._together]
+            values = self._of_structs(part) if self._decode is not None else self._of_trees(part)
+            for row, more in zip(rows, values, strict=True):
+                row += more
         return [found[column.name] for column in self.columns]
 
-    def _read_structs(self, objects: list[KubeObject]) -> dict[str, Sequence[Any]]:
-        odd: dict[int, tuple[Any, ...]] = {}
-        structs: list[Any] = []
-        for start in range(0, len(objects), _TOGETHER):
-            part = objects[start : start + _TOGETHER]
-            try:
-                joined = b"[" + b",".join([obj.raw for obj in part]) + b"]"
-                found = self._decode_many(joined)
-            except (msgspec.DecodeError, RecursionError):
-                found = []
-            if len(found) != len(part):
-                found = self._one_by_one(part, start, odd)
-            structs += found
-        result: dict[str, Sequence[Any]] = {}
-        for number, column in enumerate(self._paths):
-            values: list[Any] = list(map(self._getters[number], structs))
-            finish = self._rests[number]
-            if finish is not None:
-                values = [finish(value) for value in values]
+    def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
+        odd: dict[int, list[Any]] = {}
+        try:
+            structs = self._decode_many(b"[" + b",".join([obj.raw for obj in objects]) + b"]")
+        except (msgspec.DecodeError, RecursionError):
+            structs = []
+        if len(structs) != len(objects):
+            structs = self._one_by_one(objects, odd)
+        pruned = {fields: list(map(prune, structs)) for fields, prune in self._pruners.items()}
+        result: list[Sequence[Any]] = []
+        for number, (column, take) in enumerate(zip(self._below, self._takers, strict=True)):
+            values = take(structs) if take else [_value(column, t) for t in pruned[column.looks_at]]
             for place, row in odd.items():
                 values[place] = row[number]
-            result[column.name] = values
+            result.append(values)
         return result
 
-    def _one_by_one(
-        self, objects: list[KubeObject], start: int, odd: dict[int, tuple[Any, ...]]
-    ) -> list[Any]:
+    def _one_by_one(self, objects: list[KubeObject], odd: dict[int, list[Any]]) -> list[Any]:
         """Decode objects of which one has another shape; what is odd is read as a whole."""
         decode = self._decode
         assert decode is not None
         structs = []
-        for place, obj in enumerate(objects, start=start):
+        for place, obj in enumerate(objects):
             try:
                 structs.append(decode(obj.raw))
             except (msgspec.DecodeError, RecursionError):
                 structs.append(self._blank)
-                odd[place] = self._whole(obj)
+                odd[place] = [row[0] for row in self._of_trees([obj])]
         return structs
 
-    def _whole(self, obj: KubeObject) -> tuple[Any, ...]:
-        tree = _decoded(obj)
-        return tuple(c.take(c.path.find(tree)) for c in self._paths if c.path is not None)
-
-    def _read_trees(self, objects: list[KubeObject]) -> dict[str, Sequence[Any]]:
-        wanted = [*self._paths, *self._functions]
-        result: dict[str, list[Any]] = {column.name: [] for column in wanted}
+    def _of_trees(self, objects: list[KubeObject]) -> list[list[Any]]:
+        result: list[list[Any]] = [[] for _ in self._below]
         for obj in objects:
             tree = _decoded(obj)
-            for column in wanted:
-                result[column.name].append(_value(column, tree))
-        return dict(result)
+            for column, values in zip(self._below, result, strict=True):
+                values.append(_value(column, tree))
+        return result
 
 
 def _decoded(obj: KubeObject) -> dict[str, Any]:
@@ -155,21 +148,47 @@ def _place(tree: _Tree, path: tuple[str, ...]) -> tuple[list[str], int]:
     return spot, len(path)
 
 
-def _finisher(column: Column, consumed: int) -> Callable[[Any], Any] | None:
-    """What is left to do with the struct's value; None if nothing is."""
+def _fields(column: Column) -> tuple[tuple[str, ...], ...]:
+    """Return the fields a column needs; an empty one is the whole object."""
+    if column.path is not None:
+        return (column.path.prefix,)
+    return ((),) if column.looks_at is None else column.looks_at
+
+
+def _taker(tree: _Tree, column: Column) -> Callable[[list[Any]], list[Any]] | None:
+    """Return what takes a path's values out of structs; None where a function does it."""
     path = column.path
-    assert path is not None
-    if path.fields is not None and consumed == len(path.fields):
+    if path is None:
         return None
+    spot, consumed = _place(tree, path.prefix)
+    get = attrgetter(".".join(spot))
+    if path.fields is not None and consumed == len(path.fields):
+        return lambda structs: list(map(get, structs))
     steps = path.below(consumed)
-    return lambda value: None if value is None else column.take(steps(value))
+    return lambda structs: [
+        None if value is None else column.take(steps(value)) for value in map(get, structs)
+    ]
 
 
-def _fits(columns: Sequence[Column], tree: _Tree) -> bool:
-    """Whether a struct can have these fields: a path may be the whole object, or name any
-    key that JSON can hold."""
-    is_below = all(column.path is not None and column.path.prefix for column in columns)
-    return is_below and _can_name(tree)
+def _pruner(tree: _Tree, fields: tuple[tuple[str, ...], ...]) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes an object with just these fields of a struct."""
+    places = []
+    for path in fields:
+        spot, consumed = _place(tree, path)
+        places.append((attrgetter(".".join(spot)), path[: consumed - 1], path[consumed - 1]))
+
+    def prune(struct: Any) -> dict[str, Any]:
+        whole: dict[str, Any] = {}
+        for get, above, name in places:
+            value = get(struct)
+            if value is not None:
+                node = whole
+                for step in above:
+                    node = node.setdefault(step, {})
+                node[name] = value
+        return whole
+
+    return prune
 
 
 def _can_name(tree: _Tree) -> bool:

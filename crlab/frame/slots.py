@@ -3,25 +3,27 @@
 Guarantees:
   1. An array that was handed out in a frame is never written again: a column that changes
      is copied first.
-  2. A column in which no cell differs keeps its Series.
+  2. A column in which no cell differs keeps its array.
+  3. Frames share arrays, and neither their labels nor their index objects.
 
 Thread: none of its own; `LiveFrame` holds its lock around every call.
 """
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import itemgetter
 
-import numpy as np
 import pandas as pd
 
+from crlab.frame.codec import text_array, text_planes
 from crlab.frame.column import Column
+from crlab.frame.plane import Plane, Splice
 from crlab.frame.row_reader import RowReader
 from crlab.model.object import KubeObject
 
+_Planes = tuple[Plane, ...]
 _FEW = 200  # up to here, moving the tail of a list is cheaper than making a new one
 
 
@@ -31,134 +33,83 @@ class Slots:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = list(columns)
         self.keys: list[str] = []
-        self.index = _index([])
-        self.series = [_series(c.encode(()), self.index, c) for c in self.columns]
-        self._labels = pd.Index([c.name for c in self.columns], dtype="object")
+        self._fill(text_planes([]), [column.planes(()) for column in self.columns])
 
     def frame(self) -> pd.DataFrame:
-        """Return a frame that shares every column (pandas copies one before a write)."""
-        pairs = zip(self.columns, self.series, strict=True)
-        return pd.DataFrame(
-            {column.name: series for column, series in pairs}, index=self.index, copy=False
-        )
+        """Return a frame that shares every array (pandas copies one before a write)."""
+        return self._whole.copy(deep=False)
 
     def build(self, rows: Mapping[str, KubeObject], reader: RowReader) -> None:
         """Fill every slot anew."""
-        self.keys = sorted(rows)
-        self.index = _index(self.keys)
-        values = reader.read([rows[key] for key in self.keys])
-        self.series = [
-            _series(column.encode(cells), self.index, column)
-            for column, cells in zip(self.columns, values, strict=True)
-        ]
+        keys = sorted(rows)
+        values = reader.read([rows[key] for key in keys])
+        pairs = zip(self.columns, values, strict=True)
+        self._fill(text_planes(keys), [column.planes(cells) for column, cells in pairs])
+        self.keys = keys
 
     def patch(self, rows: Mapping[str, KubeObject | None], reader: RowReader) -> None:
         """Apply the present state of some keys (None: gone)."""
-        changed: list[tuple[int, KubeObject]] = []
-        added: list[tuple[str, KubeObject]] = []
+        keys, size = self.keys, len(self.keys)
+        changed: list[tuple[int, str, KubeObject]] = []
+        added: list[tuple[int, str, KubeObject]] = []
         removed: list[int] = []
-        for key, obj in rows.items():
-            place = bisect_left(self.keys, key)
-            is_there = place < len(self.keys) and self.keys[place] == key
-            if obj is None:
-                if is_there:
-                    removed.append(place)
+        for key, obj in sorted(rows.items(), key=itemgetter(0)):
+            place = bisect_left(keys, key)
+            is_there = place < size and keys[place] == key
+            if obj is not None:
+                (changed if is_there else added).append((place, key, obj))
             elif is_there:
-                changed.append((place, obj))
-            else:
-                added.append((key, obj))
-        if changed:
-            self._overwrite(changed, reader)
+                removed.append(place)
+        if not (changed or added or removed):
+            return
+        splice = Splice(size, [row[0] for row in changed], removed, [row[0] for row in added])
+        names = [key for _, key, _ in changed + added]
+        values = reader.read([obj for _, _, obj in changed + added])
+        fresh = [column.planes(cells) for column, cells in zip(self.columns, values, strict=True)]
         if added or removed:
-            self._move(sorted(added, key=lambda pair: pair[0]), removed, reader)
+            self._move(splice, text_planes(names), fresh)
+            if len(added) + len(removed) > _FEW:
+                self.keys = splice.listed(keys, names)
+            else:
+                _move_few(keys, removed, [(place, key) for place, key, _ in added])
+        else:
+            self._overwrite(splice, fresh)
 
-    def _overwrite(self, changed: list[tuple[int, KubeObject]], reader: RowReader) -> None:
-        places = np.fromiter((place for place, _ in changed), np.intp, len(changed))
-        values = reader.read([obj for _, obj in changed])
-        for number, (column, cells) in enumerate(zip(self.columns, values, strict=True)):
-            present = _array(self.series[number])
-            old, new = column.unpack(present[places]), column.plain(cells)
-            same = _same if column.type == "object" else operator.eq
-            differing = [n for n, pair in enumerate(zip(old, new, strict=True)) if not same(*pair)]
-            if differing:
-                copy = present.copy()
-                copy[places[differing]] = column.pack([new[n] for n in differing])
-                self.series[number] = _series(copy, self.index, column)
-
-    def _move(
-        self, added: list[tuple[str, KubeObject]], removed: list[int], reader: RowReader
-    ) -> None:
-        """Take rows out and put rows in, keeping the order of keys."""
-        keep = np.ones(len(self.keys), dtype=bool)
-        keep[removed] = False
-        is_cut = bool(removed)
-        kept = _without(self.keys, removed)
-        places = [bisect_left(kept, key) for key, _ in added]
-        order = np.insert(
-            np.arange(len(kept)), places, np.arange(len(kept), len(kept) + len(added))
+    def _fill(self, key_planes: _Planes, planes: list[_Planes]) -> None:
+        self._key_planes = key_planes
+        self._planes = planes
+        self._index = pd.Index(text_array(key_planes), name="key")
+        self._whole = pd.DataFrame(
+            {column.name: self._series(number) for number, column in enumerate(self.columns)},
+            index=self._index,
+            copy=False,
         )
-        new_keys = [key for key, _ in added]
-        self.keys = _with(kept, places, new_keys)
-        index = self.index.array[keep] if is_cut else self.index.array
-        if added:
-            index = _joined(index, pd.array(new_keys, dtype="str"))[order]
-        self.index = pd.Index(index, name="key")
-        values = reader.read([obj for _, obj in added]) if added else [()] * len(self.columns)
-        for number, (column, cells) in enumerate(zip(self.columns, values, strict=True)):
-            array = _array(self.series[number])
-            array = array[keep] if is_cut else array
-            if added:
-                array = _joined(array, column.encode(cells))[order]
-            self.series[number] = _series(array, self.index, column)
+
+    def _overwrite(self, splice: Splice, fresh: list[_Planes]) -> None:
+        """Give the columns in which a cell differs new arrays."""
+        for number, (old, new) in enumerate(zip(self._planes, fresh, strict=True)):
+            if not all(map(splice.is_idle, old, new)):
+                self._planes[number] = tuple(map(splice.applied, old, new))
+                self._whole.isetitem(number, self._series(number))  # type: ignore[arg-type]
+
+    def _move(self, splice: Splice, names: _Planes, fresh: list[_Planes]) -> None:
+        """Take rows out and put rows in."""
+        pairs = zip([self._key_planes, *self._planes], [names, *fresh], strict=True)
+        keys, *planes = [tuple(map(splice.applied, old, new)) for old, new in pairs]
+        self._fill(keys, planes)
+
+    def _series(self, number: int) -> pd.Series:
+        """Return a column as a Series that shares its planes."""
+        column = self.columns[number]
+        array = column.array(self._planes[number])
+        dtype = object if column.type == "object" else None
+        return pd.Series(array, index=self._index, dtype=dtype, name=column.name, copy=False)
 
 
-def _without(keys: list[str], places: list[int]) -> list[str]:
-    if len(places) > _FEW:
-        gone = set(places)
-        return [key for place, key in enumerate(keys) if place not in gone]
-    kept = keys.copy() if places else keys
-    for place in sorted(places, reverse=True):
-        del kept[place]
-    return kept
-
-
-def _with(keys: list[str], places: list[int], new: list[str]) -> list[str]:
-    if len(new) > _FEW:
-        return sorted([*keys, *new])
-    both = keys.copy()
-    for shift, (place, key) in enumerate(zip(places, new, strict=True)):
-        both.insert(place + shift, key)
-    return both
-
-
-def _index(keys: list[str]) -> pd.Index:
-    return pd.Index(keys, dtype="str", name="key")
-
-
-def _series(array: Any, index: pd.Index, column: Column) -> pd.Series:
-    return pd.Series(array, index=index, dtype=column.dtype, name=column.name, copy=False)
-
-
-def _array(series: pd.Series) -> Any:
-    """The column's array: a numpy array for objects, pandas' own for the rest."""
-    return series.to_numpy() if series.dtype == object else series.array
-
-
-def _joined(first: Any, second: Any) -> Any:
-    if isinstance(first, np.ndarray):
-        return np.concatenate([first, second])
-    pair = [pd.Series(first, copy=False), pd.Series(second, copy=False)]
-    return pd.concat(pair, ignore_index=True).array
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two JSON values are one, 1 and True told apart."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_same(v, b[k]) for k, v in a.items())
-    if isinstance(a, list):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
+def _move_few(keys: list[str], removed: list[int], added: list[tuple[int, str]]) -> None:
+    moves = [(place, True, "") for place in removed] + [(p, False, key) for p, key in added]
+    for place, is_gone, key in sorted(moves, reverse=True):
+        if is_gone:
+            del keys[place]
+        else:
+            keys.insert(place, key)

@@ -5,14 +5,14 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import CrlabError
+from crlab.errors import CrlabError, ServerFailure, TooManyRequests, TransportError
 from crlab.frame.column import Column
 from crlab.frame.column_set import choose_columns
 from crlab.frame.events_frame import EventsFrame
-from crlab.frame.live_frame import LiveFrame
+from crlab.frame.live_frame import Definition, LiveFrame
 from crlab.frame.rates import Rates
 from crlab.frame.time_travel import TimeTravel
 from crlab.model.object import thawed
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from crlab.widgets.events import EventsView
     from crlab.widgets.rate import RateView
 
+_ASK_AGAIN_SECONDS = 1.0
+
 
 def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any) -> LiveFrame:
     """Return a frame with the resource's own columns, and others if named."""
-    definitions, schema = _columns_of(lab, informer)
+    known = _columns_of(lab, informer)
+    definitions, schema = known or (None, None)
     return LiveFrame(
         informer.indexer,
         resource=informer.resource,
@@ -38,8 +41,31 @@ def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any
         schema=schema,
         clock=lab.clock,
         state=lambda: str(informer.status.state),
+        later=None if known else _LaterDefinition(lab, informer),
         **options,
     )
+
+
+class _LaterDefinition:
+    """Asks again for a definition that could not be read, while the informer is live.
+
+    Thread: any; two readers may ask twice.
+    """
+
+    def __init__(self, lab: Lab, informer: Informer) -> None:
+        self._lab = lab
+        self._informer = informer
+        self._was_live = False
+        self._asked_at = lab.clock.monotonic()
+
+    def __call__(self) -> Definition | None:
+        was_live, self._was_live = self._was_live, self._informer.status.state == "live"
+        now = self._lab.clock.monotonic()
+        is_early = was_live and now - self._asked_at < _ASK_AGAIN_SECONDS
+        if not self._was_live or is_early:
+            return None
+        self._asked_at = now
+        return _definition_or_none(self._lab, self._informer.resource)
 
 
 class InformerEvents(EventsFrame):
@@ -86,7 +112,7 @@ class InformerRates(Rates):
 
 def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     """Return the moments of one informer, with the columns of its frame."""
-    definitions, schema = _columns_of(lab, informer)
+    definitions, schema = _columns_of(lab, informer) or (None, None)
     columns: Sequence[Column] = choose_columns(
         informer.resource, definitions=definitions, schema=schema
     )
@@ -99,15 +125,14 @@ def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     )
 
 
-Definition = tuple[list[Mapping[str, Any]] | None, Mapping[str, Any] | None]
-
-
-def _columns_of(lab: Lab, informer: Informer) -> Definition:
-    """Return what says which columns an informer's frame has.
+def _columns_of(lab: Lab, informer: Informer) -> Definition | None:
+    """Return what says which columns an informer's frame has; None if it cannot be read now.
 
     Of metadata alone a kind's own columns would be untrue: "0/0" is no count of containers.
     """
-    return ([], None) if informer.shared.is_metadata_only else definition_of(lab, informer.resource)
+    if informer.shared.is_metadata_only:
+        return [], None
+    return _definition_or_none(lab, informer.resource)
 
 
 def definition_of(lab: Lab, resource: ApiResource) -> Definition:
@@ -116,6 +141,11 @@ def definition_of(lab: Lab, resource: ApiResource) -> Definition:
     A user who may watch the resource may still not be allowed to read its definition; the
     frame then has the columns that every object has. A recording has it in its trace.
     """
+    return _definition_or_none(lab, resource) or (None, None)
+
+
+def _definition_or_none(lab: Lab, resource: ApiResource) -> Definition | None:
+    """The same; None if the server could not say it now."""
     if lab.kind == "replay":
         for record in lab.trace:
             if record.kind == "definition" and record.resource == resource.gvr.group_resource:
@@ -136,12 +166,14 @@ def note_definition(lab: Lab, resource: ApiResource) -> None:
         )
 
 
-def _read_definition(client: DynamicClient, resource: ApiResource) -> Definition:
+def _read_definition(client: DynamicClient, resource: ApiResource) -> Definition | None:
     group = resource.gvr.group
     if "." not in group or group.endswith(".k8s.io"):
         return None, None
     try:
         crd = client.get("customresourcedefinitions", resource.gvr.group_resource)
+    except (TransportError, ServerFailure, TooManyRequests):
+        return None
     except CrlabError:
         return None, None
     for version in crd.get("spec", {}).get("versions", []):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from crlab.lab.builtin import BuiltinControllers
     from crlab.lab.controller import LabController
     from crlab.lab.informer import Informer
-    from crlab.model.object import KubeObject
 
 
 class MakingLab(PacedLab):
@@ -155,10 +154,7 @@ class MakingLab(PacedLab):
         **options: Any,
     ) -> SharedInformer:
         from crlab.cache import SharedInformer
-        from crlab.model.redaction import redact_kube_object
-
-        def redact(obj: KubeObject) -> KubeObject:
-            return redact_kube_object(obj, resource)
+        from crlab.model.redaction import Redactor
 
         lister_watchers = [
             self.client.lister_watcher(
@@ -174,7 +170,7 @@ class MakingLab(PacedLab):
             clock=self.clock,
             ids=self.ids.fork(f"informer/{resource.gvr}/{place}/{label_selector}"),
             trace=self.trace,
-            redact=None if include_secrets else redact,
+            redact=None if include_secrets else Redactor(resource),
             **options,
         )
 

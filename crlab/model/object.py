@@ -44,7 +44,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _ADVICE = "objects from the cache are read-only; change obj.to_dict() instead"
 
 
-def _tree_of(raw: bytes) -> Any:
+def tree_of(raw: bytes) -> Any:
     """Decode JSON; a number no integer should hold becomes a float, as in Go."""
     try:
         return _decode(raw)
@@ -172,6 +172,9 @@ class FrozenList(_Frozen, Sequence[Any]):
         return repr(self._items)
 
 
+Mask = Callable[[bytes], bytes]
+
+
 class _KubeObjectMeta(msgspec.StructMeta):
     """Makes ``KubeObject(raw)`` read the header instead of taking fields."""
 
@@ -190,26 +193,28 @@ class _KubeObjectMeta(msgspec.StructMeta):
 if TYPE_CHECKING:
 
     class _Fields(Mapping[str, Any]):
-        raw: bytes
+        _bytes: bytes
         name: str
         namespace: str
         uid: str
         resource_version: str
         key: str
         _tree: dict[str, Any] | None
+        _mask: Mask | None
 
         def __init__(self, raw: bytes) -> None: ...
 
 else:
 
     class _Fields(msgspec.Struct, metaclass=_KubeObjectMeta, gc=False, eq=False):
-        raw: bytes
+        _bytes: bytes
         name: str
         namespace: str
         uid: str
         resource_version: str
         key: str
         _tree: dict[str, Any] | None = None
+        _mask: Mask | None = None
 
 
 class KubeObject(_Frozen, _Fields):
@@ -219,7 +224,8 @@ class KubeObject(_Frozen, _Fields):
     a cache of any size costs no collection, and no pause.
 
     Attributes:
-        raw: its JSON bytes as received (after redaction, where the resource asks for it).
+        raw: its JSON bytes as received; masked first, where `mask_on_read` was asked for.
+        size_bytes: of what was received.
         key: "namespace/name" or "name".
         name, namespace, uid, resource_version: from its metadata, "" if absent.
 
@@ -245,11 +251,21 @@ class KubeObject(_Frozen, _Fields):
             return _make(raw, name, namespace, uid, resource_version, f"{namespace}/{name}")
         return _make(raw, name, "", uid, resource_version, name)
 
+    @property
+    def raw(self) -> bytes:
+        if self._mask is not None:
+            _settle(self)
+        return self._bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._bytes)
+
     def _decoded(self) -> dict[str, Any]:
         tree = self._tree
         if tree is None:
             try:
-                tree = _tree_of(self.raw)
+                tree = tree_of(self.raw)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise DecodeError(f"{self.key}: body does not decode: {error}") from error
             _keep_tree(self, tree)
@@ -306,7 +322,7 @@ class KubeObject(_Frozen, _Fields):
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh, ordinary dict of the whole object; the caller may change it."""
-        tree = _tree_of(self.raw)
+        tree = tree_of(self.raw)
         assert isinstance(tree, dict)
         return tree
 
@@ -319,4 +335,22 @@ class KubeObject(_Frozen, _Fields):
 
 _make: Callable[..., KubeObject] = partial(msgspec.StructMeta.__call__, KubeObject)
 _keep_tree: Callable[[KubeObject, dict[str, Any]], None] = vars(_Fields)["_tree"].__set__
+_keep_bytes: Callable[[KubeObject, bytes], None] = vars(_Fields)["_bytes"].__set__
+_keep_mask: Callable[[KubeObject, Mask | None], None] = vars(_Fields)["_mask"].__set__
 Mapping.register(KubeObject)
+
+
+def mask_on_read(obj: KubeObject, mask: Mask) -> None:
+    """Have `mask` change the bytes before anybody reads them, or a field of them.
+
+    For an object that was just made and is nobody else's yet. Key, name, namespace, uid,
+    resourceVersion and size stay what they are.
+    """
+    _keep_mask(obj, mask)
+
+
+def _settle(obj: KubeObject) -> None:
+    mask = obj._mask
+    if mask is not None:  # twice in a race, with equal results
+        _keep_bytes(obj, mask(obj._bytes))
+        _keep_mask(obj, None)

@@ -139,7 +139,7 @@ def table_cells(columns: Sequence[PrinterColumn], obj: Obj, now: float) -> list[
 def dig(obj: Any, *names: str) -> Any:
     """Return the value below nested fields, None where something is missing."""
     for name in names:
-        if not isinstance(obj, Mapping):
+        if type(obj) is not dict and not isinstance(obj, Mapping):  # the first look is quick
             return None
         obj = obj.get(name)
     return obj
@@ -152,12 +152,14 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 def sequence(value: Any) -> Sequence[Any]:
     """Return `value` if it is a list, else an empty one."""
+    if value is None or type(value) is list:
+        return value or ()
     return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
 
 
 def maps(value: Any) -> list[Mapping[str, Any]]:
     """Return the mappings in a list, [] if it is no list."""
-    return [item for item in sequence(value) if isinstance(item, Mapping)]
+    return [item for item in sequence(value) if type(item) is dict or isinstance(item, Mapping)]
 
 
 def integer(value: Any) -> int:

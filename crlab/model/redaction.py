@@ -1,7 +1,9 @@
-"""What must not be kept: secret values are masked before anything is stored or shown.
+"""What must not be shown: secret values are masked before anybody can read them.
 
 From: the client (every object, body and error text it takes in). To: cache, trace,
-frames, diffs, recordings, which therefore never hold a secret.
+frames, diffs, recordings, none of which can be asked for a secret. Secrets, ConfigMaps and
+token reviews are masked before they are cached; objects of other kinds when somebody first
+reads them (`Redactor`), so until then their bytes lie in this process as they came.
 
 Guarantees:
   1. A Secret keeps its key names and the byte length of each value, nothing else.
@@ -21,15 +23,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
 from crlab.errors import DecodeError
-from crlab.model.object import KubeObject, thawed
+from crlab.model.object import KubeObject, mask_on_read, thawed, tree_of
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -38,6 +41,7 @@ PROFILE = "crlab/1"  # what a recording says it was redacted with
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
+_parse_first = json.JSONDecoder().raw_decode  # of a text that goes on behind it
 
 _SECRET_NAME = re.compile(
     r"passw(or)?d|passphrase|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key"
@@ -81,10 +85,12 @@ _INVALID_VALUE = re.compile(
 
 # Cheap tests on the bytes of any object, before anything is decoded (`needs_redaction`).
 # The rarer shapes are looked for where secrets live: ConfigMaps and what matches here.
-MAX_HARMLESS = 8192
+MAX_HARMLESS = 4096
+MAX_REMEMBERED_BYTES = 300
 _ENTRIES = (b'"apiVersion":"', b'"manager":"')  # how one of managedFields begins
+_VALUE = b'"value":"'
 _PAIR_NAME = re.compile(rb'"name"\s*:\s*"([^"\\]*)"')
-_URL_PASSWORD = re.compile(rb"://[^/\s:@\"']*:[^/\s@\"']+@")
+_MANY = 16
 _KINDS = {"Secret", "ConfigMap", "TokenRequest", "TokenReview", "Config"}
 _PLAIN_KINDS = {"Pod", "Node", "Event", "EndpointSlice", "Endpoints", "Lease", "Service"}
 
@@ -192,16 +198,12 @@ def needs_redaction(raw: bytes, kind: str) -> bool:
     if kind not in _PLAIN_KINDS and b'"Secret"' in raw:
         return True  # one may be embedded: a template, a row of a table
     raw = _without_managed_fields(raw)
-    # A search for one rare byte costs a tenth of one for a word, so it comes first.
-    if b"J" in raw and b"eyJ" in raw:
-        return True
-    if b"K" in raw and (b"AKIA" in raw or b"PRIVATE KEY" in raw):
-        return True
-    if b"last-applied-configuration" in raw or b"earer " in raw:
-        return True
-    if b'"value"' in raw and _has_secret_name(raw):
-        return True
-    return b"@" in raw and b"://" in raw and _URL_PASSWORD.search(raw) is not None
+    return (
+        b"last-applied-configuration" in raw
+        or _has_shape(raw)
+        or _has_url_password(raw)
+        or _has_secret_pair(raw)
+    )
 
 
 def _without_managed_fields(raw: bytes) -> bytes:
@@ -210,35 +212,92 @@ def _without_managed_fields(raw: bytes) -> bytes:
     The mark cannot stand inside a string, and nothing before the next bracket is outside.
     """
     start = raw.find(b'"managedFields":[{"', 0, 4096)
-    if start < 0 or not raw.startswith(_ENTRIES, start + 18) or b'"spec":' in raw[:start]:
+    if start < 0 or not raw.startswith(_ENTRIES, start + 18):
         return raw
     end = raw.find(b"]", start)
-    return raw[:start] + raw[end:] if end > 0 else raw
+    if end < 0 or raw.find(b'"spec":', 0, start) >= 0:
+        return raw
+    return raw[:start] + raw[end:]
+
+
+# A search for one rare byte costs a tenth of one for a word, so the rare byte comes first.
+
+
+def _has_shape(raw: bytes) -> bool:
+    """Whether text in the shape of a token or key stands anywhere."""
+    if b" " in raw and (b"earer " in raw or b"PRIVATE KEY" in raw):
+        return True
+    if b"AKIA" in raw:
+        return True
+    place = raw.find(b"J")
+    for _ in range(_MANY):
+        if place < 0:
+            return False
+        if raw.startswith(b"ey", place - 2):
+            return True
+        place = raw.find(b"J", place + 1)
+    return b"eyJ" in raw
+
+
+def _has_url_password(raw: bytes) -> bool:
+    """Whether a URL may carry ``user:password@``; an image's digest does not."""
+    place = raw.find(b"@")
+    while place >= 0:
+        slashes = raw.rfind(b"://", max(0, place - 1024), place)
+        if slashes >= 0:
+            user = raw[slashes + 3 : place]
+            if b":" in user and b"/" not in user and b'"' not in user:
+                return True
+        place = raw.find(b"@", place + 1)
+    return False
 
 
 _harmless: set[bytes] = set()
 
 
-def _has_secret_name(raw: bytes) -> bool:
-    """Whether a ``"name": …`` usually names a secret.
+def _has_secret_pair(raw: bytes) -> bool:
+    """Whether an object in `raw` has a value, and a name that usually names a secret.
 
-    What follows the word is remembered if it was harmless: objects made from one template,
-    and the versions of one object, repeat it.
+    What stands between two values is remembered if the name in it was harmless: objects
+    made from one template, and the versions of one object, repeat it.
     """
-    pieces = raw.split(b'"name":"')
-    if raw.count(b'"name"') != len(pieces) - 1:  # written with spaces
-        return any(is_secret_name(_text(name)) for name in _PAIR_NAME.findall(raw))
-    del pieces[0]
+    pieces = raw.split(_VALUE)
+    pieces.pop()
+    if (b" " in raw or b"\n" in raw) and raw.count(b'"value"') != len(pieces):
+        return _has_secret_pair_anywhere(raw)  # it may be written with spaces
+    if not pieces:
+        return False
+    pieces[0] = pieces[0][pieces[0].rfind(b"{") :]
     if _harmless.issuperset(pieces):
         return False
     if len(_harmless) > MAX_HARMLESS:
         _harmless.clear()
     for piece in pieces:
         if piece not in _harmless:
-            if is_secret_name(_text(piece[: piece.find(b'"')])):
+            before, _, name = piece.removesuffix(b'",').rpartition(b'"')
+            if not before.endswith(b'"name":'):
+                return _has_secret_pair_anywhere(raw)
+            if is_secret_name(_text(name)):
                 return True
-            if len(piece) < 100:
+            if len(piece) <= MAX_REMEMBERED_BYTES:
                 _harmless.add(piece)
+    return False
+
+
+def _has_secret_pair_anywhere(raw: bytes) -> bool:
+    """The same where name and value do not follow each other; in doubt, yes."""
+    for found in _PAIR_NAME.finditer(raw):
+        if not is_secret_name(_text(found[1])):
+            continue
+        start = raw.rfind(b"{", 0, found.start())
+        if start < 0 or raw.find(b"}", start, found.start()) >= 0:
+            return True  # something lies between the bracket and the name: not worth parsing
+        try:
+            pair, _ = _parse_first(_text(raw[start : start + 4096]))
+        except (ValueError, RecursionError):
+            return True
+        if isinstance(pair.get("value"), str):
+            return True  # a reference to a Secret has none
     return False
 
 
@@ -258,18 +317,55 @@ def redact_kube_object(
     Raises:
         DecodeError: the bytes have to be looked into and are not JSON.
     """
-    kind = _kind_of(resource) or _said_kind(obj.raw)
-    if not needs_redaction(obj.raw, kind):
+    raw = obj.raw
+    masked = redact_bytes(raw, _kind_of(resource))
+    if masked is raw:
         return obj
-    before = obj.to_dict()
+    return KubeObject.trusted(masked, obj.name, obj.namespace, obj.uid, obj.resource_version)
+
+
+def redact_bytes(raw: bytes, kind: str = "") -> bytes:
+    """Return the bytes of an object without what must not be kept; the same if nothing is.
+
+    Raises:
+        DecodeError: they have to be looked into, and are not JSON or nested too deeply.
+    """
+    kind = kind or _said_kind(raw)
+    if not needs_redaction(raw, kind):
+        return raw
     try:
-        after = _redact_tree(before, kind)
-    except RecursionError as error:
-        raise DecodeError(f"{obj.key}: nested too deeply to be redacted") from error
-    raw: bytes = _encode(after)
-    if raw == obj.raw:
+        masked: bytes = _encode(_redact_tree(tree_of(raw), kind))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"a {kind or 'n object'} cannot be redacted: {error}") from error
+    return raw if masked == raw else masked
+
+
+class Redactor:
+    """Takes in the objects of one resource, so that what is secret in them is never read.
+
+    What usually holds secrets is masked at once. In any other kind the look for them waits
+    until somebody reads the object: it costs as much as all the rest of taking one in, and
+    most objects of a large cache are never read.
+
+    Thread: any; the wait ends on the thread that reads.
+    """
+
+    def __init__(self, resource: ApiResource) -> None:
+        kind = _kind_of(resource)
+        self._resource = resource
+        self._is_eager = kind in _KINDS or kind.endswith("List")
+        self._mask = partial(redact_bytes, kind=kind)
+
+    def __call__(self, obj: KubeObject) -> KubeObject:
+        """Return the object to keep; `obj` must be fresh, and not used further.
+
+        Raises:
+            DecodeError: see `redact_bytes`; later, by whoever reads, for most kinds.
+        """
+        if self._is_eager:
+            return redact_kube_object(obj, self._resource)
+        mask_on_read(obj, self._mask)
         return obj
-    return KubeObject.trusted(raw, obj.name, obj.namespace, obj.uid, obj.resource_version)
 
 
 def _kind_of(resource: Any) -> str:

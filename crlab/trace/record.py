@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -76,6 +76,14 @@ class TraceRecord(msgspec.Struct, frozen=True, gc=False):
         return default if self.data is None else self.data.get(name, default)
 
 
+#: The causes of a draft that follows from the one before it.
+PREVIOUS: tuple[int, ...] = (-1,)
+
+#: A record to be: stage, kind, resource, key, resource_version, causes, data and
+#: payload_bytes, as `Trace.append` has them.
+Draft = tuple[str, str, str, str, str, tuple[int, ...], Mapping[str, Any] | None, int]
+
+
 class Trace:
     """The log of one lab."""
 
@@ -127,14 +135,42 @@ class Trace:
             self._records.append(record)
             self._sizes.append(payload_bytes)
             self._payload_bytes += payload_bytes
+            if seq - self.dropped > self.max_records or payload_bytes:
+                self._trim_locked()
+        for listener in self._listeners:
+            listener(record)
+        return seq
+
+    def append_many(self, drafts: Sequence[Draft]) -> int:
+        """Add records one after the other and return the seq of the first.
+
+        They are of one moment, and their seqs follow each other; 0 if the trace is switched
+        off or there are none.
+        """
+        if not self.is_enabled or not drafts:
+            return 0
+        at = self._clock.now()
+        made = []
+        with self._lock:
+            seq = self._seq
+            for stage, kind, resource, key, version, causes, data, payload_bytes in drafts:
+                if causes is PREVIOUS:
+                    causes = (seq,)
+                seq += 1
+                made.append(TraceRecord(seq, at, stage, kind, resource, key, version, causes, data))
+                self._sizes.append(payload_bytes)
+                self._payload_bytes += payload_bytes
+            first, self._seq = self._seq + 1, seq
+            self._records.extend(made)
             if (
                 len(self._records) > self.max_records
                 or self._payload_bytes > self.max_payload_bytes
             ):
                 self._trim_locked()
         for listener in self._listeners:
-            listener(record)
-        return seq
+            for record in made:
+                listener(record)
+        return first
 
     def note_write(self, resource: str, resource_version: str, seq: int) -> None:
         """Remember that request `seq` made `resource_version`, to link its watch event.

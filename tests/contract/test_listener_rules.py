@@ -142,6 +142,29 @@ def test_rule_51_a_recreation_in_a_full_backlog_keeps_its_deletion():
     assert rig.calls.kinds() == [("delete", "default/a"), ("add", "default/a")]
 
 
+def test_rule_51_what_was_taken_out_of_the_backlog_still_counts_and_can_be_dropped():
+    """Rule 51: a handler is offered one at a time, though many are taken together."""
+    seen = []
+
+    def on_add(obj, initial):
+        seen.append((obj.name, handler.backlog, handler.is_idle))
+        if obj.name == "c":
+            rig.informer.stop()
+
+    rig = listed(*(pod(name, 3) for name in "abcde"))
+    rig.informer.start()
+    rig.driver.settle()
+    handler = rig.informer.add_event_handler(on_add=on_add)
+    rig.driver.step()
+    listener = rig.informer._processor.listeners()[-1]
+
+    assert listener.step(1000) == 3
+
+    assert seen == [("a", 4, False), ("b", 3, False), ("c", 2, False)]
+    assert handler.delivered == 3
+    assert handler.is_idle
+
+
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_rule_52_a_raising_handler_loses_that_call_only(kind):
     """Rule 52, without the pause: recorded, and the next notification follows."""

@@ -87,6 +87,7 @@ def test_a_slow_handler_delays_nobody_else():
             on_update=lambda old, new: lags.append(time.monotonic() - written.get("at", 9e9))
         )
         rig.start()
+        rig.until(lambda: lags)  # the change that the rig makes itself
         lags.clear()
         for n in range(15):
             written["at"] = time.monotonic()

@@ -53,6 +53,7 @@ class TableRows(Changing):
         self._title = title
         self._read = frame
         self._informer = informer
+        self._value: Any = None
         self._frame: pd.DataFrame | None = None
         self._order: tuple[Any, list[int]] | None = None
         self._marks: dict[str, _Mark] = {}
@@ -88,11 +89,12 @@ class TableRows(Changing):
     def _present(self, moment: int | None) -> pd.DataFrame:
         if moment is not None and self._informer is not None:
             return self._past.frame(self._informer, moment)
-        frame = as_frame(self._read())
-        if frame is not self._frame:
+        value = self._read()
+        if self._frame is None or value is not self._value:
+            frame = as_frame(value)
             self._compare(self._frame, frame)
-            self._frame, self._order = frame, None
-        return frame
+            self._value, self._frame, self._order = value, frame, None
+        return self._frame
 
     def _compare(self, old: pd.DataFrame | None, new: pd.DataFrame) -> None:
         """Mark the rows that differ from the frame before."""
@@ -104,13 +106,15 @@ class TableRows(Changing):
             return
         for key in new.index.difference(old.index):
             self._marks[str(key)] = _Mark("added", frozenset(), now)
-        common = new.index.intersection(old.index)
+        common = new.index
+        if not new.index.equals(old.index):
+            common = new.index.intersection(old.index)
+            old, new = old.reindex(common), new.reindex(common)
         changed: dict[Any, set[int]] = {}
         for place, name in enumerate(new.columns):
-            before, after = old[name], new[name]
-            if before is after:
+            left, right = old[name], new[name]
+            if left.equals(right):  # all at once: most columns, most of the time
                 continue
-            left, right = before.reindex(common), after.reindex(common)
             same = (left.astype(object) == right.astype(object)).fillna(False).astype(bool)
             differs = ~(same | (left.isna() & right.isna()))
             for key in common[differs.to_numpy(dtype=bool)]:
@@ -179,12 +183,28 @@ class TableRows(Changing):
 
 
 def as_frame(value: Any) -> pd.DataFrame:
-    """Return what a live expression gave as a frame; a Series becomes one column."""
-    if isinstance(value, pd.DataFrame):
-        return value
+    """Return what a live expression gave as a frame; a Series becomes one column.
+
+    An index that says something (groups, counted values) is shown as the first columns; row
+    numbers are not, nor are the keys of rows that have their names.
+    """
     if isinstance(value, pd.Series):
-        return value.to_frame(value.name if value.name is not None else "value")
-    return pd.DataFrame({"value": [value]})
+        value = value.to_frame(value.name if value.name is not None else "value")
+    if not isinstance(value, pd.DataFrame):
+        return pd.DataFrame({"value": [value]})
+    index = value.index
+    is_count = isinstance(index, pd.RangeIndex) and index.name is None
+    if is_count or (index.name == "key" and "name" in value.columns):
+        return value
+    shown = value.copy(deep=False)
+    if isinstance(shown.columns, pd.MultiIndex):
+        shown.columns = pd.Index([" ".join(map(str, names)).strip() for names in shown.columns])
+    for level, name in enumerate(index.names):
+        title = str(name) if name is not None else "index"
+        while title in shown.columns:
+            title = f"index {title}"
+        shown.insert(level, title, index.get_level_values(level).array)
+    return shown
 
 
 def plain_cell(value: Any) -> Any:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crlab.errors import ColumnTypeError
-from crlab.frame.column import DTYPES, CellDict, CellList, Column, cell, snake
+from crlab.frame.cell import CellDict, CellList, cell
+from crlab.frame.column import DTYPES, Column, snake
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

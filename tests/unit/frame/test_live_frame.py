@@ -2,13 +2,14 @@
 
 import threading
 import warnings
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
-from support.frame_rig import DTYPES, frame_of, indexer_of, put, thing, types_of
+from support.frame_rig import COLUMNS, DTYPES, SERVICES, frame_of, indexer_of, put, thing, types_of
 
-from crlab.frame import LiveFrame, age_of
+from crlab.frame import LiveFrame, age_of, codec, live, plane
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import FakeClock
@@ -105,6 +106,57 @@ def test_a_changed_attribute_or_name_gives_a_fresh_frame():
     assert live.df.attrs["state"] == ""
     live.df.columns = range(8)
     assert list(live.df.columns) == list(DTYPES)
+
+
+def test_a_name_given_to_an_axis_stays_with_its_frame():
+    """Neither earlier nor later frames get it."""
+    indexer = indexer_of(thing("a"))
+    live = frame_of(indexer)
+    earlier = live.df
+    put(indexer, thing("a", 2, status={"phase": "x"}))
+    mine = live.df
+    mine.index.name, mine.columns.name = "mine", "mine too"
+    for frame in (earlier, live.df):
+        assert (frame.index.name, frame.columns.name) == ("key", None)
+
+
+def test_an_interrupted_read_loses_no_change(monkeypatch):
+    """The next one has the rows that the interrupted one was about to show."""
+    indexer = indexer_of(thing("a"), thing("b"))
+    live = frame_of(indexer)
+    assert len(live.df) == 2
+    put(indexer, thing("a", 2, spec={"replicas": 2}), gone=("d/b",))
+    with monkeypatch.context() as patch:
+        patch.setattr(live._slots, "patch", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            _ = live.df
+    put(indexer, thing("c", 3))
+    assert live.df["replicas"].fillna(0).to_dict() == {"d/a": 2, "d/c": 0}
+
+
+@pytest.mark.parametrize("storage", ["none", "python"])
+def test_frames_work_where_text_is_not_kept_in_arrow(storage, monkeypatch):
+    """Without pyarrow, or where the user has told pandas so."""
+    if storage == "none":
+        monkeypatch.setattr(codec, "pa", None)
+        monkeypatch.setattr(plane, "pa", None)
+    with pd.option_context("mode.string_storage", "python"):
+        indexer = indexer_of(*(thing(f"n{i}") for i in range(5)))
+        live = frame_of(indexer)
+        assert types_of(live.df) == DTYPES
+        put(indexer, thing("n2", 2, status={"phase": "x"}))
+        put(indexer, thing("n9", 3, spec={"image": "y"}), gone=("d/n0",))
+        assert types_of(live.df) == DTYPES
+        pd.testing.assert_frame_equal(live.df, frame_of(indexer).df)
+
+
+def test_values_that_do_not_compare_are_followed():
+    """A user's function may return an array."""
+    indexer = indexer_of(thing("a"))
+    live = frame_of(indexer, columns={"v": lambda obj: np.array([1, 2])})
+    assert live.df["v"].iloc[0].sum() == 3
+    put(indexer, thing("a", 2))
+    assert live.df["v"].iloc[0].sum() == 3
 
 
 def test_nested_cells_cannot_be_changed():
@@ -222,3 +274,39 @@ def test_the_state_is_told_in_the_present_tense() -> None:
     assert (before.attrs["state"], live.df.attrs["state"]) == ("live", "degraded")
     assert live.df is live.df
     assert live.df.equals(before)
+
+
+def test_columns_that_become_known_later_come_with_the_next_read() -> None:
+    """The frames handed out before stay as they were; nobody asks again."""
+    found: list[object] = [None, None, (COLUMNS, None)]
+    indexer = indexer_of(thing("a", spec={"image": "x"}))
+    live = LiveFrame(indexer, resource=SERVICES, columns={"x": ".spec.x"},
+                     later=lambda: found.pop(0))  # fmt: skip
+    basic = live.df
+    assert list(basic.columns) == ["namespace", "name", "created", "x"]
+    assert live.df is basic
+    full = live.df
+    assert list(full.columns) == [*DTYPES, "x"]
+    assert full.loc["d/a", "image"] == "x"
+    assert live.df is full
+    assert not found
+    assert list(basic.columns) == ["namespace", "name", "created", "x"]
+
+
+def test_a_live_expression_sees_columns_that_come_later() -> None:
+    """Though no object changed."""
+    found: list[object] = []
+    frame = LiveFrame(indexer_of(thing("a")), resource=SERVICES,
+                      later=lambda: found.pop() if found else None)  # fmt: skip
+    names = live(lambda: list(frame.df.columns), min_interval_seconds=0)
+    assert names.value == ["namespace", "name", "created"]
+    found.append((COLUMNS, None))
+    assert names.value == list(DTYPES)
+
+
+def test_a_path_in_use_survives_a_schema_that_lacks_it() -> None:
+    """What was an ordinary column before the outage ended stays one."""
+    schema = {"properties": {"spec": {"properties": {}}}}
+    live = LiveFrame(indexer_of(thing("a")), resource=SERVICES, columns={"x": ".spec.x"},
+                     later=lambda: (COLUMNS, schema))  # fmt: skip
+    assert list(live.df.columns) == [*DTYPES, "x"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,6 +13,7 @@ import crlab
 from crlab.errors import (
     AlreadyStopped,
     ConfigError,
+    Forbidden,
     Invalid,
     JSONPathError,
     ManifestError,
@@ -83,6 +85,40 @@ def test_the_frame_follows_the_server(lab: crlab.Lab) -> None:
     lab.settle()
 
     assert services.df["replicas"].to_dict() == {"default/a": 2, "default/b": 1}
+
+
+def test_printer_columns_are_taken_up_after_an_outage(lab: crlab.Lab) -> None:
+    """A first frame made while the server was down has the basic columns, later ones have all."""
+    lab.apply(my_service("a", replicas=2))
+    services = lab.informer("myservices")
+    lab.settle()
+    outage = lab.faults.refuse()
+    basic = services.df
+    assert list(basic.columns) == ["namespace", "name", "created"]
+    assert basic.attrs["state"] == "live"  # the watch is still open
+    outage.remove()
+    asked = len(lab.client.requests)
+    assert services.df is basic  # not asked at every read
+    assert len(lab.client.requests) == asked
+    lab.advance(1)
+    full = services.df
+    assert full.loc["default/a", "image"] == "a:1"
+    assert list(basic.columns) == ["namespace", "name", "created"]
+
+
+def test_a_definition_that_may_not_be_read_is_not_asked_for_again(
+    lab: crlab.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal is an answer."""
+    services = lab.informer("myservices")
+    lab.settle()
+    refused = Forbidden("no", code=403)
+    get = Mock(side_effect=refused)
+    monkeypatch.setattr(lab.client, "get", get)
+    assert list(services.df.columns) == ["namespace", "name", "created"]
+    lab.advance(5)
+    assert list(services.df.columns) == ["namespace", "name", "created"]
+    assert get.call_count == 1
 
 
 def test_two_runs_with_one_seed_are_equal() -> None:

@@ -1,18 +1,26 @@
 """Secrets are masked before anything keeps them."""
 
 import base64
+import copy
 import json
+import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crlab.model.object import KubeObject
+from crlab.errors import DecodeError
+from crlab.model.object import KubeObject, mask_on_read, thawed
 from crlab.model.redaction import (
     LAST_APPLIED,
+    Redactor,
     Revealed,
     is_secret_name,
     mask_status,
     mask_text,
+    needs_redaction,
     redact_body,
+    redact_bytes,
     redact_kube_object,
     redact_object,
 )
@@ -109,6 +117,83 @@ def test_known_carriers_are_masked(body):
     """Twelve places and more where secrets hide (S5-S7)."""
     assert CANARY not in json.dumps(redact_object(body))
     assert CANARY.encode() not in redact_kube_object(kube(dict(body)), None).raw
+
+
+POD = {
+    "kind": "Pod",
+    "metadata": {"name": "x", "annotations": {LAST_APPLIED: CANARY}},
+    "spec": {"args": [JWT], "env": [{"name": "PASSWORD", "value": CANARY}]},
+}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda obj: obj.raw,
+        lambda obj: obj.to_dict(),
+        lambda obj: obj["spec"],
+        lambda obj: obj.spec.env,
+        lambda obj: dict(obj),
+        lambda obj: list(obj.values()),
+        lambda obj: pickle.dumps(obj),
+        lambda obj: copy.deepcopy(obj).raw,
+        lambda obj: KubeObject.of(obj).raw,
+        lambda obj: thawed(obj),
+    ],
+)
+def test_whoever_reads_an_object_reads_it_masked(read):
+    """Kinds that rarely hold a secret wait for their first reader (`Redactor`)."""
+    kept = Redactor(PODS)(kube(json.loads(json.dumps(POD))))
+    assert CANARY not in repr(read(kept))
+    assert CANARY.encode() not in kept._bytes  # and then it is gone from memory
+    assert CANARY not in repr(kept)
+
+
+def test_what_is_made_for_secrets_is_masked_before_it_is_kept():
+    """Nobody has to read it first."""
+    kept = Redactor(SECRETS)(kube({"kind": "Secret", "stringData": {"a": CANARY}}))
+    assert CANARY.encode() not in kept._bytes
+
+
+def test_an_object_that_cannot_be_masked_cannot_be_read():
+    """It fails closed: no bytes, no field, not the second time either."""
+
+    def fail(raw):
+        raise DecodeError("nested too deeply")
+
+    kept = kube({"spec": CANARY})
+    mask_on_read(kept, fail)
+    for read in (lambda: kept.raw, lambda: kept.spec, kept.to_dict, lambda: kept.raw):
+        with pytest.raises(DecodeError):
+            read()
+
+
+def test_a_reference_to_a_secret_costs_no_decoding():
+    """Most pods have some; their objects stay as they are, byte for byte."""
+    key = {"name": "db-credentials", "key": "password"}
+    env = [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": key}}]
+    plain = [{"name": "COLOUR", "value": "red"}, *env, {"name": "SIZE", "value": "1"}]
+    tolerations = [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoSchedule"}]
+    for spec in ({"env": plain}, {"env": env}, {"env": plain, "tolerations": tolerations}):
+        for separators in ((",", ":"), (", ", ": ")):
+            raw = json.dumps({"kind": "Pod", "spec": spec}, separators=separators).encode()
+            assert not needs_redaction(raw, "Pod")
+
+
+@given(
+    st.permutations(["name", "value", "type", "nested"]),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+    st.integers(0, 3),
+)
+def test_a_secret_pair_is_found_however_it_is_written(order, separators, others):
+    """Between other pairs, with other members, in any order."""
+    pair = {"name": "API_KEY", "value": CANARY, "type": "string", "nested": {"a": [{}]}}
+    harmless = [{"name": f"N{number}", "value": "v"} for number in range(others)]
+    env = [*harmless, {member: pair[member] for member in order}, *harmless]
+    raw = json.dumps({"kind": "Pod", "spec": {"env": env}}, separators=separators).encode()
+    for _ in range(2):  # what was harmless once is remembered
+        assert needs_redaction(raw, "Pod")
+    assert CANARY.encode() not in redact_bytes(raw, "Pod")
 
 
 def test_an_object_without_secrets_is_the_same_object():
