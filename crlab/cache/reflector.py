@@ -185,9 +185,9 @@ class Reflector:
     # Stage -------------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
-        done = 0
+        done = int(self._heard_from_outside())
         while done < limit and not self._is_stopping:
-            if self._heard_from_outside() or self._resync_if_due():
+            if self._resync_if_due():
                 done += 1
                 continue
             moved = self._step_once(limit - done)
@@ -253,7 +253,7 @@ class Reflector:
     def _heard_from_outside(self) -> bool:
         """Take in that the machine slept, or what an audit found."""
         happened = self.outside.take(is_asking=bool(self._due))
-        if happened is None:
+        if happened is None or self._is_stopping:
             return False
         if isinstance(happened, message.Slept):
             self._backoff.restart()

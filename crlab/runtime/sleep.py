@@ -34,13 +34,14 @@ class SleepWatch:
     @property
     def slept_seconds(self) -> float:
         """How long the machine slept since the last `notice`; 0 if it did not."""
-        if not self._clock.has_wall_time:
-            return 0.0
-        gap = self._measured() - self._ahead_seconds
-        return gap if gap > self._threshold_seconds else 0.0
+        return self._counted(self._measured() - self._ahead_seconds)
 
     def notice(self) -> float:
         """Return `slept_seconds` and begin anew."""
-        slept = self.slept_seconds
-        self._ahead_seconds = self._measured()
-        return slept
+        ahead = self._measured()
+        gap, self._ahead_seconds = ahead - self._ahead_seconds, ahead
+        return self._counted(gap)
+
+    def _counted(self, gap_seconds: float) -> float:
+        is_sleep = gap_seconds > self._threshold_seconds and self._clock.has_wall_time
+        return gap_seconds if is_sleep else 0.0
