@@ -306,6 +306,8 @@ def _stream_failed(state: State, error: BaseException, fault: Fault, policy: Pol
             return _back_off_for(state, Phase.STREAMING_LIST, error)
         new, actions = _stream(replace(state, is_version_unavailable=True))
         return new, (Close(), Discard(), *actions)
+    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+        state = replace(state, is_polling=True, polls=0)
     new, actions = _list(state, policy)
     return new, (Report(error), Close(), *actions)
 

@@ -53,9 +53,14 @@ def test_polling_lists_at_its_interval_and_says_so():
     ]
 
 
-def test_the_missing_permission_is_reported_once():
+@pytest.mark.parametrize(
+    ("mode", "first"), [("list", ["list", "watch"]), ("auto", ["stream", "list"])]
+)
+def test_the_missing_permission_is_reported_once(mode, first):
     """Fault 35: the handler of watch errors hears it; a status says it all the time."""
-    rig = polling(page(rv=10)).start().run(300, 1.0)
+    rig = polling(page(rv=10), list_mode=mode).start()
+    assert rig.verbs() == first
+    rig.run(300, 1.0)
 
     assert [error.code for error in rig.errors] == [403]
 

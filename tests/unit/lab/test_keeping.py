@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.server import crd
 
 import crlab
 from crlab.errors import ConfigError
@@ -82,6 +83,23 @@ def test_a_recording_cannot_be_audited(tmp_path: Path) -> None:
         lab.informer("configmaps").wait_for_sync()
     with crlab.replay(path) as lab, pytest.raises(ConfigError, match="no server to compare"):
         lab.informer("configmaps", audit_seconds=60)
+
+
+def test_the_version_that_is_served_instead_can_be_asked_for_by_its_name() -> None:
+    """Fault 38: as the status names it; the old cache keeps what it had."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        lab.apply(crd("gauges"))
+        lab.apply({**config_map("g"), "apiVersion": "demo.crlab.dev/v1", "kind": "Gauge"})
+        old = lab.informer("gauges.v1beta1.demo.crlab.dev").wait_for_sync()
+        definition = lab.get("customresourcedefinitions", "gauges.demo.crlab.dev")
+        definition["spec"]["versions"][0]["served"] = False
+        lab.client.update("customresourcedefinitions", definition)
+        lab.settle()
+
+        assert old.status.state == "gone"
+        assert "but it does gauges.v1.demo.crlab.dev" in old.status.cause
+        new = lab.informer("gauges.v1.demo.crlab.dev").wait_for_sync()
+        assert list(new.df.index) == list(old.df.index) == ["default/g"]
 
 
 def test_another_interval_is_another_informer() -> None:
