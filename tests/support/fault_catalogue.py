@@ -220,6 +220,7 @@ CATALOGUE = [
         "only the served version goes",
         "gone; the cause names the version that is served, nothing is deleted",
         (PRO, "test_a_version_that_is_served_no_more_leaves_its_objects_alone"),
+        (RULES, "test_a_404_of_the_version_alone_deletes_nothing"),
         (PRO, "test_a_definition_that_goes_and_comes_back_is_a_new_epoch"),
     ),
     row(39, "HTML with 200", "typed, cache untouched", LASTING, LIST),
