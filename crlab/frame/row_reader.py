@@ -3,6 +3,7 @@
 A msgspec struct is generated from the columns' paths, so that a 5 KB object costs a skip
 and not a dict. An object that does not have the expected shape (a list where a field
 should be) is decoded as a whole instead; one that cannot be decoded gives missing values.
+Bytes that were not masked yet are read as they are where it is enough to mask the values.
 
 Thread: a reader is immutable; any thread.
 Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on demand).
@@ -18,9 +19,11 @@ import msgspec
 
 from crlab.errors import CrlabError
 from crlab.frame.column import Column
-from crlab.model.object import KubeObject
+from crlab.model.object import KubeObject, unmasked
+from crlab.model.redaction import BEARERS, mask_values
 
 _Tree = dict[str, Any]
+_BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
 _TOGETHER = 256  # objects decoded in one call
 _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
 
@@ -36,6 +39,7 @@ class RowReader:
             c.path is None or c.path.fields is None or c.type == "object" for c in self._below
         )
         self._together = _TREES_TOGETHER if has_trees else _TOGETHER
+        self._bytes_of = unmasked if all(map(_is_plain, self._below)) else _BYTES_OF
         self._decode: Callable[[bytes], Any] | None = None
         fields = [path for column in self._below for path in _fields(column)]
         tree: _Tree = {}
@@ -72,7 +76,7 @@ class RowReader:
     def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
         odd: dict[int, list[Any]] = {}
         try:
-            structs = self._decode_many(b"[" + b",".join([obj.raw for obj in objects]) + b"]")
+            structs = self._decode_many(b"[" + b",".join(map(self._bytes_of, objects)) + b"]")
         except (msgspec.DecodeError, RecursionError):
             structs = []
         if len(structs) != len(objects):
@@ -81,6 +85,8 @@ class RowReader:
         result: list[Sequence[Any]] = []
         for number, (column, take) in enumerate(zip(self._below, self._takers, strict=True)):
             values = take(structs) if take else [_value(column, t) for t in pruned[column.looks_at]]
+            if self._bytes_of is unmasked and column.type == "string":
+                values = mask_values(values, _last_field(column))
             for place, row in odd.items():
                 values[place] = row[number]
             result.append(values)
@@ -93,7 +99,7 @@ class RowReader:
         structs = []
         for place, obj in enumerate(objects):
             try:
-                structs.append(decode(obj.raw))
+                structs.append(decode(self._bytes_of(obj)))
             except (msgspec.DecodeError, RecursionError):
                 structs.append(self._blank)
                 odd[place] = [row[0] for row in self._of_trees([obj])]
@@ -106,6 +112,18 @@ class RowReader:
             for column, values in zip(self._below, result, strict=True):
                 values.append(_value(column, tree))
         return result
+
+
+def _is_plain(column: Column) -> bool:
+    """Whether a column may read bytes that were not masked, and mask its values instead."""
+    path = column.path
+    is_simple = path is None or path.fields is not None
+    is_apart = all(fields and BEARERS.isdisjoint(fields) for fields in _fields(column))
+    return is_simple and is_apart and column.type != "object"
+
+
+def _last_field(column: Column) -> str:
+    return column.path.prefix[-1] if column.path is not None else ""
 
 
 def _decoded(obj: KubeObject) -> dict[str, Any]:

@@ -349,6 +349,11 @@ def mask_on_read(obj: KubeObject, mask: Mask) -> None:
     _keep_mask(obj, mask)
 
 
+def unmasked(obj: KubeObject) -> bytes:
+    """Return the bytes as they are now, for a reader that masks what it takes out of them."""
+    return obj._bytes
+
+
 def _settle(obj: KubeObject) -> None:
     mask = obj._mask
     if mask is not None:  # twice in a race, with equal results
