@@ -401,6 +401,10 @@ class NotRunning(LifecycleError):
     """It has not been started."""
 
 
+class NoThread(LifecycleError):
+    """The machine starts no further thread; what needed one does not run."""
+
+
 class StopTimeout(LifecycleError):
     """Threads were still alive when the wait for them ended.
 

@@ -19,32 +19,27 @@ Source: kubernetes/client-go:tools/cache/delta_fifo.go (rules 25-33).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import msgspec
 
+from crlab.cache.blocking_queue import BlockingQueue
 from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 
 
-class DeltaFIFO:
+class DeltaFIFO(BlockingQueue):
     """The per-key queue."""
 
     def __init__(self, clock: Clock, known_objects: KnownObjects | None) -> None:
         """Make an empty queue; without `known_objects` only queued keys are inferred."""
-        self._cond = threading.Condition()
-        self._clock = clock
+        super().__init__(clock)
         self._known_objects = known_objects
         self._items: dict[str, list[Delta]] = {}
         self._keys: dict[str, None] = {}  # an ordered set: the queue of keys
         self._in_flight: dict[str, list[Delta]] = {}
-        self._is_populated = False
-        self._initial = 0
-        self._is_woken = False
-        self._is_closed = False
 
     # Producing ---------------------------------------------------------------------------
 
@@ -73,9 +68,8 @@ class DeltaFIFO:
                     )
                 )
             deleted = self._infer_locked(listed, replaced)
-            if not self._is_populated:
-                self._is_populated = True
-                self._initial = len(listed) + deleted
+            self._populated_locked(len(listed) + deleted)
+            self._listed_locked(replaced.scope, listed)
             self._cond.notify_all()
 
     def _infer_locked(self, listed: dict[str, None], replaced: Delta) -> int:
@@ -163,38 +157,17 @@ class DeltaFIFO:
             del self._keys[key]
             deltas = self._items.pop(key)
             self._in_flight[key] = deltas
-            return Popped(deltas, not self._has_synced_locked(), 1)
+            is_initial = not self._has_synced_locked() or self._is_first_locked(key)
+            return Popped(deltas, is_initial, 1)
 
     def done(self, popped: Popped) -> None:
         with self._cond:
-            self._in_flight.pop(popped.deltas[0].key, None)
+            key = popped.deltas[0].key
+            self._in_flight.pop(key, None)
+            self._applied_locked([key])
             if self._initial:
                 self._initial -= 1
                 self._cond.notify_all()
-
-    def wait(self) -> None:
-        with self._cond:
-            while not self._keys and not self._is_woken and not self._is_closed:
-                self._clock.wait(self._cond, None)
-            self._is_woken = False
-
-    def wake(self) -> None:
-        with self._cond:
-            self._is_woken = True
-            self._cond.notify_all()
-
-    def close(self) -> None:
-        with self._cond:
-            self._is_closed = True
-            self._cond.notify_all()
-
-    @property
-    def has_synced(self) -> bool:
-        with self._cond:
-            return self._has_synced_locked()
-
-    def _has_synced_locked(self) -> bool:
-        return self._is_populated and self._initial == 0
 
     def snapshot(self) -> list[Delta]:
         with self._cond:

@@ -12,8 +12,9 @@ Guarantees (reliability C1-C11):
   5. It starts once. A forked child cannot use it (`LifecycleError`), nor hang on it.
 
 Thread: any, for every method. Threads it owns: ``crlab-reflector-<res>``,
-``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler. `_lock` guards the
-handles and the life-cycle fields; `_cond` is notified when sync or state may have changed.
+``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler, and
+``crlab-auditor-<res>`` if audits were asked for. `_lock` guards the handles and the
+life-cycle fields; `_cond` is notified when sync or state may have changed.
 Source: kubernetes/client-go:tools/cache/shared_informer.go.
 """
 
@@ -25,23 +26,24 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from crlab.cache import fork, revision
-from crlab.cache.audit import Audit, compare, listed_at
-from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.audit import Audit, AuditRow, compare, listed_at
+from crlab.cache.auditor import Auditor
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
+from crlab.cache.interval import checked
 from crlab.cache.listener import Handler, Listener
 from crlab.cache.lister import Lister
 from crlab.cache.memory import Memory, measure
 from crlab.cache.processor import Processor
 from crlab.cache.queue import Queue
-from crlab.cache.real_fifo import RealFIFO
+from crlab.cache.queue_kind import QueueKind, make_queue
 from crlab.cache.reflector import Reflector, Timing
 from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.client.list_watch import ListerWatcher
-from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, SyncTimeout
+from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
@@ -66,7 +68,7 @@ class SharedInformer:
         trace: Trace,
         indexers: Mapping[str, IndexFunc] | None = None,
         resync_seconds: float = 0.0,
-        queue: Literal["real", "delta"] = "real",
+        queue: QueueKind = "real",
         list_mode: ListMode = "auto",
         transform: Callable[[KubeObject], Any] | None = None,
         redact: Callable[[KubeObject], KubeObject] | None = None,
@@ -75,6 +77,8 @@ class SharedInformer:
         page_size: int | None = None,
         has_bookmarks: bool = True,
         internal_retry_seconds: float = 0.0,
+        poll_seconds: float | None = None,
+        audit_seconds: float | None = None,
         max_backlog: int = 10_000,
         watch_error_handler: Callable[[BaseException | str], None] | None = None,
         timing: Timing | None = None,
@@ -86,12 +90,17 @@ class SharedInformer:
             lister_watcher: several, each of another namespace of one resource, make a
                 multi-namespace informer: one cache, one reflector per namespace.
             resync_seconds: how often handlers are shown everything again; 0 never.
-            queue: "real" (in order, atomic replace) or "delta" (the classic DeltaFIFO).
+            queue: "real" (in order, atomic replace), "real-per-item" (in order, a relist
+                item by item) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" and "watchlist" stream the first list where the server can,
                 with pages as the fall-back; "list" always asks for pages.
             transform: what to keep of an object, before it is queued; must be idempotent.
             redact: applied before `transform`, for secrets.
             page_size: 500 unless set; setting it forces paging.
+            poll_seconds: if the server allows list but not watch, list so often instead, and
+                try the watch again once a minute; None: then the state is "failed".
+            audit_seconds: compare the cache with an exact list so often, and list again if they
+                differ; None: only when `audit` is called.
             max_backlog: notifications per handler before those of one key are merged.
             timing: every limit of the reflector; `idle_timeout_seconds` and
                 `backoff_reset` are its most used two.
@@ -124,7 +133,7 @@ class SharedInformer:
         self.abandoned: tuple[str, ...] = ()
         self._resync = ResyncPlan(clock, resync_seconds)
         self.indexer = Indexer(indexers)
-        self.queue: Queue = RealFIFO(clock) if queue == "real" else DeltaFIFO(clock, self.indexer)
+        self.queue: Queue = make_queue(queue, clock, self.indexer)
         self._processor = Processor(
             f"processor-{self.name}",
             self.queue,
@@ -144,9 +153,29 @@ class SharedInformer:
             is_page_size_forced=page_size is not None,
             has_bookmarks=has_bookmarks,
             internal_retry_seconds=internal_retry_seconds,
+            poll_seconds=checked("poll_seconds", poll_seconds),
         )
         self._reflectors = tuple(
             self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources
+        )
+
+        audit_seconds = checked("audit_seconds", audit_seconds)
+        self._auditor: Auditor | None = None
+        if audit_seconds is not None:
+            self._auditor = self._make_auditor(audit_seconds, timing)
+
+    def _make_auditor(self, interval_seconds: float, timing: Timing) -> Auditor:
+        return Auditor(
+            f"auditor-{self.name}",
+            self.audit,
+            interval_seconds=interval_seconds,
+            least_seconds=1 / timing.max_requests_per_second,
+            is_ready=lambda: self.status.is_live and not len(self.queue),
+            on_drift=self._drifted,
+            resource=self._group_resource,
+            source=self.source,
+            clock=self.clock,
+            trace=self.trace,
         )
 
     def _make_reflector(
@@ -189,8 +218,16 @@ class SharedInformer:
         Raises:
             AlreadyStarted: it runs.
             AlreadyStopped: it was stopped; make a new one.
+            NoThread: one of its threads could not be started; it is stopped.
         """
         fork.check(self._born, f"informer {self.name}")
+        try:
+            self._start_stages()
+        except NoThread:
+            self.stop()
+            raise
+
+    def _start_stages(self) -> None:
         with self._lock:
             if self._is_stopped:
                 raise AlreadyStopped(f"informer {self.name} was stopped; make a new one")
@@ -202,6 +239,7 @@ class SharedInformer:
                 *self._reflectors,
                 self._processor,
                 *self._processor.listeners(),
+                *([self._auditor] if self._auditor is not None else []),
             ]
             for stage in stages:
                 self._handles.append(self.driver.add(stage, on_error=self._stage_failed))
@@ -263,6 +301,11 @@ class SharedInformer:
         return self._redact is not None
 
     @property
+    def is_metadata_only(self) -> bool:
+        """Whether it asks for the objects' metadata alone."""
+        return bool(getattr(self.lister_watchers[0], "is_metadata_only", False))
+
+    @property
     def is_started(self) -> bool:
         return self._is_started
 
@@ -281,7 +324,7 @@ class SharedInformer:
         if not self.queue.has_synced:
             return False
         self._has_synced = len(self._reflectors) == 1 or all(
-            x.scope in self._processor.replaced_scopes or x.state.health is Health.FAILED
+            self.queue.has_applied(x.scope) or x.state.health is Health.FAILED
             for x in self._reflectors
         )
         return self._has_synced
@@ -344,7 +387,7 @@ class SharedInformer:
                     now=now,
                     is_applied=self.queue.has_synced
                     if is_only
-                    else reflector.scope in self._processor.replaced_scopes,
+                    else self.queue.has_applied(reflector.scope),
                 )
                 for reflector, source in zip(self._reflectors, self.lister_watchers, strict=True)
             ]
@@ -366,6 +409,8 @@ class SharedInformer:
             queued=len(self.queue),
             ignored_older=self._processor.ignored_older,
             ignored_repeated=self._processor.ignored_repeated,
+            audits=self._auditor.audits if self._auditor is not None else 0,
+            drifted=self._auditor.drifted if self._auditor is not None else 0,
         )
 
     @property
@@ -410,6 +455,11 @@ class SharedInformer:
             has_content=self._transform is None and self._redact is None,
         )
 
+    @property
+    def last_audit(self) -> Audit | None:
+        """What the newest audit of `audit_seconds` found; None if there was none."""
+        return None if self._auditor is None else self._auditor.last
+
     def memory(self, transform: Callable[[KubeObject], Any] | None = None) -> Memory:
         """Weigh the cache, field by field, and what a transform would save."""
         return measure(self.resource.kind, self.indexer.list(), transform=transform)
@@ -442,6 +492,7 @@ class SharedInformer:
 
         Raises:
             AlreadyStopped: the informer was stopped.
+            NoThread: there is no thread for it; it is not registered.
         """
         fork.check(self._born, f"informer {self.name}")
         with self._lock:
@@ -459,10 +510,10 @@ class SharedInformer:
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )
-            self._resync.add(listener, resync_seconds, is_started=self._is_started)
-            self._processor.add_listener(listener)
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
+            self._resync.add(listener, resync_seconds, is_started=self._is_started)
+            self._processor.add_listener(listener)
         return self._registration(listener)
 
     def _registration(self, listener: Listener) -> HandlerRegistration:
@@ -548,6 +599,12 @@ class SharedInformer:
                 self._watch_error_handler(error)
             except Exception:  # noqa: BLE001 - a user's function never ends the reader
                 pass
+
+    def _drifted(self, rows: Sequence[AuditRow], reason: str) -> None:
+        for reflector in self._reflectors:
+            if any(reflector.covers(row.key) for row in rows):
+                reflector.outside.distrust(reason)
+                reflector.wake()
 
     def _stage_failed(self, error: BaseException) -> None:
         self._failure = error

@@ -1,8 +1,8 @@
 """What travels from the reflector to the processor, and the queue it travels in.
 
-From: `reflector.py`, the only producer. To: `processor.py`, the only consumer. Two
-queues implement the protocol: `RealFIFO` (what client-go runs since 1.33; the default)
-and `DeltaFIFO` (what the books draw).
+From: `reflector.py`, the only producer. To: `processor.py`, the only consumer. Three
+queues implement the protocol: `RealFIFO` (what client-go runs since 1.33; the default), its
+non-atomic `PerItemFIFO`, and `DeltaFIFO` (what the books draw); `queue_kind.py` makes them.
 
 Guarantees:
   1. Nobody's code runs under the queue's lock, and `pop` never waits.
@@ -125,6 +125,9 @@ class Queue(Protocol):
     @property
     def has_synced(self) -> bool:
         """Whether everything of the first population was processed."""
+
+    def has_applied(self, scope: str) -> bool:
+        """Whether the first list of a scope was processed."""
 
     def snapshot(self) -> list[Delta]:
         """Return what is queued, oldest first."""

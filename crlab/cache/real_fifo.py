@@ -12,8 +12,7 @@ Guarantees:
      an event came first.
 
 Differs from client-go: popping never runs the processing under the lock, whatever the
-depth, because nothing here reads the store; the non-atomic modes are left out (DeltaFIFO
-shows what they show).
+depth, because nothing here reads the store. The non-atomic mode is `per_item_fifo.py`.
 
 Thread: see `queue.py`; `_cond` guards every field.
 Source: kubernetes/client-go:tools/cache/the_real_fifo.go (rules 34-40).
@@ -21,28 +20,23 @@ Source: kubernetes/client-go:tools/cache/the_real_fifo.go (rules 34-40).
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
+from crlab.cache.blocking_queue import BlockingQueue
 from crlab.cache.queue import WHOLE, Delta, DeltaType, Popped
 from crlab.runtime.clock import Clock
 
 MAX_BATCH = 1000
 
 
-class RealFIFO:
+class RealFIFO(BlockingQueue):
     """The in-order queue."""
 
     def __init__(self, clock: Clock) -> None:
-        self._cond = threading.Condition()
-        self._clock = clock
+        super().__init__(clock)
         self._entries: deque[Delta] = deque()
-        self._is_populated = False
-        self._initial = 0
-        self._is_woken = False
-        self._is_closed = False
 
     def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
         with self._cond:
@@ -56,10 +50,9 @@ class RealFIFO:
         with self._cond:
             if self._is_closed:
                 return
-            if not self._is_populated:
-                self._is_populated = True
-                self._initial = len(self._entries) + 1
             self._entries.append(replaced)
+            self._populated_locked(len(self._entries))
+            self._listed_locked(replaced.scope, [""])
             self._cond.notify_all()
 
     def resync(self, cause: int = 0) -> None:
@@ -94,33 +87,12 @@ class RealFIFO:
 
     def done(self, popped: Popped) -> None:
         with self._cond:
+            first = popped.deltas[0]
+            if first.type is DeltaType.REPLACED_ALL:
+                self._unapplied[first.scope] = set()
             if self._initial:
                 self._initial = max(0, self._initial - popped.size)
                 self._cond.notify_all()
-
-    def wait(self) -> None:
-        with self._cond:
-            while not self._entries and not self._is_woken and not self._is_closed:
-                self._clock.wait(self._cond, None)
-            self._is_woken = False
-
-    def wake(self) -> None:
-        with self._cond:
-            self._is_woken = True
-            self._cond.notify_all()
-
-    def close(self) -> None:
-        with self._cond:
-            self._is_closed = True
-            self._cond.notify_all()
-
-    @property
-    def has_synced(self) -> bool:
-        with self._cond:
-            return self._has_synced_locked()
-
-    def _has_synced_locked(self) -> bool:
-        return self._is_populated and self._initial == 0
 
     def snapshot(self) -> list[Delta]:
         with self._cond:

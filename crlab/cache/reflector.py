@@ -22,12 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from crlab.cache import polling
 from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
 from crlab.cache.listing import Listing, Transform
+from crlab.cache.outside import Outside
 from crlab.cache.queue import Delta, DeltaType, Queue
+from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
-from crlab.cache.reflector_message import Phase, Policy, State
+from crlab.cache.reflector_message import RESTING, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
@@ -41,7 +44,7 @@ from crlab.runtime.ids import Ids
 from crlab.trace.cause import caused_by
 from crlab.trace.record import Trace
 
-_MAX_READ_SECONDS = 1.0
+_MAX_WAIT_SECONDS = 1.0  # so that a sleep of the machine is noticed within it
 _MIN_WATCH_SECONDS = 300.0
 DIRECT = 8  # so few events are processed by the thread that read them
 
@@ -138,6 +141,7 @@ class Reflector:
         self.violations = 0
         self.requests = 0
         self.error: BaseException | str | None = None
+        self.outside = Outside(clock)
         self._budget = RequestBudget(
             clock, per_second=timing.max_requests_per_second, burst=timing.request_burst
         )
@@ -162,8 +166,17 @@ class Reflector:
 
     @property
     def idle_seconds(self) -> float:
-        """How long a stream may be silent; without bookmarks, until the server ends it."""
+        """How long a stream may be silent; without bookmarks, until the server ends it.
+
+        Without a stream, while it polls: how long ago the last list may be.
+        """
+        if self.state.is_polling:
+            return polling.limit_seconds(self.policy)
         return self.timing.idle_seconds if self.policy.has_bookmarks else self._watch_seconds + 5
+
+    def covers(self, key: str) -> bool:
+        """Whether its lists decide about a key."""
+        return not self.scope or key.startswith(f"{self.scope}/")
 
     def set_transform(self, transform: Transform | None) -> None:
         """Choose what to keep of an object; before the first step."""
@@ -172,7 +185,7 @@ class Reflector:
     # Stage -------------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
-        done = 0
+        done = int(self._heard_from_outside())
         while done < limit and not self._is_stopping:
             if self._resync_if_due():
                 done += 1
@@ -190,7 +203,7 @@ class Reflector:
             case Phase.IDLE:
                 self._feed(message.Begin())
                 return 1
-            case Phase.BACKING_OFF:
+            case Phase.BACKING_OFF | Phase.POLLING:
                 if self._ready_at is None or self._clock.monotonic() < self._ready_at:
                     return 0
                 self._ready_at = None
@@ -206,11 +219,11 @@ class Reflector:
             return
         reader = self._reader
         if reader is not None and not self._due and not reader.events:
-            reader.fetch(min(_MAX_READ_SECONDS, self._seconds_to_timer()))
+            reader.fetch(min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
             return
         with self._cond:
             if not self._is_stopping:
-                self._clock.wait(self._cond, self._seconds_to_timer())
+                self._clock.wait(self._cond, min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
 
     def wake(self) -> None:
         with self._cond:
@@ -235,7 +248,19 @@ class Reflector:
         due = [at for at in (self._ready_at, self._resync_at) if at is not None]
         if self._reader is not None:
             due.append(self._silence_at(self._reader))
-        return max(0.0, min(due) - self._clock.monotonic()) if due else _MAX_READ_SECONDS
+        return max(0.0, min(due) - self._clock.monotonic()) if due else _MAX_WAIT_SECONDS
+
+    def _heard_from_outside(self) -> bool:
+        """Take in that the machine slept, or what an audit found."""
+        happened = self.outside.take(is_asking=bool(self._due))
+        if happened is None or self._is_stopping:
+            return False
+        if isinstance(happened, message.Slept):
+            self._backoff.restart()
+            if self.contact_at is not None:
+                self.contact_at -= happened.seconds  # the age counts the sleep
+        self._feed(happened)
+        return True
 
     # Machine -----------------------------------------------------------------------------
 
@@ -247,7 +272,7 @@ class Reflector:
         self._due.extend(actions)
         if after.phase is before.phase and after.health is before.health:
             return
-        if after.phase is not Phase.BACKING_OFF:
+        if after.phase not in RESTING:
             self._log.state(before, after, after.cause)
         else:
             self._left = before  # the wait reports itself, with its delay
@@ -367,8 +392,8 @@ class Reflector:
 
     def _failed(self, error: BaseException, *, is_in_stream: bool = False) -> None:
         if not self._is_stopping:
-            now = self._clock.monotonic()
-            self._feed(message.Failed(error, is_in_stream=is_in_stream, at=now))
+            now, served = self._clock.monotonic(), served_as(self._lister_watcher, error)
+            self._feed(message.Failed(error, is_in_stream, at=now, served_as=served))
 
     def _close(self) -> None:
         reader, self._reader = self._reader, None

@@ -24,7 +24,12 @@ class Phase(StrEnum):
     WATCHING = "watching"
     PROBING = "probing"
     BACKING_OFF = "backing_off"
+    POLLING = "polling"
     STOPPED = "stopped"
+
+
+#: Phases that end when their time is over.
+RESTING = (Phase.BACKING_OFF, Phase.POLLING)
 
 
 class Health(StrEnum):
@@ -46,6 +51,7 @@ class Policy:
         is_streaming: whether to ask for WatchList first (list_mode "auto", "watchlist").
         page_size: 500 unless set; one the user set forces paging.
         internal_retry_seconds: how long a 500 in the stream is answered by watching on.
+        poll_seconds: how often to list where only the watch is forbidden; None: not at all.
     """
 
     is_streaming: bool = True
@@ -53,6 +59,7 @@ class Policy:
     is_page_size_forced: bool = False
     has_bookmarks: bool = True
     internal_retry_seconds: float = 0.0
+    poll_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,10 @@ class State:
         silent: streams in a row that ended at the idle limit.
         has_retried_auth: whether the one immediate retry after a 401 was spent.
         internal_since: when the first 500 of the present window came.
-        cause: why `health` is not live, for people.
+        is_fresh: nothing was asked since the list that the cache is of.
+        is_polling: the watch was forbidden when last tried, and lists take its place.
+        polls: lists since the watch was last tried.
+        cause: why `health` is not live, for people; or that it is kept live by polling.
     """
 
     phase: Phase = Phase.IDLE
@@ -87,6 +97,9 @@ class State:
     silent: int = 0
     has_retried_auth: bool = False
     internal_since: float | None = None
+    is_fresh: bool = False
+    is_polling: bool = False
+    polls: int = 0
     health: Health = Health.STARTING
     cause: str = ""
 
@@ -121,11 +134,15 @@ class InitialEnd:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request failed, or the stream brought an ERROR event."""
+    """A request failed, or the stream brought an ERROR event.
+
+    `served_as`: after a 404, the resource's names in other versions.
+    """
 
     error: BaseException
     is_in_stream: bool = False
     at: float = 0.0
+    served_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +169,41 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """The machine slept: what was open is dead, what is cached is of before.
+
+    `is_asking`: a request is due already, over a new connection.
+    """
+
+    seconds: float
+    is_asking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """An audit found that the cache is not what the server holds."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End for good."""
 
 
-Input = Begin | PageRead | Opened | InitialEnd | Failed | Ended | Distrusted | Silent | Stop
+Input = (
+    Begin
+    | PageRead
+    | Opened
+    | InitialEnd
+    | Failed
+    | Ended
+    | Distrusted
+    | Silent
+    | Slept
+    | Drifted
+    | Stop
+)
 
 # Actions ---------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ type, wrong kind, no object) is not skipped but ends the stream, which is resume
 then listed again (rules 15, 17); a silent stream ends at the idle limit, and after two
 silent ones the server's revision is asked for; a list older than what is held is refused
 once, then taken as a new epoch; 401 gets one immediate retry; a refused watch (403) is
-retried without listing again; 404 empties the cache and retries slowly; the idle reset of
-the back-off is the default.
+retried without listing again, or polled for if that was asked for; 404 empties the cache
+and retries slowly; the idle reset of the back-off is the default.
 
 Thread: pure functions on frozen values.
 Source: kubernetes/client-go:tools/cache/reflector.go (rules 1-24),
@@ -27,14 +27,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import dropwhile
 
-from crlab.cache import revision
+from crlab.cache import polling, revision
 from crlab.cache.reflector_message import (
+    RESTING,
     Action,
     Begin,
     Close,
     Collect,
     Discard,
     Distrusted,
+    Drifted,
     Empty,
     Ended,
     Failed,
@@ -50,6 +52,7 @@ from crlab.cache.reflector_message import (
     Replace,
     Report,
     Silent,
+    Slept,
     State,
     Step,
     Stop,
@@ -93,6 +96,10 @@ def advance(state: State, happened: Input, policy: Policy) -> Step:
             return _distrusted(state, happened.reason, policy)
         case Silent():
             return _silent(state, happened.reason, policy)
+        case Slept():
+            return _slept(state, happened, policy)
+        case Drifted():
+            return _drifted(state, happened.reason, policy)
 
 
 def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
@@ -118,6 +125,8 @@ def with_events(state: State, seen: Iterable[tuple[str, str]]) -> State:
 
 
 def _begin(state: State, policy: Policy) -> Step:
+    if state.phase is Phase.POLLING:
+        return _list(state, policy)
     if state.phase is Phase.BACKING_OFF:
         if state.after is Phase.OPENING:
             return _watch(state)
@@ -128,7 +137,9 @@ def _begin(state: State, policy: Policy) -> Step:
 
 def _round(state: State, policy: Policy) -> Step:
     """Start a new list-and-watch: streamed where wanted, else by pages."""
-    return _stream(state) if policy.is_streaming else _list(state, policy)
+    if policy.is_streaming and not state.is_polling:
+        return _stream(state)
+    return _list(state, policy)
 
 
 def _stream(state: State) -> Step:
@@ -202,8 +213,13 @@ def _complete(state: State, version: str, asked_version: str, policy: Policy) ->
     if is_back and asked_version:
         new, actions = _list(replace(state, is_version_unavailable=True), policy)
         return new, (Report(_older(version, state.last_version)), *actions)
-    taken = _taken(state, version)
-    return _watch(taken, Collect(), Replace(version, is_new_epoch=is_back))
+    taken = replace(_taken(state, version), is_fresh=True)
+    done = Collect(), Replace(version, is_new_epoch=is_back)
+    if taken.is_polling:
+        taken = polling.polled(taken, policy)
+        if not polling.is_watch_due(taken, policy):
+            return polling.rest(taken, policy, *done)
+    return _watch(taken, *done)
 
 
 def _taken(state: State, version: str) -> State:
@@ -238,6 +254,8 @@ def _opened(state: State) -> Step:
             health=Health.STALE if state.silent else Health.LIVE,
             cause=state.cause if state.silent else "",
             has_retried_auth=False,
+            is_fresh=False,
+            is_polling=False,
         ),
         (),
     )
@@ -258,7 +276,7 @@ def _initial_end(state: State, end: InitialEnd, policy: Policy) -> Step:
 def _failed(state: State, failed: Failed, policy: Policy) -> Step:
     fault = classify(failed.error)
     if fault is Fault.NOT_FOUND:
-        return _gone(state, failed.error)
+        return _gone(state, failed.error, failed.served_as)
     if fault is Fault.UNAUTHORIZED and not state.has_retried_auth:
         return _retry_auth(state, policy)
     if state.phase is Phase.STREAMING_LIST:
@@ -288,6 +306,8 @@ def _stream_failed(state: State, error: BaseException, fault: Fault, policy: Pol
             return _back_off_for(state, Phase.STREAMING_LIST, error)
         new, actions = _stream(replace(state, is_version_unavailable=True))
         return new, (Close(), Discard(), *actions)
+    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+        state = replace(state, is_polling=True, polls=0)
     new, actions = _list(state, policy)
     return new, (Report(error), Close(), *actions)
 
@@ -305,6 +325,9 @@ def _list_failed(state: State, error: BaseException, fault: Fault, policy: Polic
 
 def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) -> Step:
     """Rules 11 and 14."""
+    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+        return _poll(state, failed.error, policy)
+    state = replace(state, is_polling=False)
     if fault in SAME_VERSION or fault is Fault.FORBIDDEN:
         return _back_off_for(state, Phase.OPENING, failed.error)
     if fault is Fault.INTERNAL and failed.is_in_stream and policy.internal_retry_seconds:
@@ -314,6 +337,14 @@ def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) ->
         if failed.at - since <= policy.internal_retry_seconds:
             return _watch(replace(state, internal_since=since), Close())
     return _back_off_for(state, Phase.IDLE, failed.error)
+
+
+def _poll(state: State, error: BaseException, policy: Policy) -> Step:
+    """List instead of watching: now, or after a pause if a list was just read."""
+    report = () if state.is_polling else (Report(error),)
+    polls = replace(state, is_polling=True, polls=0)
+    new, actions = polling.rest(polls, policy) if state.is_fresh else _list(polls, policy)
+    return new, (*report, Close(), *actions)
 
 
 def _ended(state: State, ended: Ended, policy: Policy) -> Step:
@@ -351,6 +382,32 @@ def _silent(state: State, reason: str, policy: Policy) -> Step:
     return replace(stale, phase=Phase.PROBING, asked=options), (Close(), List(options))
 
 
+def _slept(state: State, slept: Slept, policy: Policy) -> Step:
+    """Ask again at once, from where it was; never a list, for it may be a clock that was set."""
+    if state.has_listed and state.health in (Health.LIVE, Health.STALE):
+        cause = f"the machine slept for {slept.seconds:.0f} s"
+        state = replace(state, health=Health.STALE, cause=cause)
+    if slept.is_asking:
+        return state, ()
+    if state.phase in RESTING:
+        return _begin(state, policy)
+    if state.phase in (Phase.OPENING, Phase.WATCHING):
+        return _watch(state, Close())
+    if state.phase is Phase.STREAMING_LIST:
+        new, actions = _stream(state)
+        return new, (Close(), Discard(), *actions)
+    return state, ()
+
+
+def _drifted(state: State, reason: str, policy: Policy) -> Step:
+    """List the newest, past every cache on the way, to be what the server is."""
+    if state.phase not in (Phase.WATCHING, Phase.POLLING):
+        return state, ()  # it lists anyway, or cannot
+    doubted = replace(state, health=Health.STALE, cause=reason, is_version_unavailable=True)
+    new, actions = _list(doubted, policy)
+    return new, (Report(reason), Close(), *actions)
+
+
 def _probed(state: State, version: str, policy: Policy) -> Step:
     if revision.is_older(version, state.last_version):
         new, actions = _list(replace(state, is_version_unavailable=True), policy)
@@ -366,30 +423,48 @@ def _back_off_for(state: State, after: Phase, error: BaseException) -> Step:
     if fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN):
         health = Health.FAILED
     cause = _cause(state, fault, error)
-    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=cause)
+    new = _resting(state, after, health, cause)
     return new, (Report(error), Close(), Discard(), Wait(cause, at_least_seconds=at_least))
 
 
 def _back_off(state: State, after: Phase, reason: str) -> Step:
     health = Health.DEGRADED if state.has_listed else Health.STARTING
-    new = replace(state, phase=Phase.BACKING_OFF, after=after, health=health, cause=reason)
+    new = _resting(state, after, health, reason)
     return new, (Report(reason), Close(), Discard(), Wait(reason))
 
 
-def _gone(state: State, error: BaseException) -> Step:
-    """404: what was there is deleted, once; look again slowly."""
+def _resting(state: State, after: Phase, health: Health, cause: str) -> State:
+    return replace(
+        state,
+        phase=Phase.BACKING_OFF,
+        after=after,
+        health=health,
+        cause=cause,
+        is_fresh=False,
+    )
+
+
+def _gone(state: State, error: BaseException, served_as: tuple[str, ...]) -> Step:
+    """404: what was there is deleted, once; look again slowly.
+
+    Of another version the objects are still there: nothing is deleted then, nor are they
+    shown in a schema that nobody asked for.
+    """
     seconds = GONE_RETRY_SECONDS if state.has_listed else MISSING_RETRY_SECONDS
-    empty: tuple[Action, ...] = (Empty(),) if state.has_listed and not state.is_emptied else ()
-    cause = f"the server no longer serves this resource: {error}"
-    if not state.has_listed:
-        cause = f"the server does not serve this resource: {error}"
+    is_emptying = state.has_listed and not state.is_emptied and not served_as
+    empty: tuple[Action, ...] = (Empty(),) if is_emptying else ()
+    cause = f"the server {'no longer serves' if state.has_listed else 'does not serve'} this "
+    if served_as:
+        cause += f"version of the resource, but it does {', '.join(served_as)}: {error}"
+    else:
+        cause += f"resource: {error}"
     new = replace(
         state,
         phase=Phase.BACKING_OFF,
         after=Phase.IDLE,
         health=Health.GONE,
         cause=cause,
-        is_emptied=state.has_listed,
+        is_emptied=state.is_emptied or is_emptying,
         is_version_unavailable=True,
     )
     wait = Wait(cause, exactly_seconds=seconds)

@@ -21,12 +21,14 @@ class InformerState(StrEnum):
     """One word for it.
 
     STARTING  no first list yet.
-    LIVE      the watch is open and brought something (or was opened) within the idle limit.
+    LIVE      the watch is open and brought something (or was opened) within the idle limit;
+              or, where it is polled for, the last list is no older than two intervals.
     STALE     nothing came within the idle limit; the cache may be behind.
     DEGRADED  requests fail; the cache is of `age_seconds` ago, retrying. Of a
               multi-namespace informer: some namespaces are not live.
     FAILED    the server refuses (401, 403) or a stage died; somebody must act.
-    GONE      the server does not serve the resource (404).
+    GONE      the server does not serve the resource (404); if it does in another version,
+              the cause names that one, and the cache is kept as it was.
     STOPPED   stopped; the cache stays readable.
     """
 
@@ -46,7 +48,7 @@ class InformerStatus:
     Attributes:
         state: see `InformerState`.
         age_seconds: since the server last proved the cache current; None if it never did.
-        cause: why the state is not live, "" if it is.
+        cause: why the state is not live, "" if it is; or that it is live by polling only.
         phase: what the reflector does ("watching", "backing_off", …).
         retry_in_seconds: until the next try, None when not waiting.
         resource_version: of the last change applied to the cache.
@@ -55,6 +57,7 @@ class InformerStatus:
         requests: lists and watches asked so far.
         violations: things the server sent that could not be believed.
         ignored_older, ignored_repeated: events that were old news.
+        audits, drifted: audits made by `audit_seconds`, and keys they found wrong.
         parts: of a multi-namespace informer, one status per namespace.
     """
 
@@ -72,6 +75,8 @@ class InformerStatus:
     violations: int = 0
     ignored_older: int = 0
     ignored_repeated: int = 0
+    audits: int = 0
+    drifted: int = 0
     parts: tuple[InformerStatus, ...] = ()
 
     @property
@@ -101,9 +106,12 @@ def status_of(
         is_applied: whether its first list has reached the cache.
     """
     state, contact = reflector.state, reflector.contact_at
-    age = None if contact is None else max(0.0, now - contact)
+    slept = reflector.outside.slept_seconds
+    age = None if contact is None else max(0.0, now - contact) + slept
     word, cause = InformerState(state.health.value), state.cause
-    if word is InformerState.LIVE and not is_applied:
+    if word is InformerState.LIVE and slept and state.has_listed:
+        word, cause = InformerState.STALE, f"the machine slept for {slept:.0f} s"
+    elif word is InformerState.LIVE and not is_applied:
         word, cause = InformerState.STARTING, "the first list is being applied"
     elif word is InformerState.LIVE and age is not None and age > reflector.idle_seconds:
         word, cause = InformerState.STALE, f"nothing from the server for {age:.0f} s"

@@ -29,6 +29,10 @@ class TweakedListerWatcher:
     def namespace(self) -> str | None:
         return self._inner.namespace
 
+    @property
+    def is_metadata_only(self) -> bool:
+        return bool(getattr(self._inner, "is_metadata_only", False))
+
     def list(self, options: ListOptions) -> ListPage:
         return self._inner.list(self._tweak(options))
 
@@ -37,6 +41,10 @@ class TweakedListerWatcher:
 
     def abort(self) -> None:
         self._inner.abort()
+
+    def other_versions(self) -> tuple[str, ...]:
+        find = getattr(self._inner, "other_versions", None)
+        return () if find is None else find()
 
     def invalidate_credentials(self) -> None:
         renew = getattr(self._inner, "invalidate_credentials", None)

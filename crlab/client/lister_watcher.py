@@ -20,6 +20,7 @@ from crlab.client.list_decoder import WrongListKind, decode_page
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.client.object_decoder import ObjectDecoder
 from crlab.client.request_log import RequestLog
+from crlab.client.served import other_versions
 from crlab.client.transport import ByteStream, Query, Response, Transport
 from crlab.client.watch_decoder import MAX_LINE_BYTES, WatchDecoder
 from crlab.errors import TransportError
@@ -60,7 +61,7 @@ class ResourceListerWatcher:
         self._transport: Transport = transport if session is None else session()
         self._owns_transport = session is not None
         self._objects = ObjectDecoder(resource, is_metadata_only=is_metadata_only)
-        self._is_metadata_only = is_metadata_only
+        self.is_metadata_only = is_metadata_only
         self._max_line_bytes = max_line_bytes
         self._clock = clock or RealClock()
         self._log = log
@@ -126,6 +127,10 @@ class ResourceListerWatcher:
         decoder = WatchDecoder(self._objects, max_line_bytes=self._max_line_bytes)
         return ResourceWatch(stream, decoder, tried)
 
+    def other_versions(self) -> tuple[str, ...]:
+        """Return the resource's names in the other versions it is served in, () if in none."""
+        return other_versions(self._transport, self.resource.gvr)
+
     def abort(self) -> None:
         """End the call and the watch under way; later ones fail. Idempotent; any thread."""
         with self._lock:
@@ -162,7 +167,7 @@ class ResourceListerWatcher:
         return f"{verb} {self.resource.gvr.group_resource}{where}"
 
     def _headers(self, suffix: str) -> dict[str, str]:
-        if self._is_metadata_only:
+        if self.is_metadata_only:
             kind = f"PartialObjectMetadata{suffix}"
             return {"Accept": f"application/json;as={kind};g=meta.k8s.io;v=v1"}
         return {"Accept": "application/json"}

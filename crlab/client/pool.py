@@ -5,7 +5,7 @@ From: `http.HttpTransport` and its sessions.
 Guarantees:
   1. A connection is given out to one caller at a time, and only if it was made with the
      same client certificate, is younger than a minute of idling, and was not closed by
-     the server meanwhile.
+     the server meanwhile; none is given out that idled while the machine slept.
   2. A rotated authority file is picked up by the next connection.
 
 Thread: any; `_lock` guards the idle list.
@@ -20,6 +20,7 @@ from crlab.client.connection import Connection
 from crlab.client.credential import Credentials
 from crlab.client.endpoint import ClientCertificate, Endpoint
 from crlab.runtime.clock import Clock
+from crlab.runtime.sleep import SleepWatch
 
 MAX_IDLE = 8
 IDLE_SECONDS = 60.0
@@ -36,10 +37,13 @@ class Pool:
         self._idle: list[tuple[Connection, ClientCertificate | None, float]] = []
         self._contexts: dict[object, ssl.SSLContext] = {}
         self._is_closed = False
+        self._sleep = SleepWatch(clock)
         self.opened = 0
 
     def take(self, certificate: ClientCertificate | None) -> Connection | None:
         """Return an idle connection that is still good, None if there is none."""
+        if self._sleep.notice():
+            self._drop_idle()
         while True:
             with self._lock:
                 if not self._idle:
@@ -74,6 +78,10 @@ class Pool:
         """Close what is idle, and what comes back later."""
         with self._lock:
             self._is_closed = True
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        with self._lock:
             idle, self._idle = self._idle, []
         for connection, _, _ in idle:
             connection.wire.close()

@@ -24,8 +24,8 @@ def reflector_log(records: Iterable[TraceRecord], resource: str) -> pd.DataFrame
 
     Shape:
         Index "seq" (int64, place in the trace); time (datetime64[us, UTC]), kind ("state",
-        "request", "listed", "watch_event", "bookmark", "error"), key, resource_version,
-        what (str).
+        "request", "listed", "watch_event", "bookmark", "error", "audited"), key,
+        resource_version, what (str).
     """
     actor = f"informer/{resource}"
     rows = [
@@ -73,6 +73,9 @@ def _what(record: TraceRecord) -> str:
             return str(data.get("type"))
         case "error":
             return str(data.get("error"))
+        case "audited":
+            wrong = data.get("wrong") or ()
+            return f"{data.get('compared')} keys: " + (", ".join(map(str, wrong)) or "as served")
     return ""
 
 

@@ -14,7 +14,7 @@ from crlab.model.field_selector import parse_field_selector
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.model.selector import parse_label_selector
 
-QUEUES = ("real", "delta")
+QUEUES = ("real", "real-per-item", "delta")
 LIST_MODES = ("auto", "watchlist", "list")
 OURS = frozenset({"driver", "clock", "ids", "trace", "redact", "lister_watcher"})
 

@@ -31,7 +31,7 @@ _ASK_AGAIN_SECONDS = 1.0
 
 def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any) -> LiveFrame:
     """Return a frame with the resource's own columns, and others if named."""
-    known = _definition_or_none(lab, informer.resource)
+    known = _columns_of(lab, informer)
     definitions, schema = known or (None, None)
     return LiveFrame(
         informer.indexer,
@@ -112,7 +112,7 @@ class InformerRates(Rates):
 
 def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     """Return the moments of one informer, with the columns of its frame."""
-    definitions, schema = definition_of(lab, informer.resource)
+    definitions, schema = _columns_of(lab, informer) or (None, None)
     columns: Sequence[Column] = choose_columns(
         informer.resource, definitions=definitions, schema=schema
     )
@@ -123,6 +123,16 @@ def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
         columns=columns,
         source=informer.shared.source,
     )
+
+
+def _columns_of(lab: Lab, informer: Informer) -> Definition | None:
+    """Return what says which columns an informer's frame has; None if it cannot be read now.
+
+    Of metadata alone a kind's own columns would be untrue: "0/0" is no count of containers.
+    """
+    if informer.shared.is_metadata_only:
+        return [], None
+    return _definition_or_none(lab, informer.resource)
 
 
 def definition_of(lab: Lab, resource: ApiResource) -> Definition:

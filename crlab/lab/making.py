@@ -35,13 +35,15 @@ class MakingLab(PacedLab):
         label_selector: str = "",
         field_selector: str = "",
         resync_seconds: float = 0.0,
-        queue: Literal["real", "delta"] = "real",
+        queue: Literal["real", "real-per-item", "delta"] = "real",
         list_mode: Literal["auto", "watchlist", "list"] = "auto",
         columns: Any = None,
         indexers: Mapping[str, Callable[..., Any]] | None = None,
         transform: Callable[[Any], Any] | None = None,
         is_metadata_only: bool = False,
         include_secrets: bool = False,
+        poll_seconds: float | None = None,
+        audit_seconds: float | None = None,
         start: bool = True,
         **options: Any,
     ) -> Informer:
@@ -53,14 +55,19 @@ class MakingLab(PacedLab):
                 others); None is everywhere.
             label_selector, field_selector: let the server send only what matches.
             resync_seconds: how often handlers are shown everything again; 0 never.
-            queue: "real" (RealFIFO, in order) or "delta" (the classic DeltaFIFO).
+            queue: "real" (RealFIFO, in order), "real-per-item" (the same, but a relist is
+                applied item by item) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" streams the first list where the server can; "watchlist", "list".
             columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``; others
                 than before give another frame over the same cache.
             indexers: name → function from an object to values.
             transform: what to keep of an object; applied before it is cached.
-            is_metadata_only: cache only the objects' metadata.
+            is_metadata_only: cache only the objects' metadata; `df` then has the columns that
+                every object has.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
+            poll_seconds: list so often where you may list but not watch; None: never.
+            audit_seconds: compare the cache with the server so often, and list again if they
+                differ; None: never.
             start: begin at once.
             options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
 
@@ -84,11 +91,14 @@ class MakingLab(PacedLab):
             namespaces=places,
             options=options,
         )
+        if audit_seconds is not None and self.kind == "replay":
+            raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         found = self.client.resolve(resource)
         places = places if found.is_namespaced else ()
         identity = (
             found.gvr, places, label_selector, field_selector, queue, list_mode,
-            is_metadata_only, include_secrets, transform, repr(sorted(options.items())),
+            is_metadata_only, include_secrets, transform, poll_seconds, audit_seconds,
+            repr(sorted(options.items())),
         )  # fmt: skip
         with self._lock:
             known = self._informers.get(identity)
@@ -108,6 +118,8 @@ class MakingLab(PacedLab):
             list_mode=list_mode,
             indexers=indexers,
             transform=transform,
+            poll_seconds=poll_seconds,
+            audit_seconds=audit_seconds,
             **options,
         )
         informer = Informer(

@@ -111,10 +111,12 @@ class PacedLab(LabCore):
         self._check_open("wait")
         happened = threading.Condition()
 
-        def notify(record: TraceRecord) -> None:
-            del record
-            with happened:
+        def notify(_: TraceRecord) -> None:
+            # Whoever writes the trace may hold a lock that the predicate is waiting for, so
+            # nothing waits here; a missed notification costs one slice.
+            if happened.acquire(blocking=False):
                 happened.notify_all()
+                happened.release()
 
         untap = self.trace.tap(notify)
         try:

@@ -35,7 +35,13 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """What crlab needs to know of time."""
+    """What crlab needs to know of time.
+
+    Attributes:
+        has_wall_time: whether `now` goes as fast as `monotonic` while the machine is awake.
+    """
+
+    has_wall_time: bool
 
     def monotonic(self) -> float:
         """Return seconds since some start; only differences mean anything."""
@@ -84,6 +90,8 @@ class _RealTimer:
 class RealClock:
     """The machine's clock."""
 
+    has_wall_time = True
+
     def monotonic(self) -> float:
         return time.monotonic()
 
@@ -102,6 +110,8 @@ class FakeClock:
 
     `_now`, `_timers`, `_waiting` — guarded by `_lock`.
     """
+
+    has_wall_time = True
 
     def __init__(self, start: float = 1_767_225_600.0) -> None:
         """Start at wall time `start` (default 2026-01-01T00:00:00Z) and monotonic 0."""
@@ -153,6 +163,10 @@ class FakeClock:
             with condition:
                 condition.notify_all()
 
+    def jump(self, seconds: float) -> None:
+        """Let wall time jump, and nothing else: the machine slept, or its clock was set."""
+        self._start += seconds
+
     def next_due_seconds(self) -> float | None:
         """Return how far to advance to the next callback; None if nothing is scheduled."""
         with self._lock:
@@ -174,6 +188,8 @@ class TickingClock(RealClock):
     A seeded lab that runs in threads needs both: back-offs that pass, and times in objects
     that are the same on every run. The embedded server ticks once per committed write.
     """
+
+    has_wall_time = False
 
     def __init__(self, start: float = 1_767_225_600.0) -> None:
         """Start at wall time `start` (default 2026-01-01T00:00:00Z)."""

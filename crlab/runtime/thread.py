@@ -14,7 +14,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 
-from crlab.errors import AlreadyStarted
+from crlab.errors import AlreadyStarted, NoThread
 
 PREFIX = "crlab-"
 
@@ -41,11 +41,20 @@ class StageThread:
         self._has_started = False
 
     def start(self) -> None:
-        """Start the body; a second start raises `AlreadyStarted`."""
+        """Start the body.
+
+        Raises:
+            AlreadyStarted: it was started before.
+            NoThread: there are too many threads, or too little memory for one more.
+        """
         if self._has_started:
             raise AlreadyStarted(f"thread {self.name} was started before")
         self._has_started = True
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._has_started = False
+            raise NoThread(f"thread {self.name} could not be started: {error}") from error
 
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the end; False if it is still alive. From itself: False at once."""

@@ -13,7 +13,14 @@ from crlab.views.state import MAX_ROWS, Item, StageState
 if TYPE_CHECKING:
     from crlab.views.fold import PipelineFold
 
-_TONES = {"watching": "good", "listing": "busy", "syncing": "busy", "stopped": "", "failed": "bad"}
+_TONES = {
+    "watching": "good",
+    "listing": "busy",
+    "syncing": "busy",
+    "polling": "good",
+    "stopped": "",
+    "failed": "bad",
+}
 
 
 def boxes_of(fold: PipelineFold, now: float, selected: str) -> tuple[StageState, ...]:
@@ -42,8 +49,9 @@ def _reflector_box(fold: PipelineFold, now: float, selected: str) -> StageState:
     facts = [("rv", fold.version or "-"), ("last list", fold.list_text or "-")]
     tone = _TONES.get(fold.phase, "busy" if fold.phase else "")
     if fold.retry_at is not None and fold.retry_at > now:
-        facts.append(("back-off", lag(fold.retry_at - now)))
-        tone = "warn"
+        is_polling = fold.phase == "polling"
+        facts.append(("next list" if is_polling else "back-off", lag(fold.retry_at - now)))
+        tone = tone if is_polling else "warn"
     facts += [("errors", str(fold.errors))] if fold.errors else []
     items = tuple(fold.recent)[::-1] if selected == "reflector" else ()
     return StageState(

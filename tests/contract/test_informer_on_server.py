@@ -71,7 +71,7 @@ def config_map(name, **data):
 
 
 @pytest.mark.parametrize("mode", ["list", "auto"])
-@pytest.mark.parametrize("queue", ["real", "delta"])
+@pytest.mark.parametrize("queue", ["real", "real-per-item", "delta"])
 def test_the_cache_follows_writes(stack, mode, queue):
     """Created before and after, changed, deleted; then an exact audit is clean."""
     _, transport, client = stack

@@ -10,6 +10,7 @@ from support.informer_rig import Calls, Rig, quick
 from support.scripted import PODS, ScriptedListerWatcher, bookmark, error_event, event, pod
 
 from crlab.cache import SharedInformer, SharedInformerFactory
+from crlab.cache.tweaked import TweakedListerWatcher
 from crlab.client.list_watch import ListPage
 from crlab.errors import AlreadyStarted, AlreadyStopped, Forbidden, NotFound, SyncTimeout
 from crlab.model.resource import ApiResource, GroupVersionResource
@@ -347,6 +348,19 @@ def test_rule_56_list_options_can_be_tweaked_for_every_request():
     shared.wait_for_cache_sync(1)
 
     assert {options.label_selector for _, options in made[0].asked} == {"team=a"}
+
+
+def test_rule_56_a_tweak_hides_nothing_else_of_a_source():
+    """Rule 56: what a source can do beyond list and watch (faults 32, 38) it still can."""
+    source = ScriptedListerWatcher()
+    source.served_as, source.is_metadata_only = ("pods.v2.example.com",), True
+    tweaked = TweakedListerWatcher(source, lambda options: options)
+
+    tweaked.invalidate_credentials()
+
+    assert source.renewals == 1
+    assert tweaked.other_versions() == source.served_as
+    assert tweaked.is_metadata_only
 
 
 def test_rule_66_a_missing_resource_is_asked_for_every_ten_seconds():

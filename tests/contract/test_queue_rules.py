@@ -1,4 +1,4 @@
-"""Rules 25-40: what the two queues keep, merge, infer and hand out."""
+"""Rules 25-40: what the queues keep, merge, infer and hand out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from support.informer_rig import Rig, quick
 from support.scripted import bookmark, error_event, event, pod
 
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.per_item_fifo import PerItemFIFO
 from crlab.cache.queue import Delta, DeltaType, types_of
+from crlab.cache.queue_kind import make_queue
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.client.list_watch import ListPage
@@ -34,6 +36,10 @@ def classic(*known):
 
 def real():
     return RealFIFO(FakeClock())
+
+
+def per_item(*known):
+    return PerItemFIFO(FakeClock(), Known(*known))
 
 
 def delta(kind, obj):
@@ -337,15 +343,116 @@ def test_rule_34_a_list_never_shows_a_later_object_without_an_earlier_one():
     assert seen == {"real": ["11"], "delta": ["13"]}
 
 
-def test_rule_35_the_order_of_a_relist_is_items_first_in_the_classic_queue():
-    """Rule 35: the non-atomic real queue is left out; the classic one shows the difference."""
-    rig = Rig(queue="delta", timing=quick())
+@pytest.mark.parametrize(
+    ("kind", "told", "contents"),
+    [
+        ("real", ["delete old", "add new"], [["new"]]),
+        ("real-per-item", ["delete old", "add new"], [[], ["new"]]),
+        ("delta", ["add new", "delete old"], [["new", "old"], ["new"]]),
+    ],
+)
+def test_rule_35_what_a_relist_looks_like_while_it_is_applied(kind, told, contents):
+    """Rule 35: nothing, both, or only the truth: three queues, three sights of one relist."""
+    rig = Rig(queue=kind, timing=quick())
     rig.lists(ListPage([pod("old", 3)], "10"), ListPage([pod("new", 12)], "20")).start()
     rig.calls.clear()
+    seen = []
+    rig.informer.indexer.add_change_listener(
+        lambda keys: seen.append([obj.name for obj in rig.informer.indexer.list()])
+    )
 
-    rig.feed(error_event(410)).retry()
+    rig.server.stream.feed(error_event(410))
+    rig.driver.settle()
+    rig.clock.advance(rig.informer.status.retry_in_seconds)
+    while rig.driver.step():
+        pass
 
-    assert rig.calls.kinds() == [("add", "default/new"), ("delete", "default/old")]
+    assert [f"{kind} {key.partition('/')[2]}" for kind, key in rig.calls.kinds()] == told
+    assert seen == contents
+
+
+def test_rule_35_deletions_are_synthesised_first_queued_ones_before_known_ones():
+    """Rule 35: then one Replaced per item, in list order."""
+    queue = per_item(pod("known"), pod("stays"))
+    queue.add([added("queued"), added("deleted"), deleted("deleted", 2)])
+
+    queue.replace(everything(pod("stays"), pod("new")))
+
+    assert [(str(d.type), d.key[8:]) for d in queue.snapshot()[3:]] == [
+        ("Deleted", "queued"),
+        ("Deleted", "known"),
+        ("Replaced", "stays"),
+        ("Replaced", "new"),
+    ]
+    tombstone = queue.snapshot()[3].object
+    assert isinstance(tombstone, DeletedFinalStateUnknown)
+    assert tombstone.obj.name == "queued"
+
+
+def test_rule_35_what_the_processor_holds_counts_as_applied():
+    """Rule 35: the store does not know of it yet; no deletion is missed or doubled."""
+    queue = per_item(pod("going"))
+    queue.add([added("coming"), deleted("going", 2)])
+    queue.pop(9)
+
+    queue.replace(everything())
+
+    assert [(str(d.type), d.key) for d in queue.snapshot()] == [("Deleted", "default/coming")]
+
+
+def test_rule_35_a_resync_shows_known_keys_that_are_not_queued():
+    """Rule 35: one Sync each; SyncAll is of the atomic mode."""
+    queue = per_item(pod("a"), pod("b"))
+    queue.add([updated("a", 2)])
+
+    queue.resync()
+
+    assert [(str(d.type), d.key) for d in queue.snapshot()] == [
+        ("Updated", "default/a"),
+        ("Sync", "default/b"),
+    ]
+
+
+def test_rule_39_without_atomic_lists_every_entry_of_the_first_counts():
+    """Rule 39: also the deletions; synced when the last is processed."""
+    queue = per_item(pod("gone"))
+    queue.replace(everything(pod("a"), pod("b")))
+    for left in (3, 2, 1):
+        assert (len(queue), queue.has_synced) == (left, False)
+        queue.done(queue.pop(1))
+
+    assert queue.has_synced
+
+
+@pytest.mark.parametrize("kind", ["real", "real-per-item", "delta"])
+def test_rule_39_a_namespace_has_synced_when_its_own_first_list_is_processed(kind):
+    """Rule 39, for several reflectors before one queue: the second list counts for itself."""
+    queue = make_queue(kind, FakeClock(), Known())
+    queue.replace(Delta(DeltaType.REPLACED_ALL, items=[pod("a", namespace="one")], scope="one"))
+    drain(queue)
+    queue.replace(Delta(DeltaType.REPLACED_ALL, items=[pod("b", namespace="two")], scope="two"))
+
+    assert [queue.has_applied(name) for name in ("one", "two", "three")] == [True, False, False]
+    popped = queue.pop(9)
+    queue.done(popped)
+    assert queue.has_applied("two")
+    queue.replace(Delta(DeltaType.REPLACED_ALL, scope="three"))
+    drain(queue)
+    assert queue.has_applied("three")
+
+
+@pytest.mark.parametrize("kind", ["real", "real-per-item", "delta"])
+def test_what_is_closed_takes_nothing_more(kind):
+    """And a processor that waits for it is woken."""
+    queue = make_queue(kind, FakeClock(), Known(pod("known")))
+    queue.close()
+
+    queue.add([added("a")])
+    queue.replace(everything(pod("b")))
+    queue.resync()
+
+    queue.wait()
+    assert len(queue) == 0
 
 
 def test_rule_36_an_atomic_relist_tells_deletions_first_and_never_shows_a_half():
@@ -429,9 +536,10 @@ def test_rule_39_synced_after_processing_not_at_the_pop():
 def test_rule_40_a_deletion_of_an_unknown_object_is_told_in_real_mode_only():
     """Rule 40: the classic queue filters it (rule 27)."""
     told = {}
-    for kind in ("real", "delta"):
+    for kind in ("real", "real-per-item", "delta"):
         rig = Rig(queue=kind).lists(ListPage([], "10")).start()
         rig.feed(event("DELETED", pod("never-seen", 11)))
         told[kind] = rig.calls.kinds()
 
-    assert told == {"real": [("delete", "default/never-seen")], "delta": []}
+    deletion = [("delete", "default/never-seen")]
+    assert told == {"real": deletion, "real-per-item": deletion, "delta": []}

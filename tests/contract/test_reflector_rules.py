@@ -578,7 +578,32 @@ def test_404_empties_the_cache_once_and_asks_again_slowly():
 
     assert rig.state == "gone"
     assert rig.calls.kinds() == [("add", "default/a"), ("delete", "default/a")]
-    assert len(rig.verbs()) <= 2 + 4
+    assert rig.verbs() == ["list", "watch"] + ["list", "discover"] * 3
+
+
+def test_a_404_of_the_version_alone_deletes_nothing():
+    """Beyond the rules (fault 38): the cause names what is served; then it is gone for good."""
+    rig = Rig(timing=quick()).lists(page(pod("a")), *[NotFound("gone", code=404)] * 9).start()
+    rig.server.served_as = ("pods.v2.example.com", "pods.v3.example.com")
+
+    rig.feed(error_event(410)).retry()
+    rig.run(70, 1.0)
+
+    assert (rig.state, rig.keys()) == ("gone", ["default/a"])
+    assert "but it does pods.v2.example.com, pods.v3.example.com" in rig.informer.status.cause
+    rig.server.served_as = ()
+    rig.run(60, 1.0)
+    assert rig.keys() == []
+    assert rig.calls.kinds() == [("add", "default/a"), ("delete", "default/a")]
+
+
+def test_only_a_404_makes_it_look_for_other_versions():
+    """Beyond the rules (fault 38): no other failure costs a request more."""
+    rig = Rig(timing=quick()).lists(page(pod("a")))
+    rig.watches(*[api_error(code, {}) for code in (400, 401, 403, 410, 429, 500, 503)])
+    rig.start().run(120, 0.5)
+
+    assert "discover" not in rig.verbs()
 
 
 def test_429_is_left_alone_as_long_as_it_asks_but_a_minute_at_most():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -84,6 +85,40 @@ def test_a_stop_does_not_wait_for_an_answer():
         rig.proxy.add(toxic.Blackhole())
         rig.start(is_synced=False)
         rig.until(lambda: rig.proxy.journal.happened("blackhole"))
+        began = time.monotonic()
+        assert rig.informer.close(1) == ()
+        assert time.monotonic() - began < 1
+
+
+def test_a_name_is_looked_up_at_each_connect(monkeypatch):
+    """Fault 17: no answer, then an address where nobody is, then another one; R_max meanwhile."""
+    real, where = socket.getaddrinfo, ["127.0.0.1"]
+
+    def look_up(host, *args, **options):
+        if host == "cluster.test" and not where[0]:
+            raise socket.gaierror("Name or service not known")
+        return real(where[0] if host == "cluster.test" else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with FaultRig(host="cluster.test").start() as rig:
+        for where[0], text in (("", "cannot be resolved"), ("127.0.0.9", "refused")):
+            rig.proxy.inject(semantic.End())
+            rig.put("a", at=where[0] or "nowhere")
+            rig.until(lambda text=text: text in rig.informer.status.cause)
+            rig.fails_for(0.3)
+            assert rig.words == {"degraded"}
+        where[0] = "127.0.0.1"
+        rig.converges()
+        assert rig.count("list") == 0
+
+
+def test_a_stop_does_not_wait_for_an_audit_nor_does_an_event():
+    """Faults 2, 54, C10: the answer to an audit never comes; the cache follows, and it stops."""
+    with FaultRig(audit_seconds=0.1, transport={"first_byte_seconds": 30}).start() as rig:
+        rig.proxy.add(toxic.Blackhole(), "list")
+        rig.until(lambda: rig.proxy.journal.happened("blackhole"))
+        rig.put("a", n="2")
+        rig.converges(5)
         began = time.monotonic()
         assert rig.informer.close(1) == ()
         assert time.monotonic() - began < 1

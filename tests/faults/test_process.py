@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -11,17 +12,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from unittest import mock
 
 import pytest
 from support.cycle import cycle_counts
 from support.fault_proxy import semantic, toxic
-from support.fault_rig import FaultRig, cached, truth
+from support.fault_rig import TIMING, FaultRig, cached, truth
 from support.poll import pause
 
 import crlab
 from crlab.client import list_decoder
-from crlab.errors import SyncTimeout
+from crlab.errors import NoThread, SyncTimeout
 
 
 class Deadly(BaseException):
@@ -261,7 +263,10 @@ def test_start_and_stop_leave_nothing():
 
 
 def test_the_wall_clock_decides_nothing():
-    """Fault 80: it jumps a day ahead, a day back; back-off and the idle limit do not notice."""
+    """Fault 80: it jumps a day ahead, a day back; back-off and the idle limit do not notice.
+
+    A jump ahead may be a sleep (fault 81), so it costs a watch; that is all.
+    """
     with FaultRig().start() as rig:
         for days in (1, -1, 0):
             with mock.patch.object(time, "time", lambda days=days: 1.9e9 + days * 86400):
@@ -285,6 +290,49 @@ def test_no_descriptors_is_survived():
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         rig.proxy.up()
+        rig.converges()
+
+
+@contextlib.contextmanager
+def no_thread_after(count):
+    """Let the machine start `count` threads of crlab, and no more."""
+    begin, started = threading.Thread.start, []
+
+    def start(thread):
+        if thread.name.startswith("crlab-"):
+            if len(started) == count:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        begin(thread)
+
+    with mock.patch.object(threading.Thread, "start", start):
+        yield
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_no_threads_is_survived(count):
+    """Fault 82: typed, and nothing half started is left; another one starts when it can."""
+    with FaultRig() as rig:
+        before = set(threading.enumerate())
+        with no_thread_after(count), pytest.raises(NoThread, match="can't start new thread"):
+            rig.informer.start()
+        assert rig.state == "stopped"
+        assert rig.informer.close(2) == ()
+        left = {each.name for each in set(threading.enumerate()) - before}
+        assert not {name for name in left if "configmaps" in name}
+        rig.make_informer()
+        rig.start()
+        rig.converges()
+
+
+def test_a_handler_without_a_thread_is_not_registered():
+    """Fault 82: no backlog grows for it; the others hear everything, it can be added later."""
+    with FaultRig().start() as rig:
+        with no_thread_after(0), pytest.raises(NoThread):
+            rig.informer.add_event_handler(on_add=print, name="late")
+        assert [each.name for each in rig.informer.registrations] == ["configmaps/default-1"]
+        rig.informer.add_event_handler(on_add=lambda obj, first: None, name="late")
+        rig.put("a", n="3")
         rig.converges()
 
 
@@ -374,9 +422,19 @@ def test_a_wait_that_runs_out_says_what_was_missing():
 
 
 def test_a_machine_that_slept_knows_that_it_is_stale():
-    """Fault 81: the connection died meanwhile; once awake it says so, then recovers."""
-    with FaultRig().start() as rig:
+    """Fault 81, C1: the connection died in an hour that only the wall clock knows of.
+
+    The idle limit is a minute here, so it is not what ends the dead stream.
+    """
+    wall = time.time
+
+    def later():
+        return wall() + 3600
+
+    with FaultRig(timing=replace(TIMING, idle_seconds=60.0)).start() as rig:
         rig.proxy.inject(toxic.HalfOpen())
         rig.put("a", n="2")
-        rig.until(lambda: "stale" in rig.healths())
-        rig.converges()
+        with mock.patch.object(time, "time", later):
+            rig.converges(5)
+            assert "stale" in rig.healths()
+            assert rig.count("list") == 0

@@ -11,8 +11,9 @@ import pytest
 from support.fault_proxy import semantic, toxic
 from support.fault_rig import IDLE_SECONDS, PATH, FaultRig, cached, truth
 from support.poll import pause
-from support.server import crd, install, make_server, widget
+from support.server import CRDS, crd, install, make_server, widget
 
+from crlab.cache import polling
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import RealClock
 
@@ -198,13 +199,36 @@ def test_one_forbidden_namespace_leaves_the_others_live():
         assert "kube-system" in rig.informer.status.cause
 
 
+@pytest.mark.parametrize("mode", ["list", "auto"])
+def test_a_forbidden_watch_is_polled_for_if_asked(mode, monkeypatch):
+    """Fault 35: live by lists alone, as often as asked; the watch takes over when it may."""
+    monkeypatch.setattr(polling, "WATCH_RETRY_SECONDS", 0.5)
+    with FaultRig(list_mode=mode, poll_seconds=0.1) as rig:
+        rig.proxy.add(Status(403), "watch")
+        rig.put("a")
+        rig.put("b")
+        rig.informer.start()
+        rig.informer.wait_for_sync(10)
+        change(rig)
+        rig.converges()
+        assert rig.informer.status.cause == "polling every 0.1 s: watch is forbidden"
+        assert rig.fold.tombstones == ["default/b"]
+        rig.proxy.clear()
+        rig.until(lambda: rig.informer.status.phase == "watching")
+        rig.put("d", n="1")
+        rig.converges()
+        assert rig.informer.status.cause == ""
+
+
 @pytest.mark.parametrize("is_whole", [True, False], ids=["crd", "version"])
 def test_a_definition_that_goes_and_comes_back_is_a_new_epoch(is_whole):
-    """Faults 37, 38: gone; then other UIDs, told as delete and add, nothing raises."""
+    """Faults 37, 38: gone; then other UIDs, told as delete and add, nothing raises.
+
+    "version" is a server that says nothing of other versions.
+    """
     gvr = GroupVersionResource("demo.crlab.dev", "v1", "widgets")
     resource = ApiResource(gvr, "Widget", True)
     path = gvr.path("default")
-    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     with FaultRig(resource=resource, path=path) as rig:
         install(rig.server)
         rig.server.request("POST", path, widget("w"))
@@ -212,18 +236,50 @@ def test_a_definition_that_goes_and_comes_back_is_a_new_epoch(is_whole):
         rig.informer.wait_for_sync(10)
         rig.mark()
         if is_whole:
-            rig.server.request("DELETE", f"{crds}/widgets.demo.crlab.dev")
+            rig.server.request("DELETE", f"{CRDS}/widgets.demo.crlab.dev")
         else:
             rig.proxy.add(Status(404, b"404 page not found"), lambda head: True)
             rig.proxy.inject(semantic.End())
         rig.until_state("gone")
         rig.until(lambda: cached(rig.informer) == {})
         if is_whole:
-            rig.until(lambda: rig.server.request("POST", crds, crd())[0] == 201)
+            rig.until(lambda: rig.server.request("POST", CRDS, crd())[0] == 201)
             rig.server.request("POST", path, widget("w", size=2))
         rig.proxy.clear()
         rig.converges()
         assert rig.fold.kinds("default/w") == ["add", "delete", "add"]
+
+
+def test_a_version_that_is_served_no_more_leaves_its_objects_alone():
+    """Fault 38: gone, and the cause names the version that is served; nothing is deleted."""
+    gvr = GroupVersionResource("demo.crlab.dev", "v1beta1", "gauges")
+    path, name = gvr.path("default"), "/gauges.demo.crlab.dev"
+    with FaultRig(resource=ApiResource(gvr, "Gauge", True), path=path) as rig:
+        install(rig.server, "gauges")
+        gauge = {"apiVersion": "demo.crlab.dev/v1beta1", "kind": "Gauge", "metadata": {"name": "g"}}
+        assert rig.server.request("POST", path, gauge)[0] == 201
+        rig.informer.start()
+        rig.informer.wait_for_sync(10)
+
+        def serve(is_served):
+            definition = rig.server.request("GET", CRDS + name)[1]
+            definition["spec"]["versions"][0]["served"] = is_served
+            assert rig.server.request("PUT", CRDS + name, definition)[0] == 200
+
+        serve(False)
+        rig.until_state("gone")
+        cause = rig.informer.status.cause
+        assert "but it does gauges.v1.demo.crlab.dev" in cause
+        assert list(cached(rig.informer)) == ["default/g"]
+        serve(True)
+        rig.converges()
+        assert "delete" not in rig.fold.kinds("default/g")
+        serve(False)
+        rig.until_state("gone")
+        rig.server.request("DELETE", CRDS + name)
+        rig.until(lambda: cached(rig.informer) == {})
+        assert rig.fold.tombstones == ["default/g"]
+        assert "gauges.v1" not in rig.informer.status.cause
 
 
 # Lists that are none -------------------------------------------------------------------------
@@ -379,7 +435,7 @@ def test_a_restored_server_is_a_new_epoch(mode):
         for n in range(40):
             rig.put("busy", n=str(n))
         rig.start()
-        with make_server(RealClock(), secret=_secret(rig.server.url)) as restored:
+        with make_server(RealClock(), secret=rig.secret) as restored:
             restored.start()
             body = {"metadata": {"name": "restored"}}
             assert restored.request("POST", PATH, body)[0] == 201
@@ -396,8 +452,27 @@ def test_a_restored_server_is_a_new_epoch(mode):
             rig.server = old
 
 
-def _secret(url):
-    return url.rpartition("/")[2]
+def test_a_restored_server_that_overtook_the_old_one_is_found_by_an_audit():
+    """Fault 50: its revision is not lower any more, so no stream or list shows it."""
+    with (
+        FaultRig(audit_seconds=0.3) as rig,
+        make_server(RealClock(), secret=rig.secret) as restored,
+    ):
+        rig.start()
+        restored.start()
+        body = {"metadata": {"name": "restored"}}
+        assert restored.request("POST", PATH, body)[0] == 201
+        while restored.storage.revision <= rig.server.storage.revision:
+            body["data"] = {"n": str(restored.storage.revision)}
+            assert restored.request("PUT", f"{PATH}/restored", body)[0] == 200
+        old, rig.server = rig.server, restored
+        rig.proxy.upstream = restored.url
+        rig.proxy.inject(toxic.HalfOpen())
+        rig.converges()
+        assert rig.informer.status.drifted >= 2
+        assert sorted(rig.fold.tombstones) == ["default/a", "default/b"]
+        rig.informer.close(2)
+        rig.server = old
 
 
 @pytest.mark.parametrize("version", ["x", "", None, "1"], ids=["garbage", "empty", "none", "low"])
@@ -428,6 +503,33 @@ def test_an_event_the_server_lost_is_found_by_an_audit(number):
         rig.proxy.inject(Inject(error_line(410)))
         rig.converges()
         assert rig.informer.audit().rows == ()
+
+
+@pytest.mark.parametrize("number", [54, 55])
+def test_an_event_the_server_lost_is_mended_by_audits_if_asked(number):
+    """Faults 54, 55: nobody calls anything; it is told, counted, and converges."""
+    with FaultRig(audit_seconds=0.2).start() as rig:
+        rig.proxy.inject(semantic.Drop())
+        rig.delete("b") if number == 55 else rig.put("b", n="lost")
+        rig.until(lambda: rig.proxy.journal.happened("drop"))
+        rig.converges()
+        assert rig.informer.status.drifted == 1
+        assert [str(e).partition(":")[0] for e in rig.errors] == [
+            "an audit found 1 key that the server holds otherwise"
+        ]
+        assert rig.fold.tombstones == (["default/b"] if number == 55 else [])
+
+
+def test_audits_of_a_busy_cache_find_nothing():
+    """Faults 54, 55: what is on its way is no drift, however much there is of it."""
+    with FaultRig(audit_seconds=0.05).start() as rig:
+        for n in range(100):
+            rig.put("a", n=str(n))
+            pause(0.005)
+        rig.until(lambda: rig.informer.status.audits >= 5)
+        rig.converges()
+        assert rig.informer.status.drifted == 0
+        assert rig.errors == []
 
 
 def test_a_lagging_server_is_not_believed():

@@ -9,7 +9,7 @@ from support.informer_history import History
 from support.seeded_bug import BUGS, seeded
 
 QUICK = settings(
-    max_examples=50,
+    max_examples=150,
     stateful_step_count=40,
     deadline=None,
     phases=[Phase.generate],

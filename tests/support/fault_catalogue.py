@@ -38,7 +38,11 @@ DISTRUST = (PRO, "test_an_event_that_cannot_be_believed_is_not_skipped")
 BOOKMARK = (PRO, "test_a_bad_bookmark_poisons_nothing")
 LIST = (PRO, "test_a_list_that_is_none_deletes_nothing")
 RAISING = (OWN, "test_a_raising_handler_ends_nothing")
-AUDITED = (PRO, "test_an_event_the_server_lost_is_found_by_an_audit")
+AUDITED = (
+    (PRO, "test_an_event_the_server_lost_is_found_by_an_audit"),
+    (PRO, "test_an_event_the_server_lost_is_mended_by_audits_if_asked"),
+    ("contract/test_auditor.py", ""),
+)
 
 CATALOGUE = [
     row(
@@ -101,7 +105,13 @@ CATALOGUE = [
         "R_max, no relist on recovery",
         (NET, "test_a_refused_connection_lists_nothing_again"),
     ),
-    row(17, "DNS failure, another address", "resolved on each connect", (HTTP, "")),
+    row(
+        17,
+        "DNS failure, another address",
+        "resolved on each connect; R_max, no relist",
+        (NET, "test_a_name_is_looked_up_at_each_connect"),
+        (HTTP, ""),
+    ),
     row(18, "407/502 HTML; a buffering proxy", "typed, backed off, recovers", HAMMERED),
     row(
         19,
@@ -190,7 +200,14 @@ CATALOGUE = [
         LASTING,
         (PRO, "test_one_forbidden_namespace_leaves_the_others_live"),
     ),
-    row(35, "list allowed, watch not", "failed names the verb", LASTING),
+    row(
+        35,
+        "list allowed, watch not",
+        "failed names the verb; polls, and says so, if asked",
+        LASTING,
+        (PRO, "test_a_forbidden_watch_is_polled_for_if_asked"),
+        ("contract/test_polling.py", ""),
+    ),
     row(36, "404: the definition is gone", "one delete per key, gone, slow retry", LASTING),
     row(
         37,
@@ -201,7 +218,9 @@ CATALOGUE = [
     row(
         38,
         "only the served version goes",
-        "gone, then live again",
+        "gone; the cause names the version that is served, nothing is deleted",
+        (PRO, "test_a_version_that_is_served_no_more_leaves_its_objects_alone"),
+        (RULES, "test_a_404_of_the_version_alone_deletes_nothing"),
         (PRO, "test_a_definition_that_goes_and_comes_back_is_a_new_epoch"),
     ),
     row(39, "HTML with 200", "typed, cache untouched", LASTING, LIST),
@@ -234,8 +253,9 @@ CATALOGUE = [
     row(
         50,
         "the revision goes back",
-        "found after two silences; a new epoch",
+        "found after two silences; a new epoch; past the old one, by an audit",
         (PRO, "test_a_restored_server_is_a_new_epoch"),
+        (PRO, "test_a_restored_server_that_overtook_the_old_one_is_found_by_an_audit"),
         (PROMISES, ""),
     ),
     row(
@@ -247,8 +267,8 @@ CATALOGUE = [
     ),
     row(52, "a bookmark of garbage, then a disconnect", "not poisoned", BOOKMARK),
     row(53, "a bookmark lower than the last event", "counted, resumed", BOOKMARK),
-    row(54, "an event the server lost", "the audit names the key", AUDITED),
-    row(55, "a delete missed at the start", "the audit names the key", AUDITED),
+    row(54, "an event the server lost", "the audit names the key, and heals if asked", *AUDITED),
+    row(55, "a delete missed at the start", "the same", *AUDITED),
     row(
         56,
         "a lagging server's list",
@@ -361,20 +381,26 @@ CATALOGUE = [
         ("faults/test_soak.py", "test_a_short_soak_holds"),
     ),
     row(
-        80, "the wall clock jumps", "decides nothing", (OWN, "test_the_wall_clock_decides_nothing")
+        80,
+        "the wall clock jumps",
+        "no deadline moves; ahead, it costs a watch (it may be 81), never a list",
+        (OWN, "test_the_wall_clock_decides_nothing"),
+        ("contract/test_sleep.py", ""),
     ),
     row(
         81,
         "the machine slept",
-        "stale at once, then recovers",
+        "stale at once, with the cause; resumed within 5 s",
         (OWN, "test_a_machine_that_slept_knows_that_it_is_stale"),
+        ("contract/test_sleep.py", ""),
     ),
     row(
         82,
-        "no descriptors, no memory",
-        "typed, resumes",
+        "no descriptors, no memory, no threads",
+        "typed, resumes; nothing is half started",
         (OWN, "test_no_descriptors_is_survived"),
         (OWN, "test_no_memory_is_survived"),
+        (OWN, "test_no_threads_is_survived"),
     ),
     row(
         83,

@@ -130,6 +130,7 @@ class FaultRig:
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         tls: Any = None,
         client_tls: Any = None,
         resource: ApiResource = CONFIG_MAPS,
@@ -154,7 +155,7 @@ class FaultRig:
         self.proxy = self._stack.enter_context(FaultProxy(self.server.url, tls=tls))
         deadlines = {"connect_seconds": 0.5, "first_byte_seconds": 0.5, "silence_seconds": 0.5}
         self.transport = HttpTransport(
-            parse_endpoint(self.proxy.url, tls=client_tls, env={}),
+            parse_endpoint(self.proxy.url.replace("127.0.0.1", host), tls=client_tls, env={}),
             credentials,
             **{**deadlines, **(transport or {})},
         )
@@ -236,6 +237,11 @@ class FaultRig:
         """Count from now."""
         self.began = self.proxy.journal.now_seconds
         self.asked = self.informer.status.requests
+
+    @property
+    def secret(self) -> str:
+        """The part of the server's URL that nobody can guess."""
+        return str(self.server.url).rpartition("/")[2]
 
     @property
     def state(self) -> str:

@@ -101,7 +101,7 @@ class HttpHistory(RuleBasedStateMachine):
     recoveries: ClassVar[list[float]] = []
 
     @initialize(
-        queue=st.sampled_from(["real", "delta"]),
+        queue=st.sampled_from(["real", "real-per-item", "delta"]),
         mode=st.sampled_from(["list", "auto"]),
         page_size=st.sampled_from([None, 2]),
         may_restore=st.integers(0, 7).map(lambda n: n == 0),

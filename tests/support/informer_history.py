@@ -90,12 +90,13 @@ class History(RuleBasedStateMachine):
     faults: ClassVar[Counter] = Counter()
 
     @initialize(
-        queue=st.sampled_from(["real", "delta"]),
+        queue=st.sampled_from(["real", "real-per-item", "delta"]),
         mode=st.sampled_from(["list", "auto"]),
         page_size=st.sampled_from([None, 2]),
+        poll_seconds=st.sampled_from([None, 10.0]),
         seed=st.integers(0, 9),
     )
-    def begin(self, queue, mode, page_size, seed):
+    def begin(self, queue, mode, page_size, poll_seconds, seed):
         self.clock, self.driver = FakeClock(), ManualDriver()
         self.server = TruthServer(has_watch_list=mode == "auto")
         for name in "ab":
@@ -109,6 +110,7 @@ class History(RuleBasedStateMachine):
             queue=queue,
             list_mode=mode,
             page_size=page_size,
+            poll_seconds=poll_seconds,
         )
         self.told = [self.listen()]
         self.informer.start()
@@ -206,6 +208,12 @@ class History(RuleBasedStateMachine):
     def pass_time(self, seconds):
         self.clock.advance(seconds)
         self.driver.settle()
+
+    @rule(seconds=st.sampled_from([60.0, 3600.0, -3600.0]))
+    def sleep(self, seconds):
+        """The machine slept, or its wall clock was set; its monotonic clock stood still."""
+        History.faults["wall clock jumped"] += 1
+        self.clock.jump(seconds)
 
     @rule()
     def delete_the_crd(self):

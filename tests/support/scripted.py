@@ -107,6 +107,7 @@ class ScriptedListerWatcher:
         self.asked: list[tuple[str, ListOptions]] = []
         self.streams: list[ScriptedStream] = []
         self.renewals = 0
+        self.served_as: tuple[str, ...] = ()  # its names in other versions
         self.is_aborted = False
         self.has_opened = threading.Event()
 
@@ -140,6 +141,10 @@ class ScriptedListerWatcher:
     def verbs(self) -> list[str]:
         """What was asked, in order: "list", "watch" or "stream"."""
         return [verb for verb, _ in self.asked]
+
+    def other_versions(self) -> tuple[str, ...]:
+        self.asked.append(("discover", ListOptions()))
+        return self.served_as
 
     def invalidate_credentials(self) -> None:
         self.renewals += 1

@@ -91,6 +91,12 @@ def _request(record: TraceRecord) -> str:
     )
 
 
+def _audited(record: TraceRecord) -> str:
+    wrong = record.get("wrong") or ()
+    found = f"{len(wrong)} are not what the server holds" if wrong else "they agree"
+    return f"An audit compared {record.get('compared')} {record.resource} with the server: {found}"
+
+
 def _simple(text: str) -> Any:
     return lambda record: text.format(
         key=record.key,
@@ -104,6 +110,7 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("reflector", "state"): _state,
     ("reflector", "listed"): _listed,
     ("reflector", "watch_event"): _watch_event,
+    ("reflector", "audited"): _audited,
     ("reflector", "bookmark"): _simple("A bookmark said: nothing older than rv {rv} is missing"),
     ("reflector", "error"): lambda r: f"The reflector met an error: {r.get('error')}",
     ("queue", "queued"): _simple("A delta was queued: {type} {resource} {key}"),
@@ -129,6 +136,7 @@ _STATE_RULES = {
     ),
     "watching": "A watch goes on from the newest resourceVersion seen, so no change is missed.",
     "backing_off": "A failing server is asked again later, each time after a longer pause.",
+    "polling": "Who may list but not watch, and asked for it, is shown a new list now and then.",
 }
 
 _RULES = {
@@ -140,6 +148,9 @@ _RULES = {
     ),
     ("reflector", "bookmark"): (
         "A bookmark moves the resume point without an object, so a quiet watch does not expire."
+    ),
+    ("reflector", "audited"): (
+        "An event that was lost leaves no gap in a watch; only a list can tell."
     ),
     ("queue", "queued"): "One writer, one reader: the reflector never waits for a handler.",
     ("indexer", "stored"): (

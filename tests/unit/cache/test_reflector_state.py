@@ -48,6 +48,25 @@ def test_every_failure_in_every_phase_leads_to_exactly_one_next_request_or_wait(
     assert new.last_version == "10"
 
 
+@pytest.mark.parametrize(
+    ("phase", "error"),
+    list(product([Phase.LISTING, Phase.STREAMING_LIST, Phase.OPENING, Phase.WATCHING], ERRORS)),
+)
+@pytest.mark.parametrize("is_polling", [False, True])
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_every_failure_of_who_may_poll_leads_to_exactly_one_next_request_or_wait(
+    phase, error, is_polling, is_fresh
+):
+    """Fault 35: the same holds where polling was asked for, under way or not."""
+    before = state(phase, has_listed=True, is_polling=is_polling, is_fresh=is_fresh)
+
+    new, actions = advance(before, message.Failed(error), Policy(poll_seconds=10))
+
+    assert sum(isinstance(action, REQUESTS) for action in actions) == 1
+    assert isinstance(actions[-1], REQUESTS)
+    assert new.last_version == "10"
+
+
 def test_a_step_changes_nothing_but_returns_the_next_state():
     """States are values: the same step twice gives the same answer."""
     before = state(Phase.WATCHING)

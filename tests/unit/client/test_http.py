@@ -56,6 +56,28 @@ def test_a_kept_connection_that_died_is_replaced():
         assert server.connections == 3
 
 
+class Sleepy(RealClock):
+    """A machine whose wall clock went on without it."""
+
+    ahead_seconds = 0.0
+
+    def now(self):
+        return super().now() + self.ahead_seconds
+
+
+def test_no_connection_is_reused_that_idled_while_the_machine_slept():
+    """Fault 81: nobody may answer at its other end, and nothing would say so for 30 s."""
+    clock = Sleepy()
+    with wire_server(ok) as server:
+        http = transport(server, clock=clock)
+        http.request("GET", "/")
+        clock.ahead_seconds = 3600.0
+        http.request("GET", "/")
+        http.request("GET", "/")
+        http.close()
+        assert server.connections == 2
+
+
 def test_a_write_is_not_sent_twice():
     """A POST on a kept connection that dies without an answer is an error, not a repeat."""
 

@@ -23,6 +23,7 @@ from crlab.errors import (
     UnknownColumn,
     UnknownResource,
 )
+from crlab.runtime.thread import StageThread
 
 
 def my_service(name: str, **spec: Any) -> dict[str, Any]:
@@ -177,6 +178,32 @@ def test_a_wait_that_runs_out_says_what_was_awaited(lab: crlab.Lab) -> None:
     """Not "timed out", but what had not happened."""
     with pytest.raises(SyncTimeout, match="the moon is full"):
         lab.wait_until(lambda: False, timeout_seconds=1, what="the moon is full")
+
+
+def test_a_wait_holds_nobody_up_who_writes_the_trace(threaded: crlab.Lab) -> None:
+    """A work queue writes it under its own lock, which what is awaited may want as well."""
+    lock, is_looking, is_locked = threading.Lock(), threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def write() -> None:
+        with lock:
+            is_locked.set()
+            is_looking.wait(5)
+            threaded.trace.append("lab", "note")
+
+    def look() -> bool:
+        is_looking.set()
+        looks.append(lock.acquire(timeout=5))
+        return looks[-1]
+
+    writer = StageThread("writer", write)
+    writer.start()
+    is_locked.wait(5)
+
+    threaded.wait_until(look, timeout_seconds=1)
+
+    assert looks == [True]
+    assert writer.join(5)
 
 
 def test_a_port_in_use_is_named_with_the_way_out(threaded: crlab.Lab) -> None:
@@ -528,13 +555,15 @@ def test_errors_need_no_import_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"queue": "fifo"}, ConfigError, "'real', 'delta'"),
+        ({"queue": "fifo"}, ConfigError, "'real', 'real-per-item', 'delta'"),
         ({"list_mode": "watch"}, ConfigError, "'auto', 'watchlist', 'list'"),
         ({"label_selector": "a in ("}, SelectorError, "found ''"),
         ({"field_selector": "name"}, SelectorError, "can't understand 'name'"),
         ({"resync_seconds": -1}, ConfigError, "0 \\(never\\) or more"),
         ({"resync_seconds": "5"}, ConfigError, "a number of seconds"),
         ({"namespace": ["a", ""]}, ConfigError, "namespace is a name"),
+        ({"poll_seconds": 0}, ConfigError, "poll_seconds is a positive number"),
+        ({"audit_seconds": "60"}, ConfigError, "audit_seconds is a positive number"),
         ({"pagesize": 3}, ConfigError, "nearest: page_size"),
         ({"clock": None}, ConfigError, "no option 'clock'"),
         ({"columns": {"a": "..["}}, JSONPathError, "position 3"),

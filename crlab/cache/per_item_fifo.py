@@ -1,0 +1,103 @@
+"""RealFIFO with a relist item by item: what client-go ran from 1.33 until it became atomic.
+
+From: the reflector. To: the processor.
+
+Guarantees:
+  1. As `RealFIFO`, but 2: a relist is many entries, first a tombstone for each key that is
+     queued or known and was not listed, then one Replaced per item.
+  2. So readers see a relist half applied: the deletions first, then item after item.
+  3. What is in the hands of the processor counts as applied (see `delta_fifo.py`).
+
+Thread: see `queue.py`; `_cond` guards every field.
+Source: kubernetes/client-go:tools/cache/the_real_fifo.go (reconcileReplacement; rule 35).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
+from crlab.cache.real_fifo import RealFIFO
+from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.model.object import KubeObject
+from crlab.runtime.clock import Clock
+
+
+class PerItemFIFO(RealFIFO):
+    """The in-order queue that is not atomic."""
+
+    def __init__(self, clock: Clock, known_objects: KnownObjects) -> None:
+        super().__init__(clock)
+        self._known_objects = known_objects
+        self._in_flight: dict[str, Delta] = {}
+
+    def replace(self, replaced: Delta) -> None:
+        with self._cond:
+            if self._is_closed:
+                return
+            listed = {obj.key for obj in replaced.items}
+            entries = list(self._vanished_locked(listed, replaced))
+            entries.extend(
+                Delta(
+                    DeltaType.REPLACED,
+                    obj.key,
+                    obj,
+                    resource_version=replaced.resource_version,
+                    cause=replaced.cause,
+                    is_new_epoch=replaced.is_new_epoch,
+                )
+                for obj in replaced.items
+            )
+            self._entries.extend(entries)
+            self._populated_locked(len(self._entries))
+            self._listed_locked(replaced.scope, listed)
+            self._cond.notify_all()
+
+    def _vanished_locked(self, listed: set[str], replaced: Delta) -> Iterator[Delta]:
+        """Make a tombstone for each key that the list lacks and nobody deleted."""
+        newest = self._newest_locked()
+        for key, delta in newest.items():
+            if key not in listed and delta.type is not DeltaType.DELETED and replaced.covers(key):
+                assert isinstance(delta.object, KubeObject)
+                yield _buried(key, delta.object, replaced)
+        for key in self._known_objects.list_keys():
+            if key not in listed and key not in newest and replaced.covers(key):
+                yield _buried(key, self._known_objects.get_by_key(key), replaced)
+
+    def _newest_locked(self) -> dict[str, Delta]:
+        """Return the last of each key that is in flight or queued."""
+        newest = dict(self._in_flight)
+        newest.update((delta.key, delta) for delta in self._entries if delta.key)
+        return newest
+
+    def resync(self, cause: int = 0) -> None:
+        with self._cond:
+            newest = self._newest_locked()
+            for key in self._known_objects.list_keys():
+                obj = self._known_objects.get_by_key(key)
+                if not self._is_closed and key not in newest and obj is not None:
+                    self._entries.append(Delta(DeltaType.SYNC, key, obj, cause=cause))
+            self._cond.notify_all()
+
+    def pop(self, limit: int) -> Popped | None:
+        with self._cond:
+            popped = super().pop(limit)
+            if popped is not None:
+                self._in_flight = {delta.key: delta for delta in popped.deltas if delta.key}
+            return popped
+
+    def done(self, popped: Popped) -> None:
+        with self._cond:
+            self._in_flight = {}
+            self._applied_locked(delta.key for delta in popped.deltas)
+            super().done(popped)
+
+
+def _buried(key: str, last: KubeObject | None, replaced: Delta) -> Delta:
+    return Delta(
+        DeltaType.DELETED,
+        key,
+        DeletedFinalStateUnknown(key, last),
+        resource_version=replaced.resource_version,
+        cause=replaced.cause,
+    )
