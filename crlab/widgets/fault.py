@@ -27,10 +27,6 @@ class FaultView(View):
     kind = "Faults"
     _source: FaultSource
 
-    def __init__(self, source: FaultSource, *, title: str, owner: object = None) -> None:
-        super().__init__(source, title=title, owner=owner)
-        self._boxes: dict[str, Any] = {}
-
     def _read(self) -> FaultState:
         return self._source.fault_state()
 
@@ -75,10 +71,6 @@ class FaultView(View):
     def clear_button(self) -> Any:
         """The Clear button."""
         return self._box("clear")
-
-    def _box(self, name: str) -> Any:
-        self._build()
-        return self._boxes[name]
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import button, choice

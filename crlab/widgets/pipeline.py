@@ -71,7 +71,6 @@ class PipelineView(View):
         self._lane = lane
         self._selected = selected
         self._moment: int | None = None
-        self._boxes: dict[str, Any] = {}
         self._buttons: dict[str, Any] = {}
 
     def _read(self) -> PipelineState:
@@ -118,10 +117,6 @@ class PipelineView(View):
     def settle_button(self) -> Any:
         """The Settle button."""
         return self._box("settle")
-
-    def _box(self, name: str) -> Any:
-        self._build()
-        return self._boxes[name]
 
     # --- widgets --------------------------------------------------------------------------
 

@@ -48,7 +48,6 @@ class RateView(View):
         self._by = by
         self._window_seconds = window_seconds
         self._bin_seconds = bin_seconds
-        self._boxes: dict[str, Any] = {}
 
     def _read(self) -> RateState:
         wanted = self._bin_seconds or self._window_seconds / 60
@@ -81,10 +80,6 @@ class RateView(View):
     def bin(self) -> Any:
         """The drop-down of the bins' length."""
         return self._box("bin")
-
-    def _box(self, name: str) -> Any:
-        self._build()
-        return self._boxes[name]
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import choice

@@ -44,7 +44,6 @@ class StepperView(View):
 
     def __init__(self, source: StepperSource, *, title: str, owner: object = None) -> None:
         super().__init__(source, title=title, owner=owner)
-        self._boxes: dict[str, Any] = {}
         self._is_syncing = False
 
     def _read(self) -> StepperState:

@@ -47,7 +47,6 @@ class WindowedView(View):
         super().__init__(source, title=title, owner=owner)
         self._window = Window(limit)
         self._window.typed = filter
-        self._boxes: dict[str, Any] = {}
         self._stop_counting: Unsubscribe | None = None
 
     def _asked_state(self, wanted: Filter | None) -> Any:
@@ -91,10 +90,6 @@ class WindowedView(View):
     def next(self) -> Any:
         """The button to the page after."""
         return self._box("next")
-
-    def _box(self, name: str) -> Any:
-        self._build()
-        return self._boxes[name]
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import button, text_box, toggle

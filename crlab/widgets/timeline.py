@@ -74,7 +74,6 @@ class TimelineView(View):
         self._pipeline = pipeline
         self._table = table
         self._seq: int | None = None
-        self._boxes: dict[str, Any] = {}
         self._places: list[Any] = []
         self._is_syncing = False
 

@@ -72,6 +72,7 @@ class View:
         self._cell: tuple[str, int] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._panes: dict[str, Any] = {}
+        self._boxes: dict[str, Any] = {}  # the controls, by name
         self._sent: dict[str, str] = {}
         self._cost = Sent()
         self._beat = 0
@@ -96,6 +97,11 @@ class View:
     def _controls(self) -> list[Any]:
         """Make the controls; called once, before the first live picture."""
         return []
+
+    def _box(self, name: str) -> Any:
+        """Return a control that `_controls` put into `_boxes`."""
+        self._build()
+        return self._boxes[name]
 
     def _arrange(self, controls: list[Any], body: Any) -> list[Any]:
         """Return the widgets under the header, in order."""
