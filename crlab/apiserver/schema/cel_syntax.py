@@ -13,7 +13,7 @@ Source: the CEL language definition (google/cel-spec:doc/langdef.md).
 
 from __future__ import annotations
 
-from crlab.apiserver.schema.cel_token import CelSyntaxError, literal, tokens
+from crlab.apiserver.schema.cel_token import RESERVED, CelSyntaxError, literal, tokens
 from crlab.apiserver.schema.cel_tree import (
     Bind,
     Call,
@@ -27,27 +27,6 @@ from crlab.apiserver.schema.cel_tree import (
     UInt,
 )
 
-_RESERVED = frozenset(
-    [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _EXPECTED = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
     "STRING, BYTES, IDENTIFIER}"
@@ -103,7 +82,7 @@ class _Parser:
     def _fail(self, expected: str) -> None:
         _, text, offset = self._peek
         shown = text or "<EOF>"
-        if expected == _EXPECTED and text in _RESERVED:
+        if expected == _EXPECTED and text in RESERVED:
             raise CelSyntaxError(offset, f"reserved identifier: {text}")
         message = f"Syntax error: mismatched input '{shown}' expecting {expected}"
         raise CelSyntaxError(offset, message)
@@ -225,7 +204,7 @@ class _Parser:
             return Const(offset, literal(text, offset))
         if kind == "op" and text in ("(", "[", "{", "."):
             return self._group(text, offset)
-        if kind != "name" or text in _RESERVED or text == "in":
+        if kind != "name" or text in RESERVED or text == "in":
             self._fail(_EXPECTED)
         self._next()
         if text in ("true", "false", "null"):

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from crlab.apiserver.schema.cel_token import RESERVED
+
 Type = tuple[Any, ...]
 
 BOOL: Type = ("bool",)
@@ -31,31 +33,7 @@ DURATION: Type = ("duration",)
 
 MAX_REQUEST_BYTES = 3 * 1024 * 1024
 _ESCAPED = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
-_KEYWORDS = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
+_KEYWORDS = RESERVED | {"true", "false", "null", "in"}
 
 
 @dataclass(eq=False)
