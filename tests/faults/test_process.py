@@ -438,3 +438,34 @@ def test_a_machine_that_slept_knows_that_it_is_stale():
             rig.converges(5)
             assert "stale" in rig.healths()
             assert rig.count("list") == 0
+
+
+def test_what_fails_while_an_event_is_processed_is_seen():
+    """No thread dies unseen, the reader's neither: the informer is failed, with the cause."""
+    with FaultRig() as rig:
+        rig.start()
+
+        def fail(changes, resource_version=""):
+            raise MemoryError("no room")
+
+        rig.informer.indexer.apply = fail
+        rig.put("a", n="1")
+        rig.until(lambda: rig.state == "failed")
+        assert "no room" in str(rig.informer.status)
+        assert rig.informer.close(2) == ()
+
+
+@pytest.mark.parametrize(("has_index", "thread"), [(False, "reflector"), (True, "processor")])
+def test_a_lone_event_is_processed_by_its_reader_unless_users_code_is_in_the_way(has_index, thread):
+    """One change of threads less; but no index function may hold the reader up."""
+    seen = []
+    with FaultRig() as rig:
+        if has_index:
+            rig.informer.add_indexers({"n": lambda obj: [obj["data"].get("n", "")]})
+        rig.start()
+        rig.informer.indexer.add_change_listener(
+            lambda keys: seen.append(threading.current_thread().name)
+        )
+        rig.put("a", n="1")
+        rig.until(lambda: seen)
+    assert seen[0].startswith(f"crlab-{thread}-")
