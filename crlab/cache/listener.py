@@ -48,6 +48,8 @@ class NotificationType(StrEnum):
     DELETE = "delete"
 
 
+#: Looked up once: a member of an enum costs as much as a call.
+ADD, UPDATE, DELETE = NotificationType
 _NAMES = {kind: kind.value for kind in NotificationType}
 
 
@@ -138,7 +140,7 @@ class Listener:
             room = max(0, self.max_backlog - len(self._backlog))
             fresh = list(notifications[:room])
             for note in notifications[room:]:
-                if note.type is not NotificationType.ADD:
+                if note.type is not ADD:
                     self._append_locked(fresh)
                     fresh = []
                     if self._merge_locked(note):
@@ -161,10 +163,10 @@ class Listener:
         if place is None:
             return False
         waiting = self._merged.get(id(place), place)
-        if waiting.type is NotificationType.DELETE:
+        if waiting.type is DELETE:
             return False
         merged = Notification(
-            note.type if note.type is NotificationType.DELETE else waiting.type,
+            note.type if note.type is DELETE else waiting.type,
             note.key,
             note.obj,
             old=waiting.old,
@@ -263,10 +265,10 @@ class Listener:
         now_caused_by((seq,) if seq else ())
         handler = self.handler
         try:
-            if note.type is NotificationType.ADD:
+            if note.type is ADD:
                 if handler.on_add is not None:
                     handler.on_add(obj, note.is_in_initial_list)
-            elif note.type is NotificationType.UPDATE:
+            elif note.type is UPDATE:
                 if handler.on_update is not None:
                     handler.on_update(old, obj)
             elif handler.on_delete is not None:

@@ -28,7 +28,7 @@ from itertools import count, repeat
 
 from crlab.cache import revision
 from crlab.cache.indexer import Indexer
-from crlab.cache.listener import Listener, Notification, NotificationType
+from crlab.cache.listener import ADD, DELETE, UPDATE, Listener, Notification
 from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
@@ -38,11 +38,12 @@ from crlab.trace.record import Draft, Trace, TraceStage
 
 MAX_GRAVES = 10_000
 _INDEXER = TraceStage.INDEXER
+_DELETED = DeltaType.DELETED
 _FROM_LIST = (DeltaType.REPLACED, DeltaType.SYNC)
 _OPERATION = {
-    NotificationType.ADD: "add",
-    NotificationType.UPDATE: "update",
-    NotificationType.DELETE: "delete",
+    ADD: "add",
+    UPDATE: "update",
+    DELETE: "delete",
 }
 
 
@@ -109,7 +110,7 @@ class Processor:
         at = self._clock.monotonic()
         listener.push(
             [
-                Notification(NotificationType.ADD, obj.key, obj, is_in_initial_list=True, at=at)
+                Notification(ADD, obj.key, obj, is_in_initial_list=True, at=at)
                 for obj in self._indexer.list()
             ]
         )
@@ -192,7 +193,7 @@ class Processor:
             note = self._note(delta, is_initial, at)
             if note is not None:
                 notes.append(note)
-                if note.type is not NotificationType.DELETE:
+                if note.type is not DELETE:
                     assert isinstance(note.obj, KubeObject)
                     changes.append((note.key, note.obj))
                 elif note.key in self._indexer:
@@ -205,7 +206,7 @@ class Processor:
         """Return what a delta means for the store, None if it is old news."""
         key, obj = delta.key, delta.object
         old = self._indexer.get_by_key(key)
-        if delta.type is DeltaType.DELETED:
+        if delta.type is _DELETED:
             return self._deletion(delta, old, at)
         assert isinstance(obj, KubeObject)
         is_from_list = delta.type in _FROM_LIST
@@ -214,10 +215,10 @@ class Processor:
         self._graves.pop(key, None)
         if old is None:
             return Notification(
-                NotificationType.ADD, key, obj, None, is_initial, False, delta.cause, at
+                ADD, key, obj, None, is_initial, False, delta.cause, at
             )
         is_same = is_from_list and _is_same(old, obj)
-        return Notification(NotificationType.UPDATE, key, obj, old, False, is_same, delta.cause, at)
+        return Notification(UPDATE, key, obj, old, False, is_same, delta.cause, at)
 
     def _is_old_news(self, obj: KubeObject, old: KubeObject | None) -> bool:
         if old is not None:
@@ -251,7 +252,7 @@ class Processor:
             return None
         self._bury(delta.key, version)
         return Notification(
-            NotificationType.DELETE,
+            DELETE,
             delta.key,
             obj if obj is not None else DeletedFinalStateUnknown(delta.key, old),
             old=old,
@@ -284,7 +285,7 @@ class Processor:
             key = obj.key
             old = before.get(key)
             if old is None:
-                note = Notification(NotificationType.ADD, key, obj, None, is_initial, False, 0, at)
+                note = Notification(ADD, key, obj, None, is_initial, False, 0, at)
                 kinds[0] += 1
                 changed.append(key)
             else:
@@ -295,7 +296,7 @@ class Processor:
                     kinds[1] += 1
                     changed.append(key)
                 note = Notification(
-                    NotificationType.UPDATE, key, obj, old=old, is_sync=is_same, at=at
+                    UPDATE, key, obj, old=old, is_sync=is_same, at=at
                 )
             items[key] = obj
             notes.append(note)
@@ -306,7 +307,7 @@ class Processor:
             self._bury(key, delta.resource_version)
             tombstone = DeletedFinalStateUnknown(key, before[key])
             deletions.append(
-                Notification(NotificationType.DELETE, key, tombstone, old=before[key], at=at)
+                Notification(DELETE, key, tombstone, old=before[key], at=at)
             )
         self._swap({**others, **items} if others else items, delta, changed, gone)
         self._replaced([*deletions, *notes], delta, kinds)
@@ -341,7 +342,7 @@ class Processor:
         self._tell(
             [
                 Notification(
-                    NotificationType.UPDATE,
+                    UPDATE,
                     obj.key,
                     obj,
                     old=obj,
