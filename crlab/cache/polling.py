@@ -10,7 +10,7 @@ Source: crlab's own; client-go knows no polling.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crlab.cache.reflector_message import Action, Phase, Policy, State, Step, Wait
 

@@ -214,9 +214,7 @@ class Processor:
             return None
         self._graves.pop(key, None)
         if old is None:
-            return Notification(
-                ADD, key, obj, None, is_initial, False, delta.cause, at
-            )
+            return Notification(ADD, key, obj, None, is_initial, False, delta.cause, at)
         is_same = is_from_list and _is_same(old, obj)
         return Notification(UPDATE, key, obj, old, False, is_same, delta.cause, at)
 
@@ -295,9 +293,7 @@ class Processor:
                 else:
                     kinds[1] += 1
                     changed.append(key)
-                note = Notification(
-                    UPDATE, key, obj, old=old, is_sync=is_same, at=at
-                )
+                note = Notification(UPDATE, key, obj, old=old, is_sync=is_same, at=at)
             items[key] = obj
             notes.append(note)
         gone = [key for key in before if key not in items]
@@ -306,9 +302,7 @@ class Processor:
         for key in sorted(gone):
             self._bury(key, delta.resource_version)
             tombstone = DeletedFinalStateUnknown(key, before[key])
-            deletions.append(
-                Notification(DELETE, key, tombstone, old=before[key], at=at)
-            )
+            deletions.append(Notification(DELETE, key, tombstone, old=before[key], at=at))
         self._swap({**others, **items} if others else items, delta, changed, gone)
         self._replaced([*deletions, *notes], delta, kinds)
 

@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from msgspec import structs
+
 from crlab.cache import polling
 from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
@@ -240,7 +242,7 @@ class Reflector:
             reader.close()
         if timer is not None:
             timer.cancel()
-        self._log.state(self.state, replace(self.state, phase=Phase.STOPPED), "stopped")
+        self._log.state(self.state, structs.replace(self.state, phase=Phase.STOPPED), "stopped")
         self.wake()
 
     def _seconds_to_timer(self) -> float:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from crlab.client.list_watch import ListOptions
 
 
@@ -62,8 +64,7 @@ class Policy:
     poll_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Everything the decisions depend on.
 
     Attributes:

@@ -24,8 +24,9 @@ kube-rs/kube:kube-runtime/src/watcher.rs (named states).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import dropwhile
+
+from msgspec.structs import replace
 
 from crlab.cache import polling, revision
 from crlab.cache.reflector_message import (
