@@ -7,7 +7,8 @@ Guarantees:
   2. A slow or raising handler holds nobody up; any exception is recorded, even one that
      would end a thread, and the next notification follows.
   3. The backlog holds `max_backlog` notifications; above that, those of one key are
-     merged (newest wins, a delete is never lost) and counted in `coalesced`.
+     merged and counted in `coalesced`: at most two more wait per key. Newest wins; the
+     delete of what the handler was told of is never lost, nor is the last one.
   4. `has_synced` once the replayed or listed objects have all been offered.
 
 Differs from client-go: its ring is unbounded; there is no pause after an exception (there
@@ -139,13 +140,18 @@ class Listener:
     def _merge_locked(self, note: Notification) -> bool:
         """Fold `note` into the waiting one of its key; False if it needs a place of its own."""
         place = self._newest.get(note.key)
-        if place is None or note.type is NotificationType.ADD:
+        if place is None:
             return False
         waiting = self._merged.get(id(place), place)
         if waiting.type is NotificationType.DELETE:
+            # What was added in this place is gone before it was told: the next life takes
+            # the place over. Any other delete keeps its own.
+            if note.type is not NotificationType.ADD or place.type is not NotificationType.ADD:
+                return False
+        elif note.type is NotificationType.ADD:
             return False
         merged = Notification(
-            note.type if note.type is NotificationType.DELETE else waiting.type,
+            waiting.type if note.type is NotificationType.UPDATE else note.type,
             note.key,
             note.obj,
             old=waiting.old,

@@ -142,6 +142,39 @@ def test_rule_51_a_recreation_in_a_full_backlog_keeps_its_deletion():
     assert rig.calls.kinds() == [("delete", "default/a"), ("add", "default/a")]
 
 
+def test_rule_51_a_full_backlog_keeps_two_places_of_a_key_however_often_it_is_recreated():
+    """Rule 51, bounded: a handler that never returns costs no memory per change."""
+    rig = listed(pod("a", 3), max_backlog=1).start()
+    rig.calls.clear()
+    for rv in range(11, 211, 2):
+        rig.server.stream.feed(event("DELETED", pod("a", rv)), event("ADDED", pod("a", rv + 1)))
+
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    assert rig.handler.backlog == 2
+    rig.driver.settle()
+
+    assert rig.calls.kinds() == [("delete", "default/a"), ("add", "default/a")]
+    assert rig.informer.indexer.get_by_key("default/a").resource_version == "210"
+
+
+def test_rule_51_the_last_delete_in_a_full_backlog_is_told():
+    """Rule 51, bounded: a short life that ends is one deletion, so its owner hears of it."""
+    rig = listed(pod("b", 3), max_backlog=1).start()
+    rig.calls.clear()
+    rig.server.stream.feed(
+        event("MODIFIED", pod("b", 11)),
+        event("ADDED", pod("a", 12)),
+        event("DELETED", pod("a", 13)),
+        event("ADDED", pod("a", 14, uid="two")),
+        event("DELETED", pod("a", 15, uid="two")),
+    )
+
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    rig.driver.settle()
+
+    assert rig.calls.kinds() == [("update", "default/b"), ("delete", "default/a")]
+
+
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_rule_52_a_raising_handler_loses_that_call_only(kind):
     """Rule 52, without the pause: recorded, and the next notification follows."""
