@@ -32,7 +32,7 @@ from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
 from crlab.cache.watch_verdict import QUEUED_AS, Verdict, judge
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
-from crlab.errors import ApiError, CrlabError, DecodeError
+from crlab.errors import ApiError, CrlabError, DecodeError, let_go
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
@@ -328,6 +328,7 @@ class Reflector:
                 page = self._lister_watcher.list(action.options)
             self._listing.read(page)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
+            let_go(error)
             self._failed(error)
             return
         self.contact_at = self._clock.monotonic()
@@ -347,6 +348,7 @@ class Reflector:
             with caused_by(self._log.causes, self._actor):
                 stream = self._lister_watcher.watch(options)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
+            let_go(error)
             self._failed(error)
             return
         self._reader = StreamReader(stream, self._clock, asked_at)
@@ -493,6 +495,7 @@ class Reflector:
             try:
                 self._listing.keep(good)
             except CrlabError as error:
+                let_go(error)
                 self._failed(error)
                 return False
             return True
