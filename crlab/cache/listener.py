@@ -7,8 +7,8 @@ Guarantees:
   2. A slow or raising handler holds nobody up; any exception is recorded, even one that
      would end a thread, and the next notification follows.
   3. The backlog holds `max_backlog` notifications; above that, those of one key are
-     merged and counted in `coalesced`: at most two more wait per key. Newest wins; the
-     delete of what the handler was told of is never lost, nor is the last one.
+     merged and counted in `coalesced`: at most two more wait per key. Newest wins; each
+     delete of what was told is told, and of lives that nobody was told of the last, whole.
   4. `has_synced` once the replayed or listed objects have all been offered.
 
 Differs from client-go: its ring is unbounded; there is no pause after an exception (there
@@ -160,15 +160,36 @@ class Listener:
             cause=note.cause,
             at=waiting.at,
         )
+        if place.type is NotificationType.ADD:
+            is_end = note.type is NotificationType.DELETE
+            merged.old = waiting.obj if is_end and isinstance(waiting.obj, KubeObject) else None
         self._merged[id(place)] = merged  # `place` keeps its turn, and its id while it waits
         self.coalesced += 1
         return True
 
     def _take_locked(self) -> Notification:
         place = self._backlog.popleft()
-        if self._newest.get(place.key) is place:
+        note = self._merged.pop(id(place), place) if self._merged else place
+        is_newest = self._newest.get(place.key) is place
+        if is_newest:
             del self._newest[place.key]
-        return self._merged.pop(id(place), place) if self._merged else place
+        if place.type is not NotificationType.ADD or note.type is not NotificationType.DELETE:
+            return note
+        # A whole life was merged: tell its beginning, its end comes next.
+        assert note.old is not None
+        add = Notification(
+            NotificationType.ADD,
+            note.key,
+            note.old,
+            is_in_initial_list=note.is_in_initial_list,
+            cause=note.cause,
+            at=note.at,
+        )
+        note.is_in_initial_list = False  # counted once
+        self._backlog.appendleft(note)
+        if is_newest:
+            self._newest[note.key] = note
+        return add
 
     def joined(self) -> None:
         """Say that the store's present objects have all been pushed."""

@@ -157,8 +157,8 @@ def test_rule_51_a_full_backlog_keeps_two_places_of_a_key_however_often_it_is_re
     assert rig.informer.indexer.get_by_key("default/a").resource_version == "210"
 
 
-def test_rule_51_the_last_delete_in_a_full_backlog_is_told():
-    """Rule 51, bounded: a short life that ends is one deletion, so its owner hears of it."""
+def test_rule_51_a_life_in_a_full_backlog_is_told_whole():
+    """Rule 51, bounded: its owner hears that it went, and nothing goes that never came."""
     rig = listed(pod("b", 3), max_backlog=1).start()
     rig.calls.clear()
     rig.server.stream.feed(
@@ -172,7 +172,11 @@ def test_rule_51_the_last_delete_in_a_full_backlog_is_told():
     rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
     rig.driver.settle()
 
-    assert rig.calls.kinds() == [("update", "default/b"), ("delete", "default/a")]
+    assert rig.calls.seen[1:] == [
+        ("add", "default/a", False),
+        ("delete", "default/a", "KubeObject"),
+    ]
+    assert rig.calls.seen[0] == ("update", "default/b", "3", "11")
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
