@@ -179,6 +179,25 @@ def test_rule_51_a_life_in_a_full_backlog_is_told_whole():
     assert rig.calls.seen[0] == ("update", "default/b", "3", "11")
 
 
+def test_rule_51_a_life_of_the_initial_list_is_counted_once():
+    """Rule 51, bounded: `has_synced` comes with the last add of the list, not before or never."""
+    rig = listed(pod("a", 3), pod("b", 4), max_backlog=1)
+    rig.informer.start()
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    rig.server.stream.feed(event("DELETED", pod("b", 11)))
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    assert not rig.handler.has_synced
+
+    rig.driver.settle()
+
+    assert rig.calls.seen == [
+        ("add", "default/a", True),
+        ("add", "default/b", True),
+        ("delete", "default/b", "KubeObject"),
+    ]
+    assert rig.handler.has_synced
+
+
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_rule_52_a_raising_handler_loses_that_call_only(kind):
     """Rule 52, without the pause: recorded, and the next notification follows."""
