@@ -38,6 +38,7 @@ response body.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -312,6 +313,26 @@ class DecodeError(_FactsError):
 
     def __init__(self, message: str, *, offset: int = -1, excerpt: str = "") -> None:
         super().__init__(message, offset=offset, excerpt=excerpt)
+
+
+def let_go(error: BaseException) -> None:
+    """Take the frames from a caught error, so that keeping it keeps nothing else alive.
+
+    A traceback holds every local of every frame on its way, and of their callers: the list
+    that was refused, the body, the socket. For an error that crlab did not raise on purpose
+    (a user's function, a bug), where it was raised becomes a note.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__]
+        if each.__traceback__ is not None and not isinstance(each, CrlabError):
+            each.add_note("".join(["raised at:\n", *traceback.format_tb(each.__traceback__)]))
+        each.__traceback__ = None
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

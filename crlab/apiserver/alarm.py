@@ -2,6 +2,8 @@
 
 A clock's `call_at` may cost a thread each (`RealClock`); the server has hundreds of
 moments to wait for, so it keeps them in one heap and asks the clock for the next only.
+Most are cancelled long before they are due (a watch that ends); the heap never holds more
+than `MIN_SWEEP` entries or twice what waited at the last sweep.
 
 Thread: any; callbacks run on the clock's thread (or the caller of `FakeClock.advance`)
 and may take the server's lock.
@@ -15,6 +17,8 @@ import threading
 from collections.abc import Callable
 
 from crlab.runtime.clock import Clock, Timer
+
+MIN_SWEEP = 256
 
 
 class Appointment:
@@ -37,6 +41,7 @@ class Alarm:
         self.clock = clock
         self._lock = threading.Lock()
         self._heap: list[tuple[float, int, Appointment]] = []
+        self._sweep_at = MIN_SWEEP
         self._order = itertools.count()
         self._timer: Timer | None = None
         self._armed_at = float("inf")
@@ -50,6 +55,8 @@ class Alarm:
         """Run a callback once the clock's `monotonic` reaches `at`."""
         appointment = Appointment(callback)
         with self._lock:
+            if len(self._heap) >= self._sweep_at:
+                self._sweep_locked()
             heapq.heappush(self._heap, (at, next(self._order), appointment))
             self._arm_locked()
         return appointment
@@ -63,6 +70,12 @@ class Alarm:
         if timer is not None:
             timer.cancel()
             timer.join(1.0)  # not under the lock: the callback takes it
+
+    def _sweep_locked(self) -> None:
+        """Drop what was cancelled below the top; at most as often as the heap doubles."""
+        self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(MIN_SWEEP, 2 * len(self._heap))
 
     def _arm_locked(self) -> None:
         while self._heap and self._heap[0][2].callback is None:

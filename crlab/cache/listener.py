@@ -7,7 +7,8 @@ Guarantees:
   2. A slow or raising handler holds nobody up; any exception is recorded, even one that
      would end a thread, and the next notification follows.
   3. The backlog holds `max_backlog` notifications; above that, those of one key are
-     merged (newest wins, a delete is never lost) and counted in `coalesced`.
+     merged and counted in `coalesced`: at most two more wait per key. Newest wins; each
+     delete of what was told is told, and of lives that nobody was told of the last, whole.
   4. `has_synced` once the replayed or listed objects have all been offered.
 
 Differs from client-go: its ring is unbounded; there is no pause after an exception (there
@@ -138,15 +139,9 @@ class Listener:
             if not self.is_syncing:
                 notifications = [note for note in notifications if not note.is_sync]
             room = max(0, self.max_backlog - len(self._backlog))
-            fresh = list(notifications[:room])
-            for note in notifications[room:]:
-                if note.type is not ADD:
-                    self._append_locked(fresh)
-                    fresh = []
-                    if self._merge_locked(note):
-                        continue
-                fresh.append(note)
-            self._append_locked(fresh)
+            self._append_locked(notifications[:room])
+            if len(notifications) > room:
+                self._append_full_locked(notifications[room:])
             self._cond.notify_all()
 
     def _append_locked(self, notes: Sequence[Notification]) -> None:
@@ -155,18 +150,29 @@ class Listener:
         if self._newest is not None:
             self._newest.update((note.key, note) for note in notes)
 
-    def _merge_locked(self, note: Notification) -> bool:
-        """Fold `note` into the waiting one of its key; False if it needs a place of its own."""
-        if self._newest is None:
-            self._newest = {waiting.key: waiting for waiting in self._backlog}
-        place = self._newest.get(note.key)
-        if place is None:
-            return False
+    def _append_full_locked(self, notes: Sequence[Notification]) -> None:
+        newest = self._newest
+        if newest is None:
+            newest = self._newest = {waiting.key: waiting for waiting in self._backlog}
+        for note in notes:
+            place = newest.get(note.key)
+            if place is None or not self._merge_locked(place, note):
+                self._backlog.append(note)
+                self._initial += note.is_in_initial_list
+                newest[note.key] = note
+
+    def _merge_locked(self, place: Notification, note: Notification) -> bool:
+        """Fold `note` into the one that waits in `place`; False if it needs its own."""
         waiting = self._merged.get(id(place), place)
         if waiting.type is DELETE:
+            # What was added in this place is gone before it was told: the next life takes
+            # the place over. Any other delete keeps its own.
+            if note.type is not ADD or place.type is not ADD:
+                return False
+        elif note.type is ADD:
             return False
         merged = Notification(
-            note.type if note.type is DELETE else waiting.type,
+            waiting.type if note.type is UPDATE else note.type,
             note.key,
             note.obj,
             old=waiting.old,
@@ -175,6 +181,9 @@ class Listener:
             cause=note.cause,
             at=waiting.at,
         )
+        if place.type is ADD:
+            is_end = note.type is DELETE
+            merged.old = waiting.obj if is_end and isinstance(waiting.obj, KubeObject) else None
         self._merged[id(place)] = merged  # `place` keeps its turn, and its id while it waits
         self.coalesced += 1
         return True
@@ -182,18 +191,39 @@ class Listener:
     def _take_locked(self, most: int) -> list[Notification]:
         """Take the oldest, a small part of what may wait: what was taken merges no more."""
         backlog = self._backlog
-        most = min(most, len(backlog), max(1, self.max_backlog // _SHARE))
-        taken = [backlog.popleft() for _ in range(most)]
-        newest = self._newest
-        if newest is None:
-            return taken
-        for number, place in enumerate(taken):
-            if newest.get(place.key) is place:
-                del newest[place.key]
-            taken[number] = self._merged.pop(id(place), place)
+        most = min(most, max(1, self.max_backlog // _SHARE))
+        if self._newest is None:
+            return [backlog.popleft() for _ in range(min(most, len(backlog)))]
+        taken: list[Notification] = []
+        while backlog and len(taken) < most:
+            taken.append(self._take_merged_locked(self._newest))
         if not backlog:
             self._newest = None  # until it is full again
         return taken
+
+    def _take_merged_locked(self, newest: dict[str, Notification]) -> Notification:
+        place = self._backlog.popleft()
+        note = self._merged.pop(id(place), place)
+        is_newest = newest.get(place.key) is place
+        if is_newest:
+            del newest[place.key]
+        if place.type is not ADD or note.type is not DELETE:
+            return note
+        # A whole life was merged: tell its beginning, its end comes next.
+        assert note.old is not None
+        add = Notification(
+            ADD,
+            note.key,
+            note.old,
+            is_in_initial_list=note.is_in_initial_list,
+            cause=note.cause,
+            at=note.at,
+        )
+        note.is_in_initial_list = False  # counted once
+        self._backlog.appendleft(note)
+        if is_newest:
+            newest[note.key] = note
+        return add
 
     def joined(self) -> None:
         """Say that the store's present objects have all been pushed."""

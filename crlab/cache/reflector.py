@@ -38,7 +38,7 @@ from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
 from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
-from crlab.errors import ApiError, CrlabError, DecodeError
+from crlab.errors import ApiError, CrlabError, DecodeError, let_go
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
@@ -361,6 +361,7 @@ class Reflector:
                 page = self._lister_watcher.list(action.options)
             self._listing.read(page)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
+            let_go(error)
             self._failed(error)
             return
         self.contact_at = self._clock.monotonic()
@@ -380,6 +381,7 @@ class Reflector:
             with caused_by(self._log.causes, self._actor):
                 stream = self._lister_watcher.watch(options)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
+            let_go(error)
             self._failed(error)
             return
         self._reader = StreamReader(stream, self._clock, asked_at)
@@ -528,6 +530,7 @@ class Reflector:
             try:
                 self._listing.keep(good)
             except CrlabError as error:
+                let_go(error)
                 self._failed(error)
                 return False
             return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from crlab.client.list_watch import WatchEvent, WatchStream
+from crlab.errors import let_go
 from crlab.runtime.clock import Clock
 
 
@@ -43,6 +44,7 @@ class StreamReader:
         try:
             events = self._stream.read(timeout_seconds)
         except Exception as error:  # noqa: BLE001 - whatever fails, the machine decides
+            let_go(error)  # or it would hold this reader, which holds it
             self.error = error
             return
         if events:

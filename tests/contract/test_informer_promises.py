@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 
 import pytest
 from support.informer_rig import Calls, Rig, quick
 from support.scripted import ScriptedStream, bookmark, error_event, event, pod
 
 from crlab.cache.reflector import Timing
+from crlab.cache.stream_reader import StreamReader
 from crlab.client.list_watch import EndOfStream, ListPage
 from crlab.errors import (
     CredentialError,
+    CrlabError,
     DecodeError,
     LifecycleError,
     SyncTimeout,
     TransportError,
     api_error,
 )
+from crlab.runtime.clock import FakeClock
 
 
 def listed(*pods, rv="10", **options):
@@ -440,3 +445,45 @@ def test_a_person_can_step_one_unit_at_a_time():
 
     assert steps == ["reflector"] * 3 + ["processor"] * 2 + ["listener"] * 2
     assert isinstance(rig.calls, Calls)
+
+
+class Items(list):
+    """A list that can be seen to go."""
+
+
+@pytest.mark.parametrize("is_transform_failing", [False, True], ids=["too long", "transform"])
+def test_a_refused_list_is_not_kept_alive_by_its_error(is_transform_failing):
+    """C11: the error stays readable for ever; what it was about does not stay."""
+    items = Items([pod("a"), pod("b")])
+    held = weakref.ref(items)
+    options = (
+        {"transform": lambda obj: 1 / 0}
+        if is_transform_failing
+        else {"timing": quick(max_list_bytes=10)}
+    )
+    rig = Rig(**options).lists(ListPage(items, "10", size_bytes=1000))
+    del items
+
+    rig.start()
+
+    assert isinstance(rig.informer.error, CrlabError)
+    assert rig.errors == [rig.informer.error]
+    assert held() is None
+    if is_transform_failing:
+        assert "<lambda>" in rig.informer.error.__cause__.__notes__[0]
+
+
+def test_a_stream_that_broke_is_no_cycle():
+    """C11: a reader with its socket and buffers goes at once, not at some collection."""
+    stream = ScriptedStream([TransportError("cut", phase="watch")])
+    reader = StreamReader(stream, FakeClock(), 0.0)
+    held = weakref.ref(reader)
+    gc.disable()
+    try:
+        reader.fetch(0)
+        error = reader.error
+        del reader
+        assert held() is None
+    finally:
+        gc.enable()
+    assert isinstance(error, TransportError)

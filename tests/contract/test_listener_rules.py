@@ -166,6 +166,62 @@ def test_rule_51_what_was_taken_out_of_the_backlog_still_counts_and_can_be_dropp
     assert handler.is_idle
 
 
+def test_rule_51_a_full_backlog_keeps_two_places_of_a_key_however_often_it_is_recreated():
+    """Rule 51, bounded: a handler that never returns costs no memory per change."""
+    rig = listed(pod("a", 3), max_backlog=1).start()
+    rig.calls.clear()
+    for rv in range(11, 211, 2):
+        rig.server.stream.feed(event("DELETED", pod("a", rv)), event("ADDED", pod("a", rv + 1)))
+
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    assert rig.handler.backlog == 2
+    rig.driver.settle()
+
+    assert rig.calls.kinds() == [("delete", "default/a"), ("add", "default/a")]
+    assert rig.informer.indexer.get_by_key("default/a").resource_version == "210"
+
+
+def test_rule_51_a_life_in_a_full_backlog_is_told_whole():
+    """Rule 51, bounded: its owner hears that it went, and nothing goes that never came."""
+    rig = listed(pod("b", 3), max_backlog=1).start()
+    rig.calls.clear()
+    rig.server.stream.feed(
+        event("MODIFIED", pod("b", 11)),
+        event("ADDED", pod("a", 12)),
+        event("DELETED", pod("a", 13)),
+        event("ADDED", pod("a", 14, uid="two")),
+        event("DELETED", pod("a", 15, uid="two")),
+    )
+
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    rig.driver.settle()
+
+    assert rig.calls.seen[1:] == [
+        ("add", "default/a", False),
+        ("delete", "default/a", "KubeObject"),
+    ]
+    assert rig.calls.seen[0] == ("update", "default/b", "3", "11")
+
+
+def test_rule_51_a_life_of_the_initial_list_is_counted_once():
+    """Rule 51, bounded: `has_synced` comes with the last add of the list, not before or never."""
+    rig = listed(pod("a", 3), pod("b", 4), max_backlog=1)
+    rig.informer.start()
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    rig.server.stream.feed(event("DELETED", pod("b", 11)))
+    rig.driver.settle(only=lambda stage: not stage.name.startswith("listener"))
+    assert not rig.handler.has_synced
+
+    rig.driver.settle()
+
+    assert rig.calls.seen == [
+        ("add", "default/a", True),
+        ("add", "default/b", True),
+        ("delete", "default/b", "KubeObject"),
+    ]
+    assert rig.handler.has_synced
+
+
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_rule_52_a_raising_handler_loses_that_call_only(kind):
     """Rule 52, without the pause: recorded, and the next notification follows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 
@@ -19,12 +20,17 @@ class Entry:
 
 
 class Journal:
-    """An append-only list; any thread."""
+    """An append-only list, of everything or (`keep`) of the newest; any thread."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._lock = threading.Lock()
-        self._entries: list[Entry] = []
+        self._entries: deque[Entry] = deque()
+
+    def keep(self, newest: int) -> None:
+        """Forget older entries from now on."""
+        with self._lock:
+            self._entries = deque(self._entries, maxlen=newest)
 
     def note(self, connection: int, kind: str, what: str, detail: str = "") -> None:
         with self._lock:

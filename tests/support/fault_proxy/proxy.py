@@ -46,10 +46,15 @@ class Rule:
         if not self._fits(head) or (self._until and time.monotonic() > self._until):
             return False
         self.seen += 1
-        if self.seen < self.nth or (self.times is not None and self.used >= self.times):
+        if self.seen < self.nth or self.is_spent:
             return False
         self.used += 1
         return True
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no request can get the fault any more."""
+        return self.times is not None and self.used >= self.times
 
     def _fits(self, head: Head | None) -> bool:
         if head is None or self.match == "connect":
@@ -98,6 +103,7 @@ class FaultProxy:
         """Let requests (or connections) to come meet a fault."""
         rule = Rule(fault, match, **when)
         with self._lock:
+            self._rules = [r for r in self._rules if not r.is_spent]
             self._rules.append(rule)
         return rule
 
