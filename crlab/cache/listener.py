@@ -25,6 +25,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -152,7 +153,12 @@ class Listener:
 
     def _append_full_locked(self, notes: Sequence[Notification]) -> None:
         newest = self._newest
-        if newest is None:
+        if newest is None:  # nothing was merged yet, so an add has nothing to merge with
+            adds = list(takewhile(lambda note: note.type is ADD, notes))
+            self._append_locked(adds)
+            notes = notes[len(adds) :]
+            if not notes:
+                return
             newest = self._newest = {waiting.key: waiting for waiting in self._backlog}
         for note in notes:
             place = newest.get(note.key)
