@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller.breakpoint import Breakpoint, Breakpoints
-from crlab.controller.call import Call
+from crlab.controller.call import Call, in_order, requests_beside
 from crlab.controller.request import Request
 from crlab.controller.step import EventBack, StepRecord
 from crlab.errors import LifecycleError, SyncTimeout
@@ -77,9 +77,13 @@ class Stepper:
             before, key = key
             is_dry_run = self.is_dry_run if dry_run is None else dry_run
             record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
-            events = self._events_back(record)
+            others = self._requests_beside(record)
+            events = self._events_back(record, others)
             done = dataclasses.replace(
-                record, events_back=events, after=controller.queue.snapshot()
+                record,
+                calls=in_order(record.calls, others),
+                events_back=events,
+                after=controller.queue.snapshot(),
             )
             controller.runner.amend(record, done)
             return done
@@ -141,17 +145,22 @@ class Stepper:
         """With the manual driver, let everything but workers reach its end."""
         self._controller.deliver()
 
-    def _events_back(self, record: StepRecord) -> tuple[EventBack, ...]:
+    def _requests_beside(self, record: StepRecord) -> list[Call]:
+        """Return what the run asked past its context, with ``lab.client``."""
+        records = self._controller.env.trace.records(after=record.started_seq)
+        return requests_beside(record.calls, records, record.started_seq, record.finished_seq)
+
+    def _events_back(self, record: StepRecord, others: list[Call]) -> tuple[EventBack, ...]:
         """Wait for the events of the run's writes and return them."""
         env = self._controller.env
         writes = [
             call
-            for call in record.calls
+            for call in (*record.calls, *others)
             if call.is_write
             and not call.is_dry_run
             and call.resource_version
             # An answer to a write that changed nothing shows somebody else's revision.
-            and (call.changes or call.is_new or call.verb == "delete")
+            and (call.changes or call.is_new or call.verb == "delete" or call in others)
         ]
         self._deliver()
         for call in writes:
