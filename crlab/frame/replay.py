@@ -7,7 +7,8 @@ in its order; where the recorded informer had to list again, so has the replayin
 Guarantees:
   1. The objects, their order and their resourceVersions are the recorded ones.
   2. Nothing is sent anywhere; a write is not possible.
-  3. `ReplayControl` releases events by time (at any speed), by steps, or all at once.
+  3. `ReplayControl` releases events by time (at any speed), by steps, or all at once; then
+     each has its recorded time, if the clock can show one (`runtime.recorded_clock`).
 
 Thread: `ReplayControl` and streams from any thread; `_condition` guards the position.
 Source: decision 6 of docs/architecture.md.
@@ -134,6 +135,17 @@ class ReplayControl:
         """Whether a record has been released."""
         return record.seq <= self.seq
 
+    def handed_on(self, record: TraceRecord) -> bool:
+        """Show the clock the time of a record that is handed on; whether it took it.
+
+        It does if the recording is played at once and the clock can show recorded time.
+        """
+        show = getattr(self.clock, "show", None)
+        is_shown = show is not None and self.speed == float("inf")
+        if show is not None:
+            show(record.at if is_shown else None)
+        return is_shown
+
     def _advance(self) -> None:
         with self.condition:
             if self.speed is None or self._released >= self.total:
@@ -224,6 +236,7 @@ class Replay:
                 break
         self._position = place
         record = self._records[place]
+        self._control.handed_on(record)
         items = [obj for obj in record.get("objects") or () if self._is_mine(obj)]
         return ListPage(items, record.resource_version)
 
@@ -340,8 +353,11 @@ class ReplayStream:
             self._next += 1
             event = self._owner.event(record)
             self._version = record.resource_version or self._version
-            if event is not None:
-                events.append(event)
+            if event is None:
+                continue
+            events.append(event)
+            if self._control.handed_on(record):
+                break  # one by one: each has its own time
         now = self._control.clock.monotonic()
         if not events and self._version and now - self._said_at >= _BOOKMARK_SECONDS:
             events = [WatchEvent("BOOKMARK", None, self._version)]

@@ -63,6 +63,7 @@ class LabController:
         Raises:
             LifecycleError: the workers run; `pause()` or `stop()` first.
         """
+        self._check_open("step")
         before = self.lab.server.snapshot() if self.lab.server is not None else None
         record = self.controller.step(key, dry_run=dry_run)
         if record is not None and before is not None:
@@ -71,6 +72,7 @@ class LabController:
 
     def run(self, max_steps: int = 1000) -> list[StepRecord]:
         """Step until a breakpoint is met or nothing is queued; return the records."""
+        self._check_open("run")
         return self.controller.stepper.run(max_steps, step=self.step)
 
     @property
@@ -95,6 +97,7 @@ class LabController:
         server = self.lab.server
         if server is None:
             raise ConfigError(f"cannot go back: {self.lab!r} is not a sandbox; use dry_run=True")
+        self._check_open("undo a step of")
         self.controller.check_steppable()
         if not self._taken:
             raise LifecycleError(f"{self.name}: there is no step to undo")
@@ -139,6 +142,7 @@ class LabController:
 
     def start(self, workers: int | None = None) -> LabController:
         """Let workers take the keys; they begin once every source has synced."""
+        self._check_open("start")
         self.controller.start(workers)
         return self
 
@@ -186,6 +190,9 @@ class LabController:
     def explain(self, key: str) -> Explanation:
         """Tell one key's way from watch event to write."""
         return self.controller.explain(key)
+
+    def _check_open(self, what: str) -> None:
+        self.lab.check_open(f"{what} controller {self.name}")
 
     def unsettled(self) -> list[str]:
         """Say what this controller has still to do; [] if nothing (delays not counted)."""

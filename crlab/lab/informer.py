@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
-from crlab.errors import ConfigError, NotCached, nearest
+from crlab.errors import AlreadyStopped, ConfigError, NotCached, nearest
 from crlab.lab.registry import ByCell
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
@@ -219,6 +219,7 @@ class Informer:
         Returns:
             The registration: `has_synced`, `backlog`, `remove()`.
         """
+        self._lab.check_open(f"add a handler to {self.lane}")
         registration = self.shared.add_event_handler(
             on_add=on_add,
             on_update=on_update,
@@ -359,7 +360,14 @@ class Informer:
         Raises:
             ResourceExpired: the server no longer holds that revision.
             ConfigError: this is a recording; there is no server to compare with.
+            AlreadyStopped: the informer was stopped, or its lab closed.
         """
+        self._lab.check_open(f"audit {self.lane}")
+        if self.shared.is_stopped:
+            raise AlreadyStopped(
+                f"cannot audit {self.lane}: this informer was stopped, so its cache ages; "
+                "lab.informer() makes another one"
+            )
         if self._lab.kind == "replay":
             raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         from crlab.lab.judging import audit_frame
@@ -418,6 +426,7 @@ class Informer:
         """
         from crlab.lab.revealing import revealed
 
+        self._lab.check_open(f"reveal {field} of {key}")
         return revealed(self._lab, self.resource, key, field)
 
     # -- views ---------------------------------------------------------------------------

@@ -52,14 +52,14 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.view import pipeline_view
 
-        self._check_open("show the pipeline")
+        self.check_open("show the pipeline")
         return pipeline_view(self._whole, informer.lane if informer is not None else "")
 
     def time_slider(self, informer: Informer | None = None) -> TimelineView:
         """Return the time slider: pipeline, and a frame if named, as of any moment."""
         from crlab.lab.view import timeline_view
 
-        self._check_open("show the past")
+        self.check_open("show the past")
         return timeline_view(self._whole, informer)
 
     def explain(self, key: str, *, resource: str = "") -> Explanation:
@@ -86,7 +86,7 @@ class LookingLab(MakingLab):
         """
         from crlab.controller.schema_help import SchemaReader
 
-        self._check_open("read a schema")
+        self.check_open("read a schema")
         found = self.client.resolve(resource)
         text = SchemaReader(self.client).schema(found).at(path).documentation()
         return text or f"no definition of {found.gvr.group_resource} says more"
@@ -120,7 +120,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.judging_controller import least_rights
 
-        self._check_open("derive a role")
+        self.check_open("derive a role")
         return least_rights(
             self._whole,
             what,
@@ -205,7 +205,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.owning import owner_tree_of
 
-        self._check_open("draw a tree")
+        self.check_open("draw a tree")
         return owner_tree_of(self._whole, resource, key, among)
 
     def live(self, function: Callable[[], Any], *, name: str = "") -> Live:
@@ -219,7 +219,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.live import Live
 
-        self._check_open("make a live expression")
+        self.check_open("make a live expression")
         return Live(self._whole, function, name=name)
 
     def record(self, path: str | os.PathLike[str], *, include_secrets: bool = False) -> Recorder:
@@ -232,7 +232,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.recording import start_recording
 
-        self._check_open("record")
+        self.check_open("record")
         return start_recording(self._whole, path, include_secrets=include_secrets)
 
     @property
@@ -244,7 +244,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.fault import LabFaults
 
-        self._check_open("inject faults")
+        self.check_open("inject faults")
         if self.server is None:
             raise ConfigError(f"{self!r} is not a sandbox; faults are injected into our own server")
         if self._faults is None:

@@ -79,7 +79,7 @@ class MakingLab(PacedLab):
         from crlab.lab.informer import Informer
         from crlab.lab.recording import note_informer
 
-        self._check_open("make an informer")
+        self.check_open("make an informer")
         check_resource(resource, "lab.informer()")
         places = _places(namespace)
         check_question(
@@ -196,7 +196,7 @@ class MakingLab(PacedLab):
         Raises:
             SyncTimeout: some had not in time; names them.
         """
-        self._check_open("wait")
+        self.check_open("wait")
         deadline = Deadline(self.clock, timeout_seconds)
         for informer in self.informers:
             informer.wait_for_sync(deadline.remaining_seconds() or 0.0)
@@ -236,6 +236,7 @@ class MakingLab(PacedLab):
             UnknownResource: a name that nothing serves.
             ConfigError: a function or an argument that cannot work.
         """
+        self.check_open("make a controller")
 
         def decorate(reconcile: Callable[..., Any]) -> LabController:
             return self._controller(
@@ -262,7 +263,7 @@ class MakingLab(PacedLab):
         from crlab.controller import Controller
         from crlab.lab.controller import LabController
 
-        self._check_open("make a controller")
+        self.check_open("make a controller")
         made = Controller(
             name,
             reconcile,
@@ -289,7 +290,7 @@ class MakingLab(PacedLab):
         """Build another lab's controller here, over this lab's informers."""
         from crlab.lab.controller import LabController
 
-        self._check_open("make a controller")
+        self.check_open("make a controller")
         theirs = {informer.shared: informer for informer in model.lab.informers}
 
         def informer_for(shared: Any) -> Any:
@@ -339,6 +340,7 @@ class MakingLab(PacedLab):
         Raises:
             ConfigError: none run here.
         """
+        self.check_open("reach the built-in controllers")
         if self._builtin is None:
             raise ConfigError(f"no built-in controllers run in {self!r}")
         return self._builtin

@@ -6,12 +6,14 @@ Thread: any; with the manual driver one at a time (a second caller waits).
 from __future__ import annotations
 
 import threading
+from math import inf
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from crlab.apiserver import ADMIN
 from crlab.client import ListOptions, ResourceListerWatcher
 from crlab.errors import ConfigError, SyncTimeout
+from crlab.lab.awaiting import activity, advice_for, check_wait, name_of_predicate
 from crlab.lab.core import LabCore
 from crlab.lab.transition import Transition
 from crlab.runtime.clock import FakeClock
@@ -68,7 +70,7 @@ class PacedLab(LabCore):
             SyncTimeout: threads did not come to rest in time; says what had not.
             ConfigError: `only` in a lab that runs in threads.
         """
-        self._check_open("settle")
+        self.check_open("settle")
         if isinstance(self.driver, ManualDriver):
             return self.driver.settle(only=_chosen(only))
         if only:
@@ -82,8 +84,11 @@ class PacedLab(LabCore):
         Raises:
             ConfigError: the clock of this lab is the machine's, or time would go back.
         """
-        if not seconds >= 0:
-            raise ConfigError(f"time only moves on: seconds is {seconds!r}")
+        self.check_open("advance")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ConfigError(f"advance() takes a number of seconds, not {seconds!r}")
+        if not 0 <= seconds < inf:
+            raise ConfigError(f"time only moves on, and not for ever: seconds is {seconds!r}")
         if not isinstance(self.clock, FakeClock):
             raise ConfigError(
                 "this lab runs on the machine's clock; "
@@ -96,19 +101,22 @@ class PacedLab(LabCore):
         predicate: Callable[[], object],
         timeout_seconds: float = 10.0,
         *,
-        what: Callable[[], Sequence[str]] | str = "the condition",
+        what: Callable[[], Sequence[str]] | str = "",
     ) -> None:
         """Return once `predicate()` is true; it is looked at after each thing that happens.
 
         Args:
             timeout_seconds: on the lab's clock; the manual driver gives up as soon as
                 nothing moves any more.
-            what: for the error: what was awaited.
+            what: for the error: what was awaited; "" is the predicate's name or its line.
 
         Raises:
-            SyncTimeout: it did not become true in time.
+            SyncTimeout: it did not become true in time; says what was awaited, and what the
+                informers, controllers and queues were doing then.
+            ConfigError: `predicate` is no function, or the limit no number.
         """
-        self._check_open("wait")
+        self.check_open("wait")
+        check_wait(predicate, timeout_seconds)
         happened = threading.Condition()
 
         def notify(_: TraceRecord) -> None:
@@ -133,10 +141,21 @@ class PacedLab(LabCore):
         finally:
             untap()
         missing = [what] if isinstance(what, str) else list(what())
-        raise SyncTimeout(missing or ["the condition"], timeout_seconds=timeout_seconds)
+        raise SyncTimeout(
+            [text for text in missing if text] or [name_of_predicate(predicate)],
+            timeout_seconds=timeout_seconds,
+            said=self._said(timeout_seconds, is_settling=callable(what)),
+            now=activity(self._whole),
+            advice=advice_for(self._whole),
+        )
+
+    def _said(self, timeout_seconds: float, *, is_settling: bool) -> str:
+        if self.driver.is_manual:
+            return "not true, and nothing moves any more"
+        return f"not {'settled' if is_settling else 'true'} after {timeout_seconds:g} s"
 
     def _manual(self, verb: str) -> ManualDriver:
-        self._check_open(verb)
+        self.check_open(verb)
         if not isinstance(self.driver, ManualDriver):
             raise ConfigError(
                 f"cannot {verb}: this lab runs in threads; "

@@ -115,12 +115,12 @@ def test_a_run_that_is_over_writes_with_no_client_either(lab: crlab.Lab) -> None
 def test_a_refused_create_names_the_object(lab: crlab.Lab) -> None:
     """Its name is in no path, so it must be in what was tried."""
     lab.client.create("configmaps", config_map("a"))
-    with pytest.raises(AlreadyExists, match="^create configmaps default/a: 409") as caught:
+    with pytest.raises(AlreadyExists, match=r"^create configmaps default/a: 409") as caught:
         lab.client.create("configmaps", config_map("a"))
     assert caught.value.tried == "create configmaps default/a"
-    with pytest.raises(Invalid, match="^create configmaps default/UPPER: 422"):
+    with pytest.raises(Invalid, match=r"^create configmaps default/UPPER: 422"):
         lab.apply(config_map("UPPER"))
+    body = {"metadata": {"generateName": "web-"}}
     with pytest.raises(Forbidden, match=r"^create configmaps default/web-\*: 403"):
-        body = {"metadata": {"generateName": "web-"}}
         lab.as_user("eve").client.create("configmaps", body)
     assert list(lab.requests["name"])[-2:] == ["UPPER", "UPPER"]
