@@ -108,7 +108,7 @@ class WriteVerbs(Sender):
                 only) or "apply".
             force: of an apply patch: take over fields that others manage.
         """
-        if patch_type not in PATCH_TYPES:
+        if not isinstance(patch_type, str) or patch_type not in PATCH_TYPES:
             raise ConfigError(f"patch_type is one of {', '.join(PATCH_TYPES)}; not {patch_type!r}")
         found = self.resolve(resource)
         query = self._options(dry_run, field_manager)

@@ -24,6 +24,7 @@ from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEve
 from crlab.errors import ConfigError, ResourceExpired, TransportError, UnknownResource, nearest
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
+from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -119,7 +120,7 @@ class ReplayControl:
 
     def __repr__(self) -> str:
         pace = "by steps" if self.speed is None else f"speed {self.speed:g}"
-        return f"ReplayControl({self.released} of {self.total} records, {pace})"
+        return f"ReplayControl({self.released} of {counted(self.total, 'records')}, {pace})"
 
     def due_seconds(self) -> float | None:
         """Return how long until the next record is released by time; None: it is not."""

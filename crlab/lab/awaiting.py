@@ -11,7 +11,7 @@ import linecache
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import ConfigError
+from crlab.model.argument import checked_function, checked_timeout
 from crlab.model.plural import counted
 
 if TYPE_CHECKING:
@@ -26,25 +26,10 @@ def check_wait(predicate: Any, timeout_seconds: Any) -> None:
     """Raise unless these can be waited for.
 
     Raises:
-        ConfigError: `predicate` is no function, or the limit no number.
+        ConfigError: `predicate` is no function without arguments, or the limit no number.
     """
-    if not callable(predicate):
-        raise ConfigError(
-            f"wait_until() takes a function without arguments, not {type(predicate).__name__}: "
-            "lab.wait_until(lambda: len(pods) == 3)"
-        )
-    check_timeout(timeout_seconds)
-
-
-def check_timeout(timeout_seconds: Any) -> None:
-    """Raise unless `timeout_seconds` is a number of seconds.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    is_number = isinstance(timeout_seconds, int | float) and not isinstance(timeout_seconds, bool)
-    if not is_number or not timeout_seconds >= 0:
-        raise ConfigError(f"timeout_seconds is a number of seconds >= 0, not {timeout_seconds!r}")
+    checked_function(predicate, "what wait_until() waits for, as lambda: len(pods) == 3,")
+    checked_timeout(timeout_seconds)
 
 
 def name_of_predicate(predicate: Callable[..., Any]) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
 from crlab.errors import ConfigError, LifecycleError
+from crlab.model.argument import checked_count, checked_timeout
+from crlab.model.plural import counted
 
 KEPT_STEPS = 50
 BACK_OFF_SECONDS = 2.0
@@ -73,6 +75,7 @@ class LabController:
     def run(self, max_steps: int = 1000) -> list[StepRecord]:
         """Step until a breakpoint is met or nothing is queued; return the records."""
         self._check_open("run")
+        checked_count(max_steps, "max_steps")
         return self.controller.stepper.run(max_steps, step=self.step)
 
     @property
@@ -160,7 +163,7 @@ class LabController:
 
     def join(self, timeout_seconds: float | None = None) -> list[str]:
         """Wait for the workers; return the names of those still alive."""
-        return self.controller.join(timeout_seconds)
+        return self.controller.join(checked_timeout(timeout_seconds))
 
     def close(self) -> list[str]:
         """Stop, remove the handlers, shut the queue down; return threads left behind."""
@@ -200,7 +203,9 @@ class LabController:
             return []
         snapshot = self.controller.queue.snapshot()
         waiting = len(snapshot.queued) + len(snapshot.processing)
-        return [f"controller {self.name}: {waiting} keys to reconcile"] if waiting else []
+        return (
+            [f"controller {self.name}: {counted(waiting, 'keys')} to reconcile"] if waiting else []
+        )
 
     def __repr__(self) -> str:
         return repr(self.controller)

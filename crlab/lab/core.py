@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from crlab.errors import AlreadyStopped, ConfigError, CrlabError
 from crlab.lab import registry
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -304,6 +305,7 @@ class LabCore:
 
     def on_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call `callback` at the end of `close`; return the undo."""
+        checked_function(callback, "what on_close() takes")
         with self._lock:
             self._closers.append(callback)
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
-from crlab.lab.asking import check_question, check_resource
+from crlab.lab.asking import check_question, check_resource, check_sources
 from crlab.lab.pace import PacedLab
+from crlab.model.argument import checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
 
@@ -89,6 +90,9 @@ class MakingLab(PacedLab):
             queue=queue,
             list_mode=list_mode,
             namespaces=places,
+            columns=columns,
+            indexers=indexers,
+            transform=transform,
             options=options,
         )
         if audit_seconds is not None and self.kind == "replay":
@@ -197,6 +201,7 @@ class MakingLab(PacedLab):
             SyncTimeout: some had not in time; names them.
         """
         self.check_open("wait")
+        checked_timeout(timeout_seconds)
         deadline = Deadline(self.clock, timeout_seconds)
         for informer in self.informers:
             informer.wait_for_sync(deadline.remaining_seconds() or 0.0)
@@ -237,6 +242,7 @@ class MakingLab(PacedLab):
             ConfigError: a function or an argument that cannot work.
         """
         self.check_open("make a controller")
+        check_sources(informer, owns, watches, predicates)
 
         def decorate(reconcile: Callable[..., Any]) -> LabController:
             return self._controller(
@@ -317,7 +323,6 @@ class MakingLab(PacedLab):
 
         if isinstance(what, Informer):
             return what
-        check_resource(what, "lab.controller()")
         return self.informer(what)
 
     def controllers_of(self, informer: Informer) -> list[LabController]:
@@ -350,4 +355,9 @@ def _places(namespace: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the namespaces an informer is limited to, () for all of them."""
     if namespace is None:
         return ()
-    return (namespace,) if isinstance(namespace, str) else tuple(dict.fromkeys(namespace))
+    if isinstance(namespace, str):
+        return (namespace,)
+    places = tuple(dict.fromkeys(checked_texts(namespace, "namespace (or one name, or None)")))
+    if not places:
+        raise ConfigError("namespace names none; None is all of them")
+    return places

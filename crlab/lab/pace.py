@@ -6,8 +6,8 @@ Thread: any; with the manual driver one at a time (a second caller waits).
 from __future__ import annotations
 
 import threading
-from math import inf
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from crlab.apiserver import ADMIN
@@ -16,6 +16,7 @@ from crlab.errors import ConfigError, SyncTimeout
 from crlab.lab.awaiting import activity, advice_for, check_wait, name_of_predicate
 from crlab.lab.core import LabCore
 from crlab.lab.transition import Transition
+from crlab.model.argument import checked_number, checked_text, checked_timeout
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import ManualDriver, Stage
@@ -45,6 +46,7 @@ class PacedLab(LabCore):
             ConfigError: this lab runs in threads; open it with ``driver="manual"``.
         """
         driver = self._manual("step")
+        checked_text(only, "only", '"reflector", "processor" or "listener"')
         before = self.trace.last_seq
         while (stage := driver.step(_chosen(only))) is not None:
             # A unit may leave no record (a wake-up for nothing): that is no transition.
@@ -71,6 +73,8 @@ class PacedLab(LabCore):
             ConfigError: `only` in a lab that runs in threads.
         """
         self.check_open("settle")
+        checked_timeout(timeout_seconds)
+        checked_text(only, "only", '"reflector", "processor" or "listener"')
         if isinstance(self.driver, ManualDriver):
             return self.driver.settle(only=_chosen(only))
         if only:
@@ -85,10 +89,8 @@ class PacedLab(LabCore):
             ConfigError: the clock of this lab is the machine's, or time would go back.
         """
         self.check_open("advance")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise ConfigError(f"advance() takes a number of seconds, not {seconds!r}")
-        if not 0 <= seconds < inf:
-            raise ConfigError(f"time only moves on, and not for ever: seconds is {seconds!r}")
+        if not isfinite(checked_number(seconds, "time only moves on: seconds")):
+            raise ConfigError("time moves on, but not for ever: seconds is inf")
         if not isinstance(self.clock, FakeClock):
             raise ConfigError(
                 "this lab runs on the machine's clock; "
@@ -133,7 +135,8 @@ class PacedLab(LabCore):
             deadline = Deadline(self.clock, timeout_seconds)
             while not deadline.is_over():
                 # Not every change leaves a record (a backlog that drains): look again soon.
-                slice_seconds = min(0.05, deadline.remaining_seconds() or 0.0)
+                left = deadline.remaining_seconds()
+                slice_seconds = 0.05 if left is None else min(0.05, left)
                 if self.driver.wait_until(happened, lambda: bool(predicate()), slice_seconds):
                     return
                 if self.driver.is_manual:

@@ -106,6 +106,22 @@ def test_printer_columns_are_taken_up_after_an_outage(lab: crlab.Lab) -> None:
     assert list(basic.columns) == ["namespace", "name", "created"]
 
 
+def test_the_past_takes_up_columns_that_could_not_be_read(lab: crlab.Lab) -> None:
+    """As the frame of the present does."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+    outage = lab.faults.status(503, resource="customresourcedefinitions", times=None)
+    past = services.history
+    assert "replicas" not in past.at().df.columns.str.lower()
+
+    outage.remove()
+    lab.advance(2)
+    lab.settle()
+
+    assert list(past.at().df.columns) == list(services.df.columns)
+
+
 def test_a_definition_that_may_not_be_read_is_not_asked_for_again(
     lab: crlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +220,7 @@ def test_a_wait_says_its_condition_and_what_is_going_on(lab: crlab.Lab) -> None:
 @pytest.mark.parametrize(("predicate", "limit"), [(True, 1), (None, 1), (bool, "1"), (bool, -1)])
 def test_what_cannot_be_waited_for_is_refused(lab: crlab.Lab, predicate: Any, limit: Any) -> None:
     """At once, not as a TypeError from the middle of the wait."""
-    with pytest.raises(ConfigError, match="wait_until|timeout_seconds"):
+    with pytest.raises(ConfigError, match=r"wait_until|timeout_seconds"):
         lab.wait_until(predicate, limit)
 
 
