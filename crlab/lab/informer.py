@@ -430,7 +430,11 @@ class Informer:
         if waiting := len(self.shared.queue):
             found.append(f"{self.lane}: {counted(waiting, 'deltas')} queued")
         busy = [each for each in self.shared.registrations if not each.is_idle]
-        found += [f"{self.lane}: handler {each.name} has {each.backlog} to hear" for each in busy]
+        found += [
+            f"{self.lane}: handler {each.name} "
+            + (f"has {each.backlog} to hear" if each.backlog else "has not returned yet")
+            for each in busy
+        ]
         if not found and not self.shared.is_settled:
             found.append(f"{self.lane}: a change is on its way")
         return found

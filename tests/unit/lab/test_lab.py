@@ -217,6 +217,27 @@ def test_a_wait_says_its_condition_and_what_is_going_on(lab: crlab.Lab) -> None:
         lab.wait_until(is_ready)
 
 
+def test_a_handler_that_waits_for_rest_is_told_that_it_is_at_work_itself(
+    threaded: crlab.Lab,
+) -> None:
+    """Not that it has nothing to hear."""
+    told: list[str] = []
+    done = threading.Event()
+
+    def settle(obj: object, is_initial: bool) -> None:
+        try:
+            threaded.settle(0.2)
+        except SyncTimeout as error:
+            told.append(str(error))
+        done.set()
+
+    threaded.informer("configmaps").wait_for_sync().add_event_handler(on_add=settle, name="slow")
+    threaded.client.create("configmaps", {"metadata": {"name": "a"}})
+    assert done.wait(10)
+    assert "not settled after 0.2 s" in told[0]
+    assert "handler slow has not returned yet" in told[0]
+
+
 @pytest.mark.parametrize(("predicate", "limit"), [(True, 1), (None, 1), (bool, "1"), (bool, -1)])
 def test_what_cannot_be_waited_for_is_refused(lab: crlab.Lab, predicate: Any, limit: Any) -> None:
     """At once, not as a TypeError from the middle of the wait."""
