@@ -389,20 +389,40 @@ class IndexerConflict(CacheError):
 
 
 class SyncTimeout(CacheError):
-    """A wait for caches ran out.
+    """A wait for caches, or for a condition, ran out.
 
     Attributes:
-        unsynced: what had not synced, one sentence each.
+        unsynced: what had not synced or come true, one sentence each.
         timeout_seconds: how long was waited.
+        now: what informers, controllers and queues were doing then, one sentence each.
     """
 
     unsynced: Sequence[str]
+    now: Sequence[str]
 
-    def __init__(self, unsynced: Sequence[str], *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        unsynced: Sequence[str],
+        *,
+        timeout_seconds: float,
+        said: str = "",
+        now: Sequence[str] = (),
+        advice: str = "",
+    ) -> None:
+        """Say what is missing.
+
+        Args:
+            said: in place of "not synced after 10 s".
+            advice: what to do next.
+        """
+        text = said or f"not synced after {timeout_seconds:g} s"
+        text += f": {'; '.join(unsynced)}"
+        text += f". Now: {'; '.join(now)}" if now else ""
         super().__init__(
-            f"not synced after {timeout_seconds:g} s: {'; '.join(unsynced)}",
+            text + (f" ({advice})" if advice else ""),
             unsynced=tuple(unsynced),
             timeout_seconds=timeout_seconds,
+            now=tuple(now),
         )
 
 

@@ -27,6 +27,7 @@ from crlab.apiserver.request import RequestInfo
 from crlab.apiserver.status import StatusError
 from crlab.apiserver.watch_fault import WatchFaults
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_count, checked_number
 
 _TEXTS = {
     429: (
@@ -168,7 +169,7 @@ class Faults(FaultGate):
             retry_after_seconds: adds Retry-After (429 has 1 if not told otherwise).
             which: namespace, name, subresource, user_agent, nth, probability.
         """
-        if not 400 <= code <= 599:
+        if not 400 <= checked_count(code, "code") <= 599:
             raise ConfigError(f"status {code} is no error; give 400 to 599")
         default = _TEXTS.get(code, ("", f"injected fault: {code}"))
         if code == 429 and retry_after_seconds is None:
@@ -211,8 +212,8 @@ class Faults(FaultGate):
         **which: Any,
     ) -> Fault:
         """Let requests wait before they are handled."""
-        if seconds < 0 or jitter_seconds < 0:
-            raise ConfigError("latency takes seconds of 0 and more")
+        checked_number(seconds, "latency: seconds")
+        checked_number(jitter_seconds, "latency: jitter_seconds")
         rule = take_chance(which)
         match = self._match(resource, verb, which)
         return self._add(

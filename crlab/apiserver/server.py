@@ -341,6 +341,10 @@ class ApiServer:
         state = "serving" if self._http is not None else "in-process"
         return f"<ApiServer {state} rv={self.storage.revision}>"
 
+    def knows_token(self, token: str) -> bool:
+        """Whether requests with this bearer token are let in."""
+        return self._authenticator.knows(token)
+
     def admin_token(self) -> str | None:
         """Return a bearer token of the administrator; None if no tokens are asked for."""
         return self._authenticator.admin_token()

@@ -45,6 +45,7 @@ from crlab.cache.status import InformerState, InformerStatus, combined, status_o
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
 from crlab.model.object import KubeObject
+from crlab.model.plural import counted
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -360,7 +361,7 @@ class SharedInformer:
         if not self.has_synced:
             return [f"{self.name}: {self.status}"]
         return [
-            f"{self.name}: handler {x.handler_name} has {x.initial_left} objects to see"
+            f"{self.name}: handler {x.handler_name} has {counted(x.initial_left, 'objects')} to see"
             for x in (self._processor.listeners() if listeners is None else listeners)
             if not x.is_closed and not (x.has_joined and x.initial_left == 0)
         ]
@@ -615,7 +616,7 @@ class SharedInformer:
             self._cond.notify_all()
 
     def __repr__(self) -> str:
-        return f"<informer {self.name}: {len(self.indexer)} objects, {self.status}>"
+        return f"<informer {self.name}: {counted(len(self.indexer), 'objects')}, {self.status}>"
 
 
 def source_of(name: str, lister_watcher: ListerWatcher) -> str:

@@ -26,7 +26,14 @@ from typing import Any
 from crlab.client.answer import decoded, error_of
 from crlab.client.discovery_document import aggregated_rows, plain_rows
 from crlab.client.transport import Response, Transport
-from crlab.errors import ApiError, DecodeError, TransportError, UnknownResource, nearest
+from crlab.errors import (
+    ApiError,
+    ConfigError,
+    DecodeError,
+    TransportError,
+    UnknownResource,
+    nearest,
+)
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock
 
@@ -84,6 +91,11 @@ class Discovery:
         """
         if isinstance(name, ApiResource):
             return name
+        if not isinstance(name, str | GroupVersionResource):
+            raise ConfigError(
+                'a resource is named like "pods" or "deployments.apps", '
+                f"not with a {type(name).__name__}"
+            )
         names = self._names
         if (found := names.get(name)) is not None:
             return found

@@ -22,6 +22,7 @@ from crlab.client.request_log import RequestRecord
 from crlab.client.retry import retry_on_conflict
 from crlab.client.sender import Resource, checked_name
 from crlab.client.write_verbs import WriteVerbs
+from crlab.model.argument import checked_text
 from crlab.model.manifest import Manifest
 
 AppliedList = list[Applied]
@@ -140,7 +141,11 @@ class DynamicClient(WriteVerbs):
             )
             if value not in (None, "")
         ]
-        place = namespace or "" if found.is_namespaced else ""
+        checked_text(label_selector, "label_selector", '"app=web"')
+        checked_text(field_selector, "field_selector", '"metadata.name=web"')
+        place = ""
+        if found.is_namespaced and namespace:
+            place = checked_name(namespace, "a namespace")
         answer = self._send("list", "GET", found, place, "", "", query)
         for item in answer.get("items") or ():
             if isinstance(item, dict) and not item.get("kind"):

@@ -15,7 +15,7 @@ Source: kubernetes/client-go:rest/request.go, rest/with_retry.go.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -51,6 +51,7 @@ class Demand:
         verb: as RBAC names it.
         namespace: "" for cluster-scoped resources and for all namespaces.
         body: a JSON value, None for none.
+        new_name: of an object to create, whose name is in no path; "web-*" of a prefix.
     """
 
     verb: str
@@ -63,6 +64,15 @@ class Demand:
     body: Any = None
     content_type: str = "application/json"
     is_dry_run: bool = False
+    new_name: str = ""
+
+    def as_dry_run(self) -> Demand:
+        """Return the same, to be checked by the server and to change nothing."""
+        if self.is_dry_run or not self.is_write:
+            return self
+        if self.method == "DELETE":  # a server that gets a body ignores the query
+            return replace(self, body={**(self.body or {}), "dryRun": ["All"]}, is_dry_run=True)
+        return replace(self, query=[*self.query, ("dryRun", "All")], is_dry_run=True)
 
     @property
     def tried(self) -> str:
@@ -70,7 +80,7 @@ class Demand:
         resource = self.resource.gvr.group_resource
         if self.subresource:
             resource = f"{resource}/{self.subresource}"
-        where = "/".join(filter(None, (self.namespace, self.name)))
+        where = "/".join(filter(None, (self.namespace, self.name or self.new_name)))
         dry = " (dry run)" if self.is_dry_run else ""
         return f"{self.verb} {resource} {where}".rstrip() + dry
 
@@ -171,6 +181,8 @@ class Requester:
         name = demand.name
         if not name and demand.is_write and isinstance(metadata, Mapping):
             name = str(metadata.get("name") or "")
+        if not name and not demand.new_name.endswith("*"):
+            name = demand.new_name  # refused: what was to be made still has its place
         is_list = answer is not None and "items" in answer
         self._log.add(
             verb=demand.verb,

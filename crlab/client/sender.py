@@ -7,8 +7,9 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 from crlab.client.discovery import Discovery
 from crlab.client.request_log import RequestLog
@@ -16,7 +17,7 @@ from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
 from crlab.client.write_gate import AllowWrites, WriteGate
-from crlab.errors import ConfigError, NotFound
+from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
@@ -28,6 +29,8 @@ _SERVING = ("customresourcedefinitions", "apiservices")  # what decides what is 
 
 QueryList = list[tuple[str, str]]
 Resource = str | ApiResource | GroupVersionResource
+Send = Callable[[Demand], dict[str, Any]]
+Around = Callable[[Demand, Send], dict[str, Any]]
 
 
 class Sender:
@@ -64,13 +67,38 @@ class Sender:
         self.discovery = Discovery(transport, self.clock)
         self.log = RequestLog(trace, self.clock)
         self._requester = Requester(transport, self.log, self.clock, self.pause)
+        self._around: Around | None = None
+        self._closed = ""
+
+    def observed(self, around: Around, *, field_manager: str = "") -> Self:
+        """Return a client like this one whose every request passes through `around`.
+
+        Args:
+            around: takes the demand and what sends it; its answer is the caller's.
+            field_manager: of its writes that name none; "" as this one's.
+        """
+        made = copy.copy(self)
+        made._around = around
+        made.field_manager = field_manager or self.field_manager
+        return made
+
+    def close(self, why: str) -> None:
+        """Refuse whatever comes from now on with `AlreadyStopped`: "what was tried: why"."""
+        self._closed = why
+
+    def check_open(self, tried: str) -> None:
+        """Raise `AlreadyStopped` if this client was closed."""
+        if self._closed:
+            raise AlreadyStopped(f"{tried}: {self._closed}")
 
     def resolve(self, name: Resource) -> ApiResource:
         """Return the resource that a name means; see `Discovery.resolve`."""
+        self.check_open(f"look up {name}")
         return self.discovery.resolve(name)
 
     def resolve_kind(self, gvk: GroupVersionKind) -> ApiResource:
         """Return the resource of a kind; see `Discovery.resolve_kind`."""
+        self.check_open(f"look up {gvk.kind}")
         return self.discovery.resolve_kind(gvk)
 
     def _target(
@@ -117,22 +145,34 @@ class Sender:
         content_type: str = "application/json",
         *,
         dry_run: bool = False,
+        new_name: str = "",
     ) -> dict[str, Any]:
         demand = Demand(
-            verb, method, resource, namespace, name, subresource, query, body, content_type, dry_run
+            verb,
+            method,
+            resource,
+            namespace,
+            name,
+            subresource,
+            query,
+            body,
+            content_type,
+            dry_run,
+            new_name,
         )
+        return self._sent(demand) if self._around is None else self._around(demand, self._sent)
+
+    def _sent(self, demand: Demand) -> dict[str, Any]:
+        self.check_open(demand.tried)
         if demand.is_write:
-            self._gate.require(resource, namespace or None, demand.tried)
+            self._gate.require(demand.resource, demand.namespace or None, demand.tried)
         try:
             answer = self._requester.send(demand)
         except NotFound as error:
             if not error.details.get("name"):
                 self.discovery.invalidate()  # the resource itself may be gone
             raise
-        if demand.is_write and resource.gvr.resource in (
-            "customresourcedefinitions",
-            "apiservices",
-        ):
+        if demand.is_write and demand.resource.gvr.resource in _SERVING:
             self.discovery.invalidate()
         return answer
 

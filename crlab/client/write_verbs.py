@@ -40,9 +40,18 @@ class WriteVerbs(Sender):
         Raises:
             AlreadyExists, Invalid, ReadOnlyError: and the rest of the `ApiError` tree.
         """
-        found, body, place, _ = self._target(resource, obj, namespace)
-        query = self._options(dry_run, field_manager)
-        return self._send("create", "POST", found, place, "", "", query, body, dry_run=dry_run)
+        found, body, place, name = self._target(resource, obj, namespace)
+        prefix = body["metadata"].get("generateName")
+        return self._send(
+            "create",
+            "POST",
+            found,
+            place,
+            query=self._options(dry_run, field_manager),
+            body=body,
+            dry_run=dry_run,
+            new_name=name or (f"{prefix}*" if prefix else ""),
+        )
 
     def update(
         self,
@@ -99,7 +108,7 @@ class WriteVerbs(Sender):
                 only) or "apply".
             force: of an apply patch: take over fields that others manage.
         """
-        if patch_type not in PATCH_TYPES:
+        if not isinstance(patch_type, str) or patch_type not in PATCH_TYPES:
             raise ConfigError(f"patch_type is one of {', '.join(PATCH_TYPES)}; not {patch_type!r}")
         found = self.resolve(resource)
         query = self._options(dry_run, field_manager)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_key
 
 _ATTEMPT = re.compile(r"attempt\s*(>=|>|==|=)\s*(\d+)")
 
@@ -66,6 +67,8 @@ class Breakpoints:
         condition: Condition | None = None,
     ) -> Breakpoint:
         """Stop before runs of `key`, from `attempt` on, or where `condition` holds."""
+        if key is not None:
+            checked_key(key, "the key of a breakpoint")
         if attempt is not None and (not isinstance(attempt, int) or attempt < 1):
             raise ConfigError(f"attempts count from 1, not {attempt!r}")
         if condition is not None and not callable(condition):

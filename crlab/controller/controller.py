@@ -192,7 +192,9 @@ class Controller:
 
         Raises:
             ConfigError: it names no object of this resource, or the delay is no number ≥ 0.
+            AlreadyStopped: the controller was closed.
         """
+        self._check_open(f"enqueue {what}")
         checked_seconds(delay_seconds, "delay_seconds")
         key = Request.of(what, self.resource).key
         self.queue.add_after(key, delay_seconds, trigger=Trigger("manual"))
@@ -343,7 +345,10 @@ class Controller:
 
     def _check_open(self, what: str) -> None:
         if self._is_closed:
-            raise AlreadyStopped(f"cannot {what}: controller {self.name} is closed")
+            raise AlreadyStopped(
+                f"cannot {what}: controller {self.name} is closed; make it again "
+                "(a cell that is run again closes the one it made before)"
+            )
 
     # -- the rest ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.model.escape import plain
+from crlab.model.plural import unit_of
 from crlab.trace.record import Trace, TraceRecord
 
 SHOWN_EVENTS = 10
@@ -115,7 +116,9 @@ def _told(
         told.append((event.seq, _event_text(event, records) + "."))
     if len(events) > SHOWN_EVENTS:
         more = len(events) - SHOWN_EVENTS
-        told.append((events[SHOWN_EVENTS].seq, f"… and {more} more such events."))
+        told.append(
+            (events[SHOWN_EVENTS].seq, f"… and {more} more such {unit_of(more, 'events')}.")
+        )
     told.append((run.seq, _run_text(run, adds)))
     for effect in effects.get(run.seq, ()):
         if effect.stage == "client" and effect.kind == "request":

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_text
+from crlab.model.plural import counted
 from crlab.model.resource import GroupVersionResource
 from crlab.trace.record import Trace, TraceRecord
 
@@ -109,7 +111,7 @@ class Rbac:
         return self.yaml()
 
     def __repr__(self) -> str:
-        return f"<Rbac {self.name}: {len(self.rights)} rights>"
+        return f"<Rbac {self.name}: {counted(len(self.rights), 'rights')}>"
 
 
 def derive(
@@ -231,6 +233,7 @@ def _subject(name: str, service_account: str, user: str) -> tuple[tuple[str, str
     if user:
         subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}
         return tuple(subject.items())
+    checked_text(service_account, "service_account", '"default/web"')
     namespace, _, account = (service_account or f"default/{name}").partition("/")
     if not namespace or not account:
         raise ConfigError(f'a service account is "namespace/name", not {service_account!r}')

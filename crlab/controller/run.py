@@ -64,6 +64,7 @@ class Run:
             None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
         )
         self._writer = Writer(self, environment)
+        self._client: Any = None
 
     @property
     def name(self) -> str:
@@ -82,8 +83,19 @@ class Run:
 
     @property
     def client(self) -> Any:
-        """The client underneath: its requests are traced, but are not part of the step."""
-        return self._env.client
+        """The client for what `ctx` has no verb for; a `DynamicClient`.
+
+        Its requests are calls of this run as all others are: among `calls`, dry in a dry
+        run, laid over the cache, and refused once the run is over.
+        """
+        if self._client is None:
+            observed = getattr(self._env.client, "observed", None)
+            self._client = (
+                self._env.client
+                if observed is None
+                else observed(self._writer.through, field_manager=self._env.field_manager)
+            )
+        return self._client
 
     @property
     def is_stopping(self) -> bool:

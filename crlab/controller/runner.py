@@ -21,6 +21,7 @@ from crlab.controller.environment import Environment
 from crlab.controller.request import Request, Result, checked_result
 from crlab.controller.step import StepRecord, describe_error
 from crlab.errors import TerminalError
+from crlab.model.plural import counted
 from crlab.trace.cause import caused_by
 from crlab.trace.record import TraceStage
 from crlab.workqueue import QueueMetrics, QueueSnapshot, RateLimitingQueue, Trigger
@@ -190,7 +191,7 @@ class Runner:
             return f"retry in {delay:g} s (attempt {attempt + 1})"
         queue.forget(key)
         self._give_up(key, error)
-        return f"given up after {attempt} attempts"
+        return f"given up after {counted(attempt, 'attempts')}"
 
     def _give_up(self, key: str, error: BaseException) -> None:
         with self._lock:

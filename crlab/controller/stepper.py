@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller.breakpoint import Breakpoint, Breakpoints
-from crlab.controller.call import Call
+from crlab.controller.call import Call, in_order, requests_beside
 from crlab.controller.request import Request
 from crlab.controller.step import EventBack, StepRecord
 from crlab.errors import LifecycleError, SyncTimeout
+from crlab.model.argument import checked_number
 
 if TYPE_CHECKING:
     from crlab.controller.controller import Controller
@@ -40,6 +42,7 @@ class Stepper:
     def __init__(self, controller: Controller, *, is_dry_run: bool) -> None:
         self._controller = controller
         self._turn = threading.Lock()
+        self._stepping: int | None = None  # the thread whose turn it is
         self.is_dry_run = is_dry_run
         self.breakpoints = Breakpoints()
         self.stopped_at: Breakpoint | None = None
@@ -63,13 +66,16 @@ class Stepper:
             What was done; None if no key was ready.
 
         Raises:
-            LifecycleError: the workers run; pause or stop them first.
+            LifecycleError: the workers run (pause or stop them first), or this is called from
+                the reconcile that is being stepped.
             SyncTimeout: the caches did not sync in time.
         """
         controller = self._controller
         controller.check_steppable()
+        checked_number(timeout_seconds, "timeout_seconds")
         request = None if what is None else Request.of(what, controller.resource)
-        with self._turn:
+        self._check_turn()
+        with self._turn, self._own_turn():
             self._wait_for_sync(timeout_seconds)
             key = self._take(request, timeout_seconds)
             if key is None:
@@ -77,12 +83,33 @@ class Stepper:
             before, key = key
             is_dry_run = self.is_dry_run if dry_run is None else dry_run
             record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
-            events = self._events_back(record)
+            others = self._requests_beside(record)
+            events = self._events_back(record, others)
             done = dataclasses.replace(
-                record, events_back=events, after=controller.queue.snapshot()
+                record,
+                calls=in_order(record.calls, others),
+                events_back=events,
+                after=controller.queue.snapshot(),
             )
             controller.runner.amend(record, done)
             return done
+
+    def _check_turn(self) -> None:
+        """Refuse a step inside a step: it would wait for its own end."""
+        if self._stepping == threading.get_ident():
+            raise LifecycleError(
+                f"controller {self._controller.name} is being stepped by this very call: a "
+                "reconcile cannot step its own controller; return Result(requeue=True), or "
+                "enqueue() another key"
+            )
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        self._stepping = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._stepping = None
 
     def run(
         self, max_steps: int = 1000, *, step: Callable[[], StepRecord | None] | None = None
@@ -141,17 +168,22 @@ class Stepper:
         """With the manual driver, let everything but workers reach its end."""
         self._controller.deliver()
 
-    def _events_back(self, record: StepRecord) -> tuple[EventBack, ...]:
+    def _requests_beside(self, record: StepRecord) -> list[Call]:
+        """Return what the run asked past its context, with ``lab.client``."""
+        records = self._controller.env.trace.records(after=record.started_seq)
+        return requests_beside(record.calls, records, record.started_seq, record.finished_seq)
+
+    def _events_back(self, record: StepRecord, others: list[Call]) -> tuple[EventBack, ...]:
         """Wait for the events of the run's writes and return them."""
         env = self._controller.env
         writes = [
             call
-            for call in record.calls
+            for call in (*record.calls, *others)
             if call.is_write
             and not call.is_dry_run
             and call.resource_version
             # An answer to a write that changed nothing shows somebody else's revision.
-            and (call.changes or call.is_new or call.verb == "delete")
+            and (call.changes or call.is_new or call.verb == "delete" or call in others)
         ]
         self._deliver()
         for call in writes:

@@ -25,6 +25,7 @@ from crlab.controller.controller import Controller
 from crlab.controller.fault_plan import FaultPlan, FaultyListerWatcher
 from crlab.errors import ConfigError, CrlabError, UnknownResource
 from crlab.model.diff import Change, diff
+from crlab.model.plural import counted
 
 MAX_ADVANCES = 30
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -123,8 +124,9 @@ class StressReport:
 
     def __str__(self) -> str:
         bad = [verdict for verdict in self.verdicts if not verdict.is_ok]
+        runs = counted(len(self.verdicts), "runs")
         lines = [
-            f"{self.controller}: {len(self.verdicts) - len(bad)} of {len(self.verdicts)} runs "
+            f"{self.controller}: {len(self.verdicts) - len(bad)} of {runs} "
             "ended as the clean one did"
             + (f" ({self.skipped} more were not tried)" if self.skipped else "")
         ]
@@ -137,7 +139,7 @@ class StressReport:
 
     def __repr__(self) -> str:
         bad = sum(not verdict.is_ok for verdict in self.verdicts)
-        return f"<StressReport {self.controller}: {len(self.verdicts)} runs, {bad} bad>"
+        return f"<StressReport {self.controller}: {counted(len(self.verdicts), 'runs')}, {bad} bad>"
 
 
 def stress(

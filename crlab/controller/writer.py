@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crlab.client.requester import Demand
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft
 from crlab.controller.reader import key_of
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from crlab.controller.environment import Environment
     from crlab.controller.run import Run
 
-WRITES = frozenset({"create", "update", "patch", "apply", "delete"})
+WRITES = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
+_APPLY = "application/apply-patch"
 
 
 class Writer:
@@ -222,6 +224,25 @@ class Writer:
             "field_manager": self._env.field_manager,
         }
 
+    # -- through the client itself -----------------------------------------------------------
+
+    def through(self, demand: Demand, send: Callable[[Demand], dict[str, Any]]) -> dict[str, Any]:
+        """Send what `ctx.client` was asked for, as a call of this run."""
+        self._context.check()
+        if self._context.is_dry_run:
+            demand = demand.as_dry_run()
+        is_apply = demand.content_type.startswith(_APPLY)
+        new_name = "" if demand.new_name.endswith("*") else demand.new_name
+        names = demand.namespace, demand.name or new_name, demand.subresource
+        verb = "apply" if is_apply else demand.verb
+        call = Call(verb, demand.resource.gvr.group_resource, *names)
+        if demand.is_write:
+            body = None if demand.method == "DELETE" else demand.body
+            call = self._draft_call(verb, demand.resource, *names, body)
+            call = _with(call, is_dry_run=demand.is_dry_run)
+        answer: dict[str, Any] = self._send(call, demand.resource, lambda: send(demand))
+        return answer
+
     # -- one call ------------------------------------------------------------------------
 
     def _draft_call(
@@ -281,7 +302,7 @@ class Writer:
             hook.after(done)
         if call.is_write:
             self._remember(resource, key, call, answer)
-        elif call.verb == "get" and not call.subresource:
+        elif call.verb == "get" and not call.subresource and isinstance(answer, Mapping):
             self._seen[resource.gvr.group_resource, key] = answer
         return answer
 
@@ -297,11 +318,12 @@ class Writer:
         shown: Any = None
         if isinstance(answer, Mapping):
             version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
-            if call.verb == "list":
+            if call.verb in ("list", "deletecollection"):
                 shown = _names(answer.get("items") or ())
             elif self._env.keeps_bodies:
                 shown = redact_body(answer, kind=resource.kind)
-            if shown is not None and call.is_write and call.subresource != "scale":
+            is_one = call.verb != "deletecollection" and call.subresource != "scale"
+            if shown is not None and call.is_write and is_one:
                 changes = self._changes(call, resource, shown, known)
         elif isinstance(answer, Sequence):
             shown = _names(answer)
@@ -336,6 +358,8 @@ class Writer:
 
     def _remember(self, resource: ApiResource, key: str, call: Call, answer: Any) -> None:
         if call.is_dry_run or call.subresource == "scale" or not isinstance(answer, Mapping):
+            return
+        if call.verb == "deletecollection":  # the watch tells of each
             return
         plural = resource.gvr.group_resource
         if call.verb == "delete" and answer.get("kind") == "Status":

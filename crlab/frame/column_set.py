@@ -19,6 +19,7 @@ from typing import Any
 
 from crlab.errors import UnknownColumn, nearest
 from crlab.frame.column import Column
+from crlab.model.argument import checked_texts
 from crlab.model.diff import field_path
 from crlab.model.jsonpath import compile_path
 from crlab.model.object import FrozenList
@@ -170,6 +171,13 @@ def choose_columns(
         UnknownColumn: a name or, where the schema is known, a path that does not exist.
         JSONPathError: a path that does not parse.
     """
+    for name, wanted in (
+        ("labels", labels),
+        ("conditions", conditions),
+        ("quantities", quantities),
+    ):
+        if not isinstance(wanted, bool):
+            checked_texts(wanted, f"{name} (or True)")
     is_namespaced = resource is None or resource.is_namespaced
     chosen = base_columns(is_namespaced)
     if columns is None or isinstance(columns, Mapping):

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import pandas as pd
 
 from crlab.frame.array import seqs, texts, times
+from crlab.model.plural import counted
 from crlab.trace.record import TraceRecord
 
 #: Parts of a query that say nothing about what is asked for.
@@ -67,15 +68,17 @@ def _what(record: TraceRecord) -> str:
             answer = data.get("status") or data.get("error") or "no answer"
             return f"{data.get('verb')} {asked(str(data.get('query') or ''))} → {answer}"
         case "listed":
-            pages = data.get("pages") or 1
-            return f"{data.get('count')} objects in {pages} page{'s' if pages != 1 else ''}"
+            count, pages = int(data.get("count") or 0), int(data.get("pages") or 1)
+            return f"{counted(count, 'objects')} in {counted(pages, 'pages')}"
         case "watch_event":
             return str(data.get("type"))
         case "error":
             return str(data.get("error"))
         case "audited":
             wrong = data.get("wrong") or ()
-            return f"{data.get('compared')} keys: " + (", ".join(map(str, wrong)) or "as served")
+            return f"{counted(int(data.get('compared') or 0), 'keys')}: " + (
+                ", ".join(map(str, wrong)) or "as served"
+            )
     return ""
 
 

@@ -7,7 +7,8 @@ in its order; where the recorded informer had to list again, so has the replayin
 Guarantees:
   1. The objects, their order and their resourceVersions are the recorded ones.
   2. Nothing is sent anywhere; a write is not possible.
-  3. `ReplayControl` releases events by time (at any speed), by steps, or all at once.
+  3. `ReplayControl` releases events by time (at any speed), by steps, or all at once; then
+     each has its recorded time, if the clock can show one (`runtime.recorded_clock`).
 
 Thread: `ReplayControl` and streams from any thread; `_condition` guards the position.
 Source: decision 6 of docs/architecture.md.
@@ -23,6 +24,7 @@ from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEve
 from crlab.errors import ConfigError, ResourceExpired, TransportError, UnknownResource, nearest
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
+from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -118,7 +120,7 @@ class ReplayControl:
 
     def __repr__(self) -> str:
         pace = "by steps" if self.speed is None else f"speed {self.speed:g}"
-        return f"ReplayControl({self.released} of {self.total} records, {pace})"
+        return f"ReplayControl({self.released} of {counted(self.total, 'records')}, {pace})"
 
     def due_seconds(self) -> float | None:
         """Return how long until the next record is released by time; None: it is not."""
@@ -133,6 +135,17 @@ class ReplayControl:
     def is_released(self, record: TraceRecord) -> bool:
         """Whether a record has been released."""
         return record.seq <= self.seq
+
+    def handed_on(self, record: TraceRecord) -> bool:
+        """Show the clock the time of a record that is handed on; whether it took it.
+
+        It does if the recording is played at once and the clock can show recorded time.
+        """
+        show = getattr(self.clock, "show", None)
+        is_shown = show is not None and self.speed == float("inf")
+        if show is not None:
+            show(record.at if is_shown else None)
+        return is_shown
 
     def _advance(self) -> None:
         with self.condition:
@@ -224,6 +237,7 @@ class Replay:
                 break
         self._position = place
         record = self._records[place]
+        self._control.handed_on(record)
         items = [obj for obj in record.get("objects") or () if self._is_mine(obj)]
         return ListPage(items, record.resource_version)
 
@@ -340,8 +354,11 @@ class ReplayStream:
             self._next += 1
             event = self._owner.event(record)
             self._version = record.resource_version or self._version
-            if event is not None:
-                events.append(event)
+            if event is None:
+                continue
+            events.append(event)
+            if self._control.handed_on(record):
+                break  # one by one: each has its own time
         now = self._control.clock.monotonic()
         if not events and self._version and now - self._said_at >= _BOOKMARK_SECONDS:
             events = [WatchEvent("BOOKMARK", None, self._version)]

@@ -13,14 +13,14 @@ Source: decision 6 of docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from crlab.errors import OutOfTrace
+from crlab.errors import ConfigError, OutOfTrace
 from crlab.frame.array import cells, seqs, texts, times
 from crlab.frame.column import Column
 from crlab.frame.column_set import choose_columns
@@ -31,6 +31,7 @@ from crlab.frame.writer import changes_between
 from crlab.model.diff import NOISE
 from crlab.model.key import join_key, split_key
 from crlab.model.object import KubeObject
+from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
 
@@ -71,7 +72,8 @@ class Moment:
         return frame
 
     def __repr__(self) -> str:
-        return f"Moment(rv={self.resource_version}, seq={self.seq}, {len(self.objects)} objects)"
+        count = counted(len(self.objects), "objects")
+        return f"Moment(rv={self.resource_version}, seq={self.seq}, {count})"
 
 
 class TimeTravel:
@@ -85,13 +87,17 @@ class TimeTravel:
         namespace: str | None = None,
         columns: Sequence[Column] | None = None,
         source: str = "",
+        later: Callable[[], Sequence[Column] | None] | None = None,
     ) -> None:
         """Look at a trace.
 
         Args:
             columns: of the frames; None for the kind's own.
             source: the informer's `source`, where several watch this resource; "" for all.
+            later: gives the columns, or None while they are not known; asked at each moment
+                until then.
         """
+        self._later = later
         self._source = source
         self._trace = trace
         self._resource = resource
@@ -128,8 +134,14 @@ class TimeTravel:
             return self._at_seq(seq)
         if time is None:
             return self._at_seq(self._trace.last_seq)
-        stamp = time.timestamp() if isinstance(time, datetime) else float(time)
-        return self._at_time(stamp)
+        if isinstance(time, datetime):
+            return self._at_time(time.timestamp())
+        if isinstance(time, bool) or not isinstance(time, int | float):
+            raise ConfigError(
+                "a moment is a resourceVersion (a text), a seq of the trace (int) or a time "
+                f"(float or datetime), not a {type(time).__name__}"
+            )
+        return self._at_time(float(time))
 
     def diff(self, before: When, after: When, *, ignore: Collection[str] = NOISE) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
@@ -166,6 +178,12 @@ class TimeTravel:
         """Return everything the trace holds of one key of this resource; see `timeline`."""
         return timeline(self._trace, key, resource=self._name)
 
+    def _learn(self) -> None:
+        """Take up columns that were not known before, if they are now."""
+        columns = self._later() if self._later is not None else None
+        if columns is not None:
+            self._columns, self._later = tuple(columns), None
+
     # --- rebuilding ------------------------------------------------------------------
 
     def _streams(self) -> list[list[TraceRecord]]:
@@ -187,7 +205,10 @@ class TimeTravel:
         return self._rebuilt(streams, f"seq {seq}")
 
     def _at_time(self, stamp: float) -> Moment:
-        shown = datetime.fromtimestamp(stamp, UTC).isoformat()
+        try:
+            shown = datetime.fromtimestamp(stamp, UTC).isoformat()
+        except (ValueError, OverflowError, OSError):
+            raise OutOfTrace(f"{stamp} is no time (seconds since 1970-01-01T00:00:00Z)") from None
         streams = [[r for r in stream if r.at <= stamp] for stream in self._streams()]
         return self._rebuilt(streams, f"time {shown}")
 
@@ -246,6 +267,7 @@ class TimeTravel:
         if self._namespace is not None:
             objects = {k: o for k, o in objects.items() if split_key(k)[0] == self._namespace}
         last = max((stream[-1] for stream in streams), key=lambda record: record.seq)
+        self._learn()
         return Moment(self._resource, self._columns, last.seq, last.at, version or reached, objects)
 
 

@@ -6,10 +6,17 @@ Thread: pure functions.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crlab.errors import ConfigError, nearest
+from crlab.model.argument import (
+    checked_count,
+    checked_function,
+    checked_list,
+    checked_number,
+    checked_text,
+)
 from crlab.model.field_selector import parse_field_selector
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.model.selector import parse_label_selector
@@ -40,6 +47,9 @@ def check_question(
     queue: str,
     list_mode: str,
     namespaces: Sequence[Any],
+    columns: Any,
+    indexers: Any,
+    transform: Any,
     options: Mapping[str, Any],
 ) -> None:
     """Raise unless an informer can be made of these arguments.
@@ -48,6 +58,8 @@ def check_question(
         SelectorError: with the API server's sentence.
         ConfigError: another argument that cannot work, said which.
     """
+    checked_text(label_selector, "label_selector", '"app=web"')
+    checked_text(field_selector, "field_selector", '"metadata.name=web"')
     parse_label_selector(label_selector)
     parse_field_selector(field_selector)
     _one_of("queue", queue, QUEUES)
@@ -64,6 +76,75 @@ def check_question(
         if name not in known:
             near = nearest(name, known) or sorted(known)
             raise ConfigError(f"an informer has no option {name!r}; nearest: {', '.join(near)}")
+    check_columns(columns)
+    _check_functions(indexers, transform)
+    _check_options(options)
+
+
+def check_columns(columns: Any) -> None:
+    """Raise unless these can be columns.
+
+    Raises:
+        ConfigError: they are neither names with JSONPaths nor columns.
+    """
+    if columns is not None and (isinstance(columns, str) or not isinstance(columns, Iterable)):
+        raise ConfigError(
+            'columns maps names to JSONPaths, as {"image": ".spec.image"}, or lists names, '
+            f"not {columns!r}"
+        )
+
+
+def check_sources(informer: Any, owns: Any, watches: Any, predicates: Any) -> None:
+    """Raise unless a controller can listen to these.
+
+    Raises:
+        ConfigError: one of them is of another type, said which.
+    """
+    if callable(informer):
+        raise ConfigError(
+            "@lab.controller takes the informer (or the name) of the resource it reconciles: "
+            '@lab.controller("deployments")'
+        )
+    _check_source(informer, "lab.controller()")
+    for each in checked_list(owns, "owns", 'informers or names, as ["deployments"]'):
+        _check_source(each, "owns")
+    if watches is not None and not isinstance(watches, Mapping):
+        raise ConfigError(
+            "watches maps an informer or a name to a function from an object to keys, "
+            f"not a {type(watches).__name__}"
+        )
+    for each, mapper in (watches or {}).items():
+        _check_source(each, "watches")
+        checked_function(mapper, f"what watches has for {each!r}", ("obj",))
+    for each in checked_list(predicates, "predicates", "functions of an event"):
+        checked_function(each, "a predicate", ("event",))
+
+
+def _check_source(source: Any, taker: str) -> None:
+    from crlab.lab.informer import Informer
+
+    if not isinstance(source, Informer):
+        check_resource(source, taker)
+
+
+def _check_functions(indexers: Any, transform: Any) -> None:
+    if indexers is not None and not isinstance(indexers, Mapping):
+        raise ConfigError(f"indexers maps names to functions, not a {type(indexers).__name__}")
+    for name, function in (indexers or {}).items():
+        checked_text(name, "an index's name")
+        checked_function(function, f"index {name!r}", ("obj",))
+    if transform is not None:
+        checked_function(transform, "transform", ("obj",))
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Check those that would otherwise show on a thread, or never."""
+    if options.get("name") is not None:
+        checked_text(options["name"], "name")
+    if options.get("page_size") is not None:
+        checked_count(options["page_size"], "page_size")
+    if options.get("idle_timeout_seconds") is not None:
+        checked_number(options["idle_timeout_seconds"], "idle_timeout_seconds")
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import ConfigError
+from crlab.errors import ConfigError, ResourceExpired
 from crlab.lab.looking import LookingLab
+from crlab.model.argument import checked_path, checked_text, checked_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,18 @@ class BranchingLab(LookingLab):
 
         Args:
             token: whose; one of ``sandbox(tokens=…)``. None is the administrator's.
+
+        Raises:
+            ConfigError: a token that this server does not know, or no path.
         """
         from crlab.lab.kubeconfig import write_kubeconfig
 
         server = self._own_server("write a kubeconfig")
-        target = Path(path)
+        target = Path(checked_path(path, "what lab.write_kubeconfig() writes"))
+        if token is not None and not server.knows_token(checked_text(token, "token")):
+            raise ConfigError(
+                "cannot write a kubeconfig: the token is none of crlab.sandbox(tokens=…)"
+            )
         write_kubeconfig(target, self.serve(), token or server.admin_token())
         return target
 
@@ -96,8 +104,23 @@ class BranchingLab(LookingLab):
 
         Raises:
             ResourceExpired: history before that revision was compacted.
+            ConfigError: that is no resourceVersion, or one that is yet to come.
         """
-        return self._own_server("rewind").rewind(int(revision))
+        from crlab.apiserver.storage import Compacted
+
+        server = self._own_server("rewind")
+        wanted = _revision(revision)
+        if wanted > server.storage.revision:
+            raise ConfigError(
+                f"cannot rewind to {wanted}: the server is at {server.storage.revision}, "
+                "and time only comes by writes"
+            )
+        try:
+            return server.rewind(wanted)
+        except Compacted as error:
+            raise ResourceExpired(
+                str(error), code=410, reason="Expired", tried=f"rewind to {wanted}"
+            ) from None
 
     def compact(self) -> int:
         """Forget the server's history: older lists and watches get 410. Return the revision."""
@@ -123,6 +146,8 @@ class BranchingLab(LookingLab):
         from crlab.lab.acting import acting_as
 
         server = self._own_server("act as somebody else")
+        checked_text(user, "user", '"jane" or "system:serviceaccount:default:web"')
+        checked_texts(groups, "groups")
         return acting_as(self._whole, server, user, groups)
 
     @property
@@ -142,3 +167,15 @@ class BranchingLab(LookingLab):
         from crlab.lab.judging import audit_log_frame
 
         return audit_log_frame(self._own_server("read the audit log").audit.records)
+
+
+def _revision(revision: Any) -> int:
+    """Return a resourceVersion as a number."""
+    if isinstance(revision, str) and revision.isascii() and revision.isdigit():
+        return int(revision)
+    if isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
+        raise ConfigError(
+            f"rewind() takes a resourceVersion, such as 42, not {revision!r}; "
+            "lab.revision is the present one"
+        )
+    return revision

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
 from crlab.errors import ConfigError, LifecycleError
+from crlab.model.argument import checked_count, checked_timeout
+from crlab.model.plural import counted
 
 KEPT_STEPS = 50
 BACK_OFF_SECONDS = 2.0
@@ -63,6 +65,7 @@ class LabController:
         Raises:
             LifecycleError: the workers run; `pause()` or `stop()` first.
         """
+        self._check_open("step")
         before = self.lab.server.snapshot() if self.lab.server is not None else None
         record = self.controller.step(key, dry_run=dry_run)
         if record is not None and before is not None:
@@ -71,6 +74,8 @@ class LabController:
 
     def run(self, max_steps: int = 1000) -> list[StepRecord]:
         """Step until a breakpoint is met or nothing is queued; return the records."""
+        self._check_open("run")
+        checked_count(max_steps, "max_steps")
         return self.controller.stepper.run(max_steps, step=self.step)
 
     @property
@@ -95,6 +100,7 @@ class LabController:
         server = self.lab.server
         if server is None:
             raise ConfigError(f"cannot go back: {self.lab!r} is not a sandbox; use dry_run=True")
+        self._check_open("undo a step of")
         self.controller.check_steppable()
         if not self._taken:
             raise LifecycleError(f"{self.name}: there is no step to undo")
@@ -139,6 +145,7 @@ class LabController:
 
     def start(self, workers: int | None = None) -> LabController:
         """Let workers take the keys; they begin once every source has synced."""
+        self._check_open("start")
         self.controller.start(workers)
         return self
 
@@ -156,7 +163,7 @@ class LabController:
 
     def join(self, timeout_seconds: float | None = None) -> list[str]:
         """Wait for the workers; return the names of those still alive."""
-        return self.controller.join(timeout_seconds)
+        return self.controller.join(checked_timeout(timeout_seconds))
 
     def close(self) -> list[str]:
         """Stop, remove the handlers, shut the queue down; return threads left behind."""
@@ -187,13 +194,18 @@ class LabController:
         """Tell one key's way from watch event to write."""
         return self.controller.explain(key)
 
+    def _check_open(self, what: str) -> None:
+        self.lab.check_open(f"{what} controller {self.name}")
+
     def unsettled(self) -> list[str]:
         """Say what this controller has still to do; [] if nothing (delays not counted)."""
         if not self.controller.is_running or self.controller.is_paused:
             return []
         snapshot = self.controller.queue.snapshot()
         waiting = len(snapshot.queued) + len(snapshot.processing)
-        return [f"controller {self.name}: {waiting} keys to reconcile"] if waiting else []
+        return (
+            [f"controller {self.name}: {counted(waiting, 'keys')} to reconcile"] if waiting else []
+        )
 
     def __repr__(self) -> str:
         return repr(self.controller)

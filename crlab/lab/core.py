@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from crlab.errors import AlreadyStopped, ConfigError, CrlabError
 from crlab.lab import registry
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -144,7 +145,7 @@ class LabCore:
         Raises:
             UnknownResource: nothing is served under that name; the nearest are named.
         """
-        self._check_open("look up a resource")
+        self.check_open("look up a resource")
         return self.client.resolve(name)
 
     def apply(
@@ -171,7 +172,7 @@ class LabCore:
             Invalid: the server's causes, field by field.
             ReadOnlyError: this lab may not write there.
         """
-        self._check_open("apply")
+        self.check_open("apply")
         return self.client.apply_manifests(
             source, namespace=namespace, server_side=server_side, dry_run=dry_run
         )
@@ -182,7 +183,7 @@ class LabCore:
         Raises:
             NotFound: there is none of that name.
         """
-        self._check_open("get")
+        self.check_open("get")
         return self.client.get(resource, name, namespace=namespace)
 
     def delete(self, resource: str | ApiResource, name: str, namespace: str | None = None) -> Any:
@@ -192,7 +193,7 @@ class LabCore:
             NotFound: there is none of that name.
             ReadOnlyError: this lab may not write there.
         """
-        self._check_open("delete")
+        self.check_open("delete")
         return self.client.delete(resource, name, namespace=namespace)
 
     @property
@@ -225,16 +226,23 @@ class LabCore:
             return list(self._controllers)
 
     def _own_server(self, verb: str) -> ApiServer:
-        self._check_open(verb)
+        self.check_open(verb)
         if self.server is None:
             raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
         return self.server
 
-    def _check_open(self, what: str) -> None:
+    def check_open(self, what: str) -> None:
+        """Raise if this lab was closed; `what` was asked of it, as in "cannot <apply>".
+
+        Raises:
+            AlreadyStopped: it was; says how to open another one.
+        """
         if self._is_closed:
-            raise AlreadyStopped(
-                f"cannot {what}: {self!r} is closed; open another one with crlab.{self.opener}()"
-            )
+            raise AlreadyStopped(f"cannot {what}: {self._ended}")
+
+    @property
+    def _ended(self) -> str:
+        return f"{self!r} is closed; open another one with crlab.{self.opener}()"
 
     @property
     def opener(self) -> str:
@@ -281,6 +289,7 @@ class LabCore:
         if self._builtin is not None:
             self._builtin.close()
         self._transport.close()
+        self.client.close(self._ended)
         if self.server is not None:
             self.server.close()
         for closer in self._closers[::-1]:
@@ -296,6 +305,7 @@ class LabCore:
 
     def on_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call `callback` at the end of `close`; return the undo."""
+        checked_function(callback, "what on_close() takes")
         with self._lock:
             self._closers.append(callback)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crlab.controller import Explanation as Told
 from crlab.controller import explain
 from crlab.model.escape import plain
+from crlab.model.plural import counted
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Explanation:
         return "\n".join(plain(line) for line in str(self._told).splitlines())
 
     def __repr__(self) -> str:
-        return f"Explanation({self.key}, {len(self.sentences)} sentences)"
+        return f"Explanation({self.key}, {counted(len(self.sentences), 'sentences')})"
 
     def _repr_html_(self) -> str:
         from crlab.model.escape import H

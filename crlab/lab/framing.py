@@ -112,16 +112,24 @@ class InformerRates(Rates):
 
 def time_travel(lab: Lab, informer: Informer) -> TimeTravel:
     """Return the moments of one informer, with the columns of its frame."""
-    definitions, schema = _columns_of(lab, informer) or (None, None)
-    columns: Sequence[Column] = choose_columns(
-        informer.resource, definitions=definitions, schema=schema
-    )
+    known = _columns_of(lab, informer)
+    later = _LaterDefinition(lab, informer)
+
+    def chosen(definition: Definition) -> Sequence[Column]:
+        definitions, schema = definition
+        return choose_columns(informer.resource, definitions=definitions, schema=schema)
+
+    def chosen_later() -> Sequence[Column] | None:
+        definition = later()
+        return None if definition is None else chosen(definition)
+
     return TimeTravel(
         lab.trace,
         informer.resource,
         namespace=informer.namespace,
-        columns=columns,
+        columns=chosen(known or (None, None)),
         source=informer.shared.source,
+        later=None if known else chosen_later,
     )
 
 

@@ -12,10 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
-from crlab.errors import ConfigError, NotCached, nearest
+from crlab.errors import AlreadyStopped, ConfigError, NotCached, nearest
+from crlab.lab.asking import check_columns
 from crlab.lab.registry import ByCell
+from crlab.model.argument import (
+    checked_count,
+    checked_function,
+    checked_key,
+    checked_number,
+    checked_text,
+    checked_timeout,
+)
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
+from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 
 if TYPE_CHECKING:
@@ -75,6 +85,7 @@ class Informer:
 
     def framed(self, columns: Any) -> Informer:
         """Return this informer with a frame of these columns; the same ones, the same one."""
+        check_columns(columns)
         for known in (self, *self._siblings):
             if known._columns == columns:
                 return known
@@ -113,7 +124,7 @@ class Informer:
         Raises:
             SyncTimeout: it did not in time; carries its state and the cause.
         """
-        self.shared.wait_for_sync(timeout_seconds)
+        self.shared.wait_for_sync(checked_timeout(timeout_seconds))
         return self
 
     @property
@@ -155,7 +166,7 @@ class Informer:
 
     def get(self, key: str) -> KubeObject | None:
         """Return the cached object under a key, None if there is none."""
-        split_key(key)
+        split_key(checked_key(key, "a key of an informer"))
         found: KubeObject | None = self.indexer.get_by_key(key)
         return found
 
@@ -218,7 +229,17 @@ class Informer:
 
         Returns:
             The registration: `has_synced`, `backlog`, `remove()`.
+
+        Raises:
+            ConfigError: one that is no function, or cannot be called so.
+            AlreadyStopped: the informer was stopped, or its lab closed.
         """
+        self._lab.check_open(f"add a handler to {self.lane}")
+        _check_handlers(on_add=on_add, on_update=on_update, on_delete=on_delete)
+        if resync_seconds is not None:
+            checked_number(resync_seconds, "resync_seconds")
+        if name is not None:
+            checked_text(name, "a handler's name")
         registration = self.shared.add_event_handler(
             on_add=on_add,
             on_update=on_update,
@@ -273,6 +294,7 @@ class Informer:
         """
         from crlab.lab import framing
 
+        check_columns(columns)
         return framing.live_frame(self._lab, self, columns, **options)
 
     @property
@@ -359,7 +381,14 @@ class Informer:
         Raises:
             ResourceExpired: the server no longer holds that revision.
             ConfigError: this is a recording; there is no server to compare with.
+            AlreadyStopped: the informer was stopped, or its lab closed.
         """
+        self._lab.check_open(f"audit {self.lane}")
+        if self.shared.is_stopped:
+            raise AlreadyStopped(
+                f"cannot audit {self.lane}: this informer was stopped, so its cache ages; "
+                "lab.informer() makes another one"
+            )
         if self._lab.kind == "replay":
             raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         from crlab.lab.judging import audit_frame
@@ -374,6 +403,7 @@ class Informer:
         """
         from crlab.lab.judging import memory_frame
 
+        checked_count(top, "top")
         return memory_frame(self.shared, top)
 
     @property
@@ -394,11 +424,17 @@ class Informer:
         if truth is not None:
             held = {obj.key: obj.resource_version for obj in self.indexer.list()}
             if held != truth:
-                found.append(f"{self.lane}: {len(held.items() ^ truth.items())} keys differ")
+                differing = len({key for key, _ in held.items() ^ truth.items()})
+                verb = "differs" if differing == 1 else "differ"
+                found.append(f"{self.lane}: {counted(differing, 'keys')} {verb}")
         if waiting := len(self.shared.queue):
-            found.append(f"{self.lane}: {waiting} deltas queued")
+            found.append(f"{self.lane}: {counted(waiting, 'deltas')} queued")
         busy = [each for each in self.shared.registrations if not each.is_idle]
-        found += [f"{self.lane}: handler {each.name} has {each.backlog} to hear" for each in busy]
+        found += [
+            f"{self.lane}: handler {each.name} "
+            + (f"has {each.backlog} to hear" if each.backlog else "has not returned yet")
+            for each in busy
+        ]
         if not found and not self.shared.is_settled:
             found.append(f"{self.lane}: a change is on its way")
         return found
@@ -418,6 +454,9 @@ class Informer:
         """
         from crlab.lab.revealing import revealed
 
+        checked_key(key, "the key of what to reveal")
+        checked_text(field, "the field to reveal", '"password" or ".data.password"')
+        self._lab.check_open(f"reveal {field} of {key}")
         return revealed(self._lab, self.resource, key, field)
 
     # -- views ---------------------------------------------------------------------------
@@ -455,10 +494,24 @@ class Informer:
         version = self.last_sync_resource_version or "-"
         return (
             f"Informer({self.resource.gvr.group_resource}, ns={place}, {state}, "
-            f"{len(self)} objects, rv={version})"
+            f"{counted(len(self), 'objects')}, rv={version})"
         )
 
     def _repr_html_(self) -> str:
         from crlab.lab.view import informer_html
 
         return informer_html(self._lab, self)
+
+
+_TOLD = {
+    "on_add": ("obj", "is_in_initial_list"),
+    "on_update": ("old", "new"),
+    "on_delete": ("obj",),
+}
+
+
+def _check_handlers(**functions: Any) -> None:
+    """Raise unless each can be called as it will be: an event is too late to say so."""
+    for name, function in functions.items():
+        if function is not None:
+            checked_function(function, name, _TOLD[name])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.errors import ConfigError
 from crlab.lab.making import MakingLab
+from crlab.model.argument import checked_key, checked_list, checked_path, checked_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,25 +53,45 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.view import pipeline_view
 
-        self._check_open("show the pipeline")
+        self.check_open("show the pipeline")
+        _check_informer(informer, "lab.pipeline()")
         return pipeline_view(self._whole, informer.lane if informer is not None else "")
 
     def time_slider(self, informer: Informer | None = None) -> TimelineView:
         """Return the time slider: pipeline, and a frame if named, as of any moment."""
         from crlab.lab.view import timeline_view
 
-        self._check_open("show the past")
+        self.check_open("show the past")
+        _check_informer(informer, "lab.time_slider()")
         return timeline_view(self._whole, informer)
 
     def explain(self, key: str, *, resource: str = "") -> Explanation:
         """Tell one key's way through the pipeline, from watch event to write.
 
+        Args:
+            resource: only of this one, named in any form; "" for all that have the key.
+
         Returns:
             Sentences (``print(lab.explain(key))``) and a frame (`.df`).
+
+        Raises:
+            UnknownResource: neither the trace nor discovery knows the resource.
         """
         from crlab.lab.explaining import explained
 
-        return explained(self.trace, key, resource=resource)
+        checked_key(key, "the key to explain")
+        return explained(self.trace, key, resource=self._traced(resource))
+
+    def _traced(self, resource: str) -> str:
+        """Return a resource as the trace names it: "plural.group"."""
+        checked_text(resource, "resource", '"deployments"')
+        if not resource or any(record.resource == resource for record in self.trace):
+            return resource
+        for informer in self.informers:
+            found = informer.resource
+            if resource.lower() in (found.gvr.resource, found.kind.lower(), found.singular):
+                return found.gvr.group_resource
+        return self.client.resolve(resource).gvr.group_resource
 
     def docs(self, resource: str, path: str = "") -> str:
         """Return what a custom resource's schema says of a field: type, default, meaning.
@@ -86,7 +107,8 @@ class LookingLab(MakingLab):
         """
         from crlab.controller.schema_help import SchemaReader
 
-        self._check_open("read a schema")
+        self.check_open("read a schema")
+        checked_text(path, "path", '"spec.replicas"')
         found = self.client.resolve(resource)
         text = SchemaReader(self.client).schema(found).at(path).documentation()
         return text or f"no definition of {found.gvr.group_resource} says more"
@@ -120,7 +142,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.judging_controller import least_rights
 
-        self._check_open("derive a role")
+        self.check_open("derive a role")
         return least_rights(
             self._whole,
             what,
@@ -165,12 +187,19 @@ class LookingLab(MakingLab):
     def timeline(self, key: str, *, resource: str = "") -> pd.DataFrame:
         """Return everything the trace holds of one key, in order.
 
+        Args:
+            resource: only of this one, named in any form; "" for all that have the key.
+
+        Raises:
+            UnknownResource: neither the trace nor discovery knows the resource.
+
         Shape:
             Index "seq" (int64); time, stage, kind, resource, resource_version, what.
         """
         from crlab.frame.time_travel import timeline
 
-        return timeline(self.trace, key, resource=resource)
+        checked_key(key, "the key of a timeline")
+        return timeline(self.trace, key, resource=self._traced(resource))
 
     def kube_events(self, key: str | None = None, *, kind: str = "") -> pd.DataFrame:
         """Return Kubernetes Events (of both API groups), the newest last.
@@ -185,6 +214,9 @@ class LookingLab(MakingLab):
         """
         from crlab.frame.kube_events import kube_events
 
+        if key is not None:
+            checked_key(key, "the key of what events are about")
+        checked_text(kind, "kind", '"Deployment"')
         informer = self.informer("events").wait_for_sync()
         self._let_events_come()
         return kube_events(informer.objects(), key, kind=kind)
@@ -205,7 +237,9 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.owning import owner_tree_of
 
-        self._check_open("draw a tree")
+        self.check_open("draw a tree")
+        checked_key(key, "the key of a tree's root")
+        checked_list(among, "among", 'names of resources, as ["pods"]')
         return owner_tree_of(self._whole, resource, key, among)
 
     def live(self, function: Callable[[], Any], *, name: str = "") -> Live:
@@ -219,7 +253,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.live import Live
 
-        self._check_open("make a live expression")
+        self.check_open("make a live expression")
         return Live(self._whole, function, name=name)
 
     def record(self, path: str | os.PathLike[str], *, include_secrets: bool = False) -> Recorder:
@@ -232,7 +266,8 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.recording import start_recording
 
-        self._check_open("record")
+        self.check_open("record")
+        checked_path(path, "what lab.record() writes")
         return start_recording(self._whole, path, include_secrets=include_secrets)
 
     @property
@@ -244,7 +279,7 @@ class LookingLab(MakingLab):
         """
         from crlab.lab.fault import LabFaults
 
-        self._check_open("inject faults")
+        self.check_open("inject faults")
         if self.server is None:
             raise ConfigError(f"{self!r} is not a sandbox; faults are injected into our own server")
         if self._faults is None:
@@ -255,3 +290,12 @@ class LookingLab(MakingLab):
         """Put the sandbox's faults in place, so that they know every watch from the first."""
         if self.server is not None:
             assert self.faults is not None
+
+
+def _check_informer(informer: Any, taker: str) -> None:
+    from crlab.lab.informer import Informer
+
+    if informer is not None and not isinstance(informer, Informer):
+        raise ConfigError(
+            f"{taker} takes an informer, as lab.informer() returns it, or nothing, not {informer!r}"
+        )

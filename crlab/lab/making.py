@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
-from crlab.lab.asking import check_question, check_resource
+from crlab.lab.asking import check_question, check_resource, check_sources
 from crlab.lab.pace import PacedLab
+from crlab.model.argument import checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
 
@@ -79,7 +80,7 @@ class MakingLab(PacedLab):
         from crlab.lab.informer import Informer
         from crlab.lab.recording import note_informer
 
-        self._check_open("make an informer")
+        self.check_open("make an informer")
         check_resource(resource, "lab.informer()")
         places = _places(namespace)
         check_question(
@@ -89,6 +90,9 @@ class MakingLab(PacedLab):
             queue=queue,
             list_mode=list_mode,
             namespaces=places,
+            columns=columns,
+            indexers=indexers,
+            transform=transform,
             options=options,
         )
         if audit_seconds is not None and self.kind == "replay":
@@ -196,7 +200,8 @@ class MakingLab(PacedLab):
         Raises:
             SyncTimeout: some had not in time; names them.
         """
-        self._check_open("wait")
+        self.check_open("wait")
+        checked_timeout(timeout_seconds)
         deadline = Deadline(self.clock, timeout_seconds)
         for informer in self.informers:
             informer.wait_for_sync(deadline.remaining_seconds() or 0.0)
@@ -236,6 +241,8 @@ class MakingLab(PacedLab):
             UnknownResource: a name that nothing serves.
             ConfigError: a function or an argument that cannot work.
         """
+        self.check_open("make a controller")
+        check_sources(informer, owns, watches, predicates)
 
         def decorate(reconcile: Callable[..., Any]) -> LabController:
             return self._controller(
@@ -262,7 +269,7 @@ class MakingLab(PacedLab):
         from crlab.controller import Controller
         from crlab.lab.controller import LabController
 
-        self._check_open("make a controller")
+        self.check_open("make a controller")
         made = Controller(
             name,
             reconcile,
@@ -289,7 +296,7 @@ class MakingLab(PacedLab):
         """Build another lab's controller here, over this lab's informers."""
         from crlab.lab.controller import LabController
 
-        self._check_open("make a controller")
+        self.check_open("make a controller")
         theirs = {informer.shared: informer for informer in model.lab.informers}
 
         def informer_for(shared: Any) -> Any:
@@ -316,7 +323,6 @@ class MakingLab(PacedLab):
 
         if isinstance(what, Informer):
             return what
-        check_resource(what, "lab.controller()")
         return self.informer(what)
 
     def controllers_of(self, informer: Informer) -> list[LabController]:
@@ -339,6 +345,7 @@ class MakingLab(PacedLab):
         Raises:
             ConfigError: none run here.
         """
+        self.check_open("reach the built-in controllers")
         if self._builtin is None:
             raise ConfigError(f"no built-in controllers run in {self!r}")
         return self._builtin
@@ -348,4 +355,9 @@ def _places(namespace: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the namespaces an informer is limited to, () for all of them."""
     if namespace is None:
         return ()
-    return (namespace,) if isinstance(namespace, str) else tuple(dict.fromkeys(namespace))
+    if isinstance(namespace, str):
+        return (namespace,)
+    places = tuple(dict.fromkeys(checked_texts(namespace, "namespace (or one name, or None)")))
+    if not places:
+        raise ConfigError("namespace names none; None is all of them")
+    return places

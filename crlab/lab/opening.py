@@ -16,6 +16,7 @@ from crlab.client.transport import Transport
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
 from crlab.lab.lab import Lab, LabKind
+from crlab.model.argument import checked_count, checked_path, checked_texts
 from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
 from crlab.runtime.ids import Ids
@@ -152,6 +153,8 @@ def connect(
         return _connected("cluster", found, clock, driver, allow_writes, max_records)
     if kubeconfig is None and context is None and url is None:
         _check_may_search()
+    if kubeconfig is not None:
+        checked_path(kubeconfig, "kubeconfig")
     config = load_config(
         kubeconfig,
         context=context,
@@ -216,6 +219,7 @@ def replay(
     from crlab.lab.replaying import open_replay
 
     _check_driver(driver)
+    checked_path(path, "what crlab.replay() reads")
     return open_replay(path, driver, speed)
 
 
@@ -225,7 +229,7 @@ def serve(server: ApiServer, port: int = 0) -> None:
     Raises:
         ConfigError: the port is taken or may not be used.
     """
-    if not 0 <= port <= 65535:
+    if checked_count(port, "port") > 65535:
         raise ConfigError(f"port {port} does not exist; choose 1024 to 65535, or 0 for a free one")
     try:
         server.start(port=port)
@@ -334,6 +338,7 @@ def _tokens(tokens: Mapping[str, Any] | None) -> dict[str, tuple[str, Sequence[s
 def _chosen(controllers: Sequence[str] | bool) -> tuple[str, ...]:
     if isinstance(controllers, bool):
         return CONTROLLERS if controllers else ()
+    checked_texts(controllers, "controllers (or True, or False)")
     unknown = [each for each in controllers if each not in CONTROLLERS]
     if unknown:
         raise ConfigError(f"no built-in controller {unknown[0]!r}; there are {CONTROLLERS}")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from crlab.apiserver import ADMIN
 from crlab.client import ListOptions, ResourceListerWatcher
 from crlab.errors import ConfigError, SyncTimeout
+from crlab.lab.awaiting import activity, advice_for, check_wait, name_of_predicate
 from crlab.lab.core import LabCore
 from crlab.lab.transition import Transition
+from crlab.model.argument import checked_number, checked_text, checked_timeout
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import ManualDriver, Stage
@@ -43,6 +46,7 @@ class PacedLab(LabCore):
             ConfigError: this lab runs in threads; open it with ``driver="manual"``.
         """
         driver = self._manual("step")
+        checked_text(only, "only", '"reflector", "processor" or "listener"')
         before = self.trace.last_seq
         while (stage := driver.step(_chosen(only))) is not None:
             # A unit may leave no record (a wake-up for nothing): that is no transition.
@@ -68,7 +72,9 @@ class PacedLab(LabCore):
             SyncTimeout: threads did not come to rest in time; says what had not.
             ConfigError: `only` in a lab that runs in threads.
         """
-        self._check_open("settle")
+        self.check_open("settle")
+        checked_timeout(timeout_seconds)
+        checked_text(only, "only", '"reflector", "processor" or "listener"')
         if isinstance(self.driver, ManualDriver):
             return self.driver.settle(only=_chosen(only))
         if only:
@@ -82,8 +88,9 @@ class PacedLab(LabCore):
         Raises:
             ConfigError: the clock of this lab is the machine's, or time would go back.
         """
-        if not seconds >= 0:
-            raise ConfigError(f"time only moves on: seconds is {seconds!r}")
+        self.check_open("advance")
+        if not isfinite(checked_number(seconds, "time only moves on: seconds")):
+            raise ConfigError("time moves on, but not for ever: seconds is inf")
         if not isinstance(self.clock, FakeClock):
             raise ConfigError(
                 "this lab runs on the machine's clock; "
@@ -96,19 +103,22 @@ class PacedLab(LabCore):
         predicate: Callable[[], object],
         timeout_seconds: float = 10.0,
         *,
-        what: Callable[[], Sequence[str]] | str = "the condition",
+        what: Callable[[], Sequence[str]] | str = "",
     ) -> None:
         """Return once `predicate()` is true; it is looked at after each thing that happens.
 
         Args:
             timeout_seconds: on the lab's clock; the manual driver gives up as soon as
                 nothing moves any more.
-            what: for the error: what was awaited.
+            what: for the error: what was awaited; "" is the predicate's name or its line.
 
         Raises:
-            SyncTimeout: it did not become true in time.
+            SyncTimeout: it did not become true in time; says what was awaited, and what the
+                informers, controllers and queues were doing then.
+            ConfigError: `predicate` is no function, or the limit no number.
         """
-        self._check_open("wait")
+        self.check_open("wait")
+        check_wait(predicate, timeout_seconds)
         happened = threading.Condition()
 
         def notify(_: TraceRecord) -> None:
@@ -125,7 +135,8 @@ class PacedLab(LabCore):
             deadline = Deadline(self.clock, timeout_seconds)
             while not deadline.is_over():
                 # Not every change leaves a record (a backlog that drains): look again soon.
-                slice_seconds = min(0.05, deadline.remaining_seconds() or 0.0)
+                left = deadline.remaining_seconds()
+                slice_seconds = 0.05 if left is None else min(0.05, left)
                 if self.driver.wait_until(happened, lambda: bool(predicate()), slice_seconds):
                     return
                 if self.driver.is_manual:
@@ -133,10 +144,21 @@ class PacedLab(LabCore):
         finally:
             untap()
         missing = [what] if isinstance(what, str) else list(what())
-        raise SyncTimeout(missing or ["the condition"], timeout_seconds=timeout_seconds)
+        raise SyncTimeout(
+            [text for text in missing if text] or [name_of_predicate(predicate)],
+            timeout_seconds=timeout_seconds,
+            said=self._said(timeout_seconds, is_settling=callable(what)),
+            now=activity(self._whole),
+            advice=advice_for(self._whole),
+        )
+
+    def _said(self, timeout_seconds: float, *, is_settling: bool) -> str:
+        if self.driver.is_manual:
+            return "not true, and nothing moves any more"
+        return f"not {'settled' if is_settling else 'true'} after {timeout_seconds:g} s"
 
     def _manual(self, verb: str) -> ManualDriver:
-        self._check_open(verb)
+        self.check_open(verb)
         if not isinstance(self.driver, ManualDriver):
             raise ConfigError(
                 f"cannot {verb}: this lab runs in threads; "

@@ -24,9 +24,10 @@ from crlab.frame.replay import Replay, ReplayControl
 from crlab.lab.lab import Lab
 from crlab.lab.recording import watched_resources
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
-from crlab.runtime.clock import Clock, FakeClock, RealClock
+from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
 from crlab.runtime.ids import Ids
+from crlab.runtime.recorded_clock import RecordedFakeClock, RecordedRealClock
 from crlab.trace.record import Trace
 from crlab.trace.recording import Recording
 
@@ -92,6 +93,7 @@ class ReplayClient(DynamicClient):
         Raises:
             UnknownResource: it was not recorded; the recorded ones are named.
         """
+        self.check_open(f"look up {name}")
         for resource in self._known:
             if name in _names(resource):
                 return resource
@@ -146,9 +148,9 @@ def open_replay(
 ) -> ReplayLab:
     """Open a lab on a recording."""
     recording = Recording.open(path)
-    clock: Clock = RealClock()
+    clock: Clock = RecordedRealClock()
     if driver_name == "manual":
-        clock = FakeClock(recording.records[0].at if recording.records else 0.0)
+        clock = RecordedFakeClock(recording.records[0].at if recording.records else 0.0)
     control = ReplayControl(recording, clock, speed=speed)
     trace = Trace(clock)
     for record in recording.records:

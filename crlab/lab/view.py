@@ -19,6 +19,7 @@ from crlab.lab.source.rate import RateCounts
 from crlab.lab.source.status import status_state
 from crlab.lab.source.step import Steps
 from crlab.lab.source.table import TableRows
+from crlab.model.argument import checked_count, checked_text
 from crlab.views.header import static_page
 from crlab.views.state import TableQuery
 from crlab.views.table import table_html
@@ -38,17 +39,20 @@ if TYPE_CHECKING:
 
 def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:
     """Return the live table of an informer."""
+    _check_table(filter, rows)
     source = TableRows(lab, informer.lane, lambda: informer.df, informer)
     return TableView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
 
 
 def live_view(lab: Lab, title: str, frame: Callable[[], Any], *, rows: int = 20) -> TableView:
     """Return the live table of an expression."""
+    _check_table("", rows)
     return TableView(TableRows(lab, title, frame), title=title, owner=lab, limit=rows)
 
 
 def events_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> EventsView:
     """Return the events inspector of an informer."""
+    _check_table(filter, rows)
     source = EventRows(lab, informer.lane, informer.events, informer)
     return EventsView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
 
@@ -57,6 +61,11 @@ def rate_view(lab: Lab, informer: Informer, *, by: str = "type") -> RateView:
     """Return the live chart of an informer's event rate."""
     source = RateCounts(lab, informer.lane, informer.rates, informer)
     return RateView(source, title=informer.lane, owner=lab, by=by)
+
+
+def _check_table(filter: str, rows: int) -> None:
+    checked_text(filter, "filter", '"phase=Running name~web"')
+    checked_count(rows, "rows", least=1)
 
 
 def pipeline_view(lab: Lab, lane: str = "") -> PipelineView:

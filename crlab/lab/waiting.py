@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_timeout
 from crlab.runtime.clock import RealClock
 from crlab.runtime.deadline import Deadline
 
@@ -30,6 +31,10 @@ def wait_for_cache_sync(
     """
     if not informers:
         raise ConfigError("name the informers to wait for, or use lab.wait_for_cache_sync()")
+    checked_timeout(timeout_seconds)
+    for informer in informers:
+        if not hasattr(informer, "wait_for_sync"):
+            raise ConfigError(f"wait_for_cache_sync() takes informers, not {informer!r}")
     deadline = Deadline(RealClock(), timeout_seconds)
     for informer in informers:
         informer.wait_for_sync(deadline.remaining_seconds() or 0.0)

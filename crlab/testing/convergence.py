@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crlab.errors import ConfigError, CrlabError
+from crlab.model.plural import counted
 
 if TYPE_CHECKING:
     from crlab.lab.controller import LabController
@@ -101,7 +102,7 @@ def _check_rest(lab: Lab, controller: LabController) -> None:
         if after != before:
             raise NotConverged(
                 f"{controller.name} still writes at rest: one more run of {key} made "
-                f"{after - before} changes; compare before you write, or use ctx.apply"
+                f"{counted(after - before, 'changes')}; compare before you write, or use ctx.apply"
             )
 
 
@@ -115,4 +116,4 @@ def _told(controller: LabController, what: str, runs: int, waited: float, last: 
     extra = (
         f"; given up: {', '.join(f'{k} ({e})' for k, e in given_up.items())}" if given_up else ""
     )
-    return f"{controller.name} {what} after {runs} runs and {waited:g} s{last}{extra}"
+    return f"{controller.name} {what} after {counted(runs, 'runs')} and {waited:g} s{last}{extra}"

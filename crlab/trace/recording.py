@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from crlab.errors import RecordingError
+from crlab.model.plural import counted
 from crlab.model.redaction import PROFILE
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import Clock
@@ -150,7 +151,7 @@ class Recorder:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Recorder({self.path.name!r}, {self.count} records)"
+        return f"Recorder({self.path.name!r}, {counted(self.count, 'records')})"
 
     def _tap(self, record: TraceRecord) -> None:
         with self._wakeup:
@@ -255,7 +256,7 @@ class Recording:
 
     def __repr__(self) -> str:
         state = "whole" if self.is_complete else "cut"
-        return f"Recording({self.path.name!r}, {len(self.records)} records, {state})"
+        return f"Recording({self.path.name!r}, {counted(len(self.records), 'records')}, {state})"
 
 
 class RecordedTrace(Trace):

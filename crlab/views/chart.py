@@ -15,7 +15,7 @@ Thread: pure functions.
 from __future__ import annotations
 
 from crlab.model.escape import H, Markup, joined, plain
-from crlab.views.format import TYPE_MARKS, clock_time, count
+from crlab.views.format import TYPE_MARKS, clock_time, count, counted
 from crlab.views.state import RateState, Series
 
 MAX_BINS = 120
@@ -45,7 +45,7 @@ def _summary(state: RateState, series: list[Series]) -> str:
     totals = _totals(series)
     seconds = len(totals) * state.bin_seconds
     peak = max(totals, default=0) / state.bin_seconds
-    return f"{count(sum(totals))} events in {seconds:g} s, peak {peak:g} a second"
+    return f"{counted(sum(totals), 'events')} in {seconds:g} s, peak {peak:g} a second"
 
 
 def _label(series: Series, by: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crlab.model.escape import H, Markup, joined, plain
+from crlab.model.plural import unit_of
 from crlab.views.format import TYPE_MARKS, clock_time, count, lag, text_table, window_note
 from crlab.views.grid import grid
 from crlab.views.state import MAX_ROWS, Diff, EventDetail, EventRow, EventsState, SideBySide
@@ -91,7 +92,9 @@ def _notes(state: EventsState) -> list[str]:
     shown = len(state.rows[:MAX_ROWS])
     notes = [window_note(state.offset, shown, state.matching, state.total, "events")]
     if state.dropped:
-        notes.append(f"{count(state.dropped)} older records fell off the trace")
+        notes.append(
+            f"{count(state.dropped)} older {unit_of(state.dropped, 'records')} fell off the trace"
+        )
     if state.filter_text:
         notes.append(f"filter {plain(state.filter_text, limit=80)}")
     if state.is_paused:

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from crlab.model.escape import plain
+from crlab.model.plural import unit_of
 
 CELL = 60  # characters of a cell that are shown
 MARKS = {"added": "+", "modified": "~", "deleted": "-"}
@@ -79,11 +80,6 @@ def count(number: int) -> str:
 def counted(number: int, unit: str) -> str:
     """Return a number with its unit, in the singular for one: "1 object", "2 objects"."""
     return f"{count(number)} {unit_of(number, unit)}".rstrip()
-
-
-def unit_of(number: int, unit: str) -> str:
-    """Return a unit given in the plural as it is said after `number`."""
-    return unit.removesuffix("s") if number == 1 else unit
 
 
 def cell(value: object, kind: str = "text", now: float = 0.0) -> str:

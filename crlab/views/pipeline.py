@@ -11,7 +11,8 @@ Source: client-go's and controller-runtime's own pictures of the same flow.
 from __future__ import annotations
 
 from crlab.model.escape import H, Markup, joined, plain
-from crlab.views.format import TONES, age, count, counted, lag, text_table, unit_of
+from crlab.model.plural import unit_of
+from crlab.views.format import TONES, age, count, counted, lag, text_table
 from crlab.views.grid import grid
 from crlab.views.state import STAGES, Item, PipelineState, StageState
 

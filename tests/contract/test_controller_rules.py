@@ -19,6 +19,7 @@ from crlab.errors import (
 )
 from crlab.runtime.clock import RealClock
 from crlab.runtime.driver import ThreadDriver
+from crlab.trace.cause import caused_by
 
 
 @pytest.fixture
@@ -322,7 +323,8 @@ class TestRule67:
         def reconcile(request, ctx):
             def change(obj):
                 if len(ctx.calls) == 1:
-                    cluster.patch(SERVICES, "web", {"spec": {"port": 80}}, namespace="default")
+                    with caused_by((), "somebody else"):
+                        cluster.patch(SERVICES, "web", {"spec": {"port": 80}}, namespace="default")
                 obj.spec.replicas = 5
 
             ctx.modify("myservices", "web", change)

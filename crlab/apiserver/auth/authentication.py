@@ -75,6 +75,10 @@ class Authenticator:
             raise unauthorized()
         return found
 
+    def knows(self, token: str) -> bool:
+        """Whether requests with a bearer token are let in."""
+        return self.is_open or self.user(token) is not None
+
     def admin_token(self) -> str | None:
         """Return a token of the administrator that only this process knows; None if open."""
         if self._users is None:

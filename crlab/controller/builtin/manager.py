@@ -28,6 +28,7 @@ from crlab.controller.builtin.replica_set import ReplicaSets
 from crlab.controller.controller import Controller
 from crlab.controller.step import StepRecord
 from crlab.errors import ConfigError
+from crlab.model.plural import counted
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver, StageHandle
 from crlab.runtime.ids import Ids
@@ -236,7 +237,7 @@ class ControllerManager:
             if not controller.is_paused:
                 snapshot = controller.queue.snapshot()
                 keys = len(snapshot.queued) + len(snapshot.processing)
-                found += [f"{name}: {keys} keys"] if keys else []
+                found += [f"{name}: {counted(keys, 'keys')}"] if keys else []
         return found
 
     # -- commits -----------------------------------------------------------------------------

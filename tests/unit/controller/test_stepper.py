@@ -4,7 +4,7 @@ import pytest
 from support.tiny_cluster import DEPLOYMENTS, TinyCluster
 
 from crlab.controller import Breakpoints
-from crlab.errors import ConfigError, Conflict
+from crlab.errors import ConfigError, Conflict, LifecycleError
 
 
 @pytest.fixture
@@ -198,3 +198,26 @@ def test_a_write_that_changed_nothing_brings_nothing_back(cluster):
     )
     record = between_controller.step("default/web")
     assert (record.writes[0].changes, record.events_back) == ((), ())
+
+
+def test_a_reconcile_cannot_step_its_own_controller(cluster):
+    """It would wait for its own end; it is told so, and the next step is possible."""
+    told = []
+
+    def again(request, ctx):
+        with pytest.raises(LifecycleError, match="cannot step its own controller") as caught:
+            controller.step("default/other")
+        told.append(str(caught.value))
+
+    controller = cluster.controller(again)
+    cluster.service()
+    assert controller.step("default/web").error is None
+    assert controller.step("default/web").error is None
+    assert len(told) == 2
+
+
+def test_a_limit_that_is_no_number_is_refused(cluster):
+    """Before a key is taken."""
+    controller = cluster.controller(lambda r, c: None)
+    with pytest.raises(ConfigError, match="timeout_seconds"):
+        controller.step("default/web", timeout_seconds="x")

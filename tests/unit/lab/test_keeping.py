@@ -71,7 +71,7 @@ def test_an_audit_now_and_then_mends_what_a_watch_lost() -> None:
         assert "default/lost" in maps.df.index
         log = maps.reflector_log
         told = log[log["kind"] == "audited"]["what"]
-        assert list(told) == ["1 keys: default/lost (missing)"] * 2
+        assert list(told) == ["1 key: default/lost (missing)"] * 2
         rights = [str(right) for right in lab.rbac(maps).rights]
         assert rights == ["list configmaps in default", "watch configmaps in default"]
 

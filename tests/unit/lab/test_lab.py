@@ -106,6 +106,22 @@ def test_printer_columns_are_taken_up_after_an_outage(lab: crlab.Lab) -> None:
     assert list(basic.columns) == ["namespace", "name", "created"]
 
 
+def test_the_past_takes_up_columns_that_could_not_be_read(lab: crlab.Lab) -> None:
+    """As the frame of the present does."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+    outage = lab.faults.status(503, resource="customresourcedefinitions", times=None)
+    past = services.history
+    assert "replicas" not in past.at().df.columns.str.lower()
+
+    outage.remove()
+    lab.advance(2)
+    lab.settle()
+
+    assert list(past.at().df.columns) == list(services.df.columns)
+
+
 def test_a_definition_that_may_not_be_read_is_not_asked_for_again(
     lab: crlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +194,55 @@ def test_a_wait_that_runs_out_says_what_was_awaited(lab: crlab.Lab) -> None:
     """Not "timed out", but what had not happened."""
     with pytest.raises(SyncTimeout, match="the moon is full"):
         lab.wait_until(lambda: False, timeout_seconds=1, what="the moon is full")
+
+
+def test_a_wait_says_its_condition_and_what_is_going_on(lab: crlab.Lab) -> None:
+    """The line of a lambda, the name of a function; then informers, controllers, the way out."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.controller(services, name="made")(lambda request, ctx: None)
+    lab.apply(my_service("a"))
+
+    def is_ready() -> bool:
+        return False
+
+    with pytest.raises(SyncTimeout, match=r"lambda: len\(services\) == 9") as caught:
+        lab.wait_until(lambda: len(services) == 9)
+    assert "nothing moves any more" in str(caught.value)
+    assert "lab.advance(seconds)" in str(caught.value)
+    assert caught.value.now == (
+        "myservices.example.com is live, synced, 1 object, rv 9",
+        "controller made is not started, 1 key queued",
+    )
+    with pytest.raises(SyncTimeout, match=r"is_ready\(\)"):
+        lab.wait_until(is_ready)
+
+
+def test_a_handler_that_waits_for_rest_is_told_that_it_is_at_work_itself(
+    threaded: crlab.Lab,
+) -> None:
+    """Not that it has nothing to hear."""
+    told: list[str] = []
+    done = threading.Event()
+
+    def settle(obj: object, is_initial: bool) -> None:
+        try:
+            threaded.settle(0.2)
+        except SyncTimeout as error:
+            told.append(str(error))
+        done.set()
+
+    threaded.informer("configmaps").wait_for_sync().add_event_handler(on_add=settle, name="slow")
+    threaded.client.create("configmaps", {"metadata": {"name": "a"}})
+    assert done.wait(10)
+    assert "not settled after 0.2 s" in told[0]
+    assert "handler slow has not returned yet" in told[0]
+
+
+@pytest.mark.parametrize(("predicate", "limit"), [(True, 1), (None, 1), (bool, "1"), (bool, -1)])
+def test_what_cannot_be_waited_for_is_refused(lab: crlab.Lab, predicate: Any, limit: Any) -> None:
+    """At once, not as a TypeError from the middle of the wait."""
+    with pytest.raises(ConfigError, match=r"wait_until|timeout_seconds"):
+        lab.wait_until(predicate, limit)
 
 
 def test_a_wait_holds_nobody_up_who_writes_the_trace(threaded: crlab.Lab) -> None:
@@ -281,6 +346,34 @@ def test_a_call_after_close_says_how_to_go_on(lab: crlab.Lab) -> None:
 
     with pytest.raises(AlreadyStopped, match=r"open another one with crlab\.sandbox"):
         lab.informer("myservices")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lab, informer, controller: lab.apply(my_service("b")),
+        lambda lab, informer, controller: lab.advance(1),
+        lambda lab, informer, controller: lab.controller("myservices"),
+        lambda lab, informer, controller: lab.builtin_controllers,
+        lambda lab, informer, controller: lab.client.list("myservices"),
+        lambda lab, informer, controller: lab.client.resolve("myservices"),
+        lambda lab, informer, controller: informer.audit(),
+        lambda lab, informer, controller: informer.reveal("default/a", ".spec.image"),
+        lambda lab, informer, controller: informer.add_event_handler(on_add=print),
+        lambda lab, informer, controller: controller.step(),
+        lambda lab, informer, controller: controller.run(),
+        lambda lab, informer, controller: controller.back(),
+        lambda lab, informer, controller: controller.start(),
+    ],
+)
+def test_every_door_says_that_the_lab_is_closed(lab: crlab.Lab, call: Any) -> None:
+    """One error, which names the lab and says how to open another one."""
+    services = lab.informer("myservices").wait_for_sync()
+    controller = lab.controller(services)(lambda request, ctx: None)
+    lab.close()
+
+    with pytest.raises(AlreadyStopped, match=r"Lab\(sandbox seed=0.*closed.*crlab\.sandbox\(\)"):
+        call(lab, services, controller)
 
 
 def test_the_cache_stays_readable_after_close(lab: crlab.Lab) -> None:

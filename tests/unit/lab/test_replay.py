@@ -133,3 +133,30 @@ def test_a_recording_becomes_a_parquet_dataset(recorded, tmp_path: Path) -> None
     frame = pd.read_parquet(folder)
     assert {"seq", "stage", "kind", "resource", "object"} <= set(frame.columns)
     assert frame["seq"].is_unique
+
+
+@pytest.mark.parametrize("driver", ["manual", "threads"])
+def test_played_at_once_everything_keeps_its_recorded_time(tmp_path: Path, driver: str) -> None:
+    """Events, their rates and the past are told in the time in which they happened."""
+    path = tmp_path / "run.crlab"
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        maps = lab.informer("configmaps").wait_for_sync()
+        secrets = lab.informer("secrets").wait_for_sync()
+        lab.record(path)
+        for number in range(3):
+            lab.advance(5)
+            lab.client.create("configmaps", {"metadata": {"name": f"c{number}"}})
+            lab.client.create("secrets", {"metadata": {"name": f"s{number}"}})
+            lab.settle()
+        times = [list(each.events.df["time"]) for each in (maps, secrets)]
+        middle = maps.events.df["time"].iloc[1].to_pydatetime()
+
+    with crlab.replay(path, driver=driver) as again:
+        played = [again.informer(name).wait_for_sync() for name in ("configmaps", "secrets")]
+        again.wait_until(lambda: all(len(each) == 3 for each in played))
+        assert [list(each.events.df["time"]) for each in played] == times
+        counts = played[0].rates.df.sum(axis=1)
+        assert list(counts[counts > 0]) == [1, 1, 1]
+        assert len(played[0].at(middle).df) == 2
+        assert played[0].df.attrs["time"] == "2026-01-01T00:00:15.000Z"
+        assert str(played[0].status.state) == "live"

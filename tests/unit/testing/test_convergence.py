@@ -58,7 +58,7 @@ def test_coming_to_rest_elsewhere_is_told() -> None:
         def idle(request: Any, ctx: Any) -> None:
             """Do nothing."""
 
-        with pytest.raises(NotConverged, match="idle came to rest elsewhere after 1 runs"):
+        with pytest.raises(NotConverged, match="idle came to rest elsewhere after 1 run "):
             assert_converges(lab, idle, lambda: False)
 
 

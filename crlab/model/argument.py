@@ -1,0 +1,134 @@
+"""What a caller gave, checked where it comes in: one sentence instead of a TypeError inside.
+
+Each returns what it was given. `what` names the argument as the caller wrote it:
+"lab.explain(key)".
+
+Thread: pure functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from crlab.errors import ConfigError
+
+
+def checked_text(value: Any, what: str, example: str = "") -> str:
+    """Return a text.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(value, str):
+        hint = f", such as {example}" if example else ""
+        raise ConfigError(f"{what} is a text{hint}, not {_shown(value)}")
+    return value
+
+
+def checked_key(value: Any, what: str) -> str:
+    """Return what may be a key.
+
+    Raises:
+        ConfigError: it is no text.
+    """
+    return checked_text(value, what, '"default/web" (or "web", if cluster-scoped)')
+
+
+def checked_texts(value: Any, what: str) -> tuple[str, ...]:
+    """Return several texts; one alone is not several letters.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    is_many = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    found = tuple(value) if is_many else (None,)
+    if not all(isinstance(each, str) for each in found):
+        raise ConfigError(f"{what} is a list of texts, not {_shown(value)}")
+    return found
+
+
+def checked_list(value: Any, what: str, of: str) -> Collection[Any]:
+    """Return a list, a tuple or a set.
+
+    Raises:
+        ConfigError: it is something else, a text for instance.
+    """
+    if not isinstance(value, Sequence | Set) or isinstance(value, str | bytes):
+        raise ConfigError(f"{what} is a list of {of}, not {_shown(value)}")
+    return value
+
+
+def checked_number(value: Any, what: str, *, least: float = 0.0, unit: str = "seconds") -> float:
+    """Return a number of something; infinitely many may be.
+
+    Raises:
+        ConfigError: it is something else, or less than `least`.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not value >= least:
+        raise ConfigError(f"{what} is a number of {unit} >= {least:g}, not {_shown(value)}")
+    return float(value)
+
+
+def checked_timeout(value: Any, what: str = "timeout_seconds") -> float | None:
+    """Return a limit of a wait: a number of seconds, or None for none.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    return None if value is None else checked_number(value, what)
+
+
+def checked_count(value: Any, what: str, *, least: int = 0) -> int:
+    """Return a whole number.
+
+    Raises:
+        ConfigError: it is something else, or less than `least`.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{what} is a whole number >= {least}, not {_shown(value)}")
+    return value
+
+
+def checked_path(value: Any, what: str) -> str | os.PathLike[str]:
+    """Return what names a file.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(value, str | os.PathLike) or value == "":
+        raise ConfigError(f"{what} is a path, not {_shown(value)}")
+    return value
+
+
+def checked_function(value: Any, what: str, parameters: Sequence[str] = ()) -> Callable[..., Any]:
+    """Return a function that can be called with these parameters.
+
+    Raises:
+        ConfigError: it is no function, or takes others.
+    """
+    takes = f"({', '.join(parameters)})" if parameters else "without arguments"
+    if not callable(value):
+        raise ConfigError(f"{what} is a function {takes}, not {_shown(value)}")
+    function: Callable[..., Any] = value
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return function
+    try:
+        signature.bind(*parameters)
+    except TypeError as error:
+        name = getattr(value, "__name__", type(value).__name__)
+        raise ConfigError(f"{what} is called {takes}, and {name}{signature}: {error}") from None
+    return function
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error may show it: short, and of texts and numbers only."""
+    if value is None or isinstance(value, bool | int | float | str):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"a {type(value).__name__}"
