@@ -57,10 +57,14 @@ def test_sync(kind: str, table: Table):
         table.add(f"  sync {OBJECTS:,} {kind}, {name[7:]}", per_object(name, kind, OBJECTS),
                   "µs/object", floor=floor)  # fmt: skip
     others = {name: per_object(name, kind, FEW) for name in neighbours_of(kind)}
-    is_ahead = min(others.values()) > ours and others.get("SharedInformer", 1e9) > 50 * ours
-    table.add(f"sync {OBJECTS:,} {kind}, CPU", ours, "µs/object", floor=floor, neighbours=others,
-              target="≤ 1.5 × floor, ahead of all, 50 × SharedInformer",
-              is_met=ours <= 1.5 * floor and is_ahead)  # fmt: skip
+    table.add(f"sync {OBJECTS:,} {kind}, CPU", ours, "µs/object", floor=floor,
+              target="≤ 1.5 × floor", is_met=ours <= 1.5 * floor)  # fmt: skip
+    table.add(f"sync {OBJECTS:,} {kind}, beside its neighbours", ours, "µs/object",
+              neighbours=others, target="ahead of all",
+              is_met=min(others.values()) > ours)  # fmt: skip
+    if official := others.get("SharedInformer"):
+        table.add(f"sync {OBJECTS:,} {kind}, how often in one of the official informer's",
+                  official / ours, "×", target="≥ 50", is_met=official >= 50 * ours)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,8 +110,8 @@ def test_latency(table: Table):
 def test_stall(table: Table):
     """The longest time a foreground thread is kept waiting while everything syncs.
 
-    The best of three runs, by the clock, because a busy machine adds its own; beside it in
-    CPU time of the process, which is what its other threads took.
+    The best of three runs, by the clock; beside it in CPU time of the process, which is what
+    its other threads took, and does not grow when the machine is busy with something else.
     """
     args = ("stall", "pods", OBJECTS)
     best = min(run["longest_ms"] for run in rounds("crlab", *args))
@@ -117,7 +121,6 @@ def test_stall(table: Table):
     others = {}
     for name in ("lightkube", "SharedInformer"):
         others[name] = max(run["longest_ms"] for run in rounds(name, "stall", "pods", FEW))
-    table.add(f"  longest stall in sync of {OBJECTS:,} pods, wall clock", best, "ms", floor=floor,
-              neighbours=others)  # fmt: skip
-    table.add(f"longest stall in sync of {OBJECTS:,} pods, CPU", work, "ms", floor=floor_work,
-              target="≤ 20 ms", is_met=work <= 20)  # fmt: skip
+    table.add(f"  longest stall in sync of {OBJECTS:,} pods, CPU", work, "ms", floor=floor_work)
+    table.add(f"longest stall in sync of {OBJECTS:,} pods, wall clock", best, "ms", floor=floor,
+              neighbours=others, target="≤ 20 ms", is_met=best <= 20)  # fmt: skip
