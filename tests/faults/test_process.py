@@ -100,15 +100,20 @@ def test_a_slow_handler_delays_nobody_else():
 
 def test_a_handler_that_never_returns_is_named_by_close():
     """Fault 66, C10: close keeps its limit, the others are live."""
-    release = threading.Event()
+    entered, release = threading.Event(), threading.Event()
+
+    def hang(obj, first):
+        entered.set()
+        release.wait(20)
+
     with FaultRig() as rig:
-        rig.informer.add_event_handler(on_add=lambda obj, first: release.wait(20), name="stuck")
+        rig.informer.add_event_handler(on_add=hang, name="stuck")
         rig.put("a")
         rig.informer.start()
-        rig.until(lambda: rig.fold.objects)
+        rig.until(lambda: rig.fold.objects and entered.is_set())
         began = time.monotonic()
-        abandoned = rig.informer.close(0.3)
-        assert time.monotonic() - began < 1
+        abandoned = rig.informer.close(0.5)
+        assert time.monotonic() - began < 1.5
         assert len(abandoned) == 1
         assert "listener" in abandoned[0]
         release.set()
