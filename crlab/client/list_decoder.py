@@ -89,9 +89,8 @@ def decode_page(
     items: list[KubeObject] = []
     try:
         for part in slices:
-            for raw in map(bytes, part):
-                obj = objects.decode_usual(raw)
-                items.append(objects.decode(raw, "it") if obj is None else obj)
+            for raw in part:
+                items.append(objects.decode(bytes(raw), "it"))
     except DecodeError as error:
         raise DecodeError(f"item {len(items)} of {what}: {error}", offset=error.offset) from None
     metadata = head.metadata or _ListMeta()

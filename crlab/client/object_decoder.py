@@ -68,6 +68,15 @@ def require_utf8(data: bytes, what: str) -> None:
         raise DecodeError(f"{what} is not UTF-8: {error.reason}", offset=error.start) from None
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether `data` is UTF-8 throughout."""
+    try:
+        require_utf8(data, "")
+    except DecodeError:
+        return False
+    return True
+
+
 def _offset(error: Exception) -> int:
     _, found, rest = str(error).rpartition("(byte ")
     return int(rest[:-1]) if found and rest[:-1].isdigit() else -1
@@ -85,14 +94,21 @@ class ObjectDecoder:
         self._prefix = f'{{"kind":"{self.kind}","apiVersion":"{self.api_version}"'.encode()
 
     def decode_usual(self, raw: bytes) -> KubeObject | None:
-        """Make the object of `raw`, which must be UTF-8 already; None if `decode` must look."""
+        """Make the object of `raw`, which must be UTF-8 already; None if `decode` must say why not.
+
+        An object of a typed list says neither kind nor apiVersion; they are added.
+        """
         try:
             header = _decode_header(raw)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
         metadata = header.metadata
-        if not metadata.name or header.kind != self.kind or header.apiVersion != self.api_version:
+        if not metadata.name:
             return None
+        if header.kind != self.kind or header.apiVersion != self.api_version:
+            if header.kind or header.apiVersion:
+                return None
+            raw = self._prefix + b"," + raw.lstrip()[1:]
         return _trusted(
             raw, metadata.name, metadata.namespace, metadata.uid, metadata.resourceVersion
         )
@@ -100,22 +116,16 @@ class ObjectDecoder:
     def decode(self, raw: bytes, what: str) -> KubeObject:
         """Make the object of `raw`, which must be UTF-8 already (`require_utf8`).
 
-        An object of a typed list says neither kind nor apiVersion; they are added.
-
         Raises:
             DecodeError: not an object of this kind, or without a name.
         """
+        obj = self.decode_usual(raw)
+        if obj is not None:
+            return obj
         header = decode(_decode_header, raw, what)
-        metadata = header.metadata
-        if not metadata.name:
+        if not header.metadata.name:
             raise DecodeError(f"{what} has no metadata.name")
-        if header.kind != self.kind or header.apiVersion != self.api_version:
-            if header.kind or header.apiVersion:
-                raise DecodeError(
-                    f"{what} is a {header.apiVersion} {header.kind}, "
-                    f"expected {self.api_version} {self.kind}"
-                )
-            raw = self._prefix + b"," + raw.lstrip()[1:]
-        return _trusted(
-            raw, metadata.name, metadata.namespace, metadata.uid, metadata.resourceVersion
+        raise DecodeError(
+            f"{what} is a {header.apiVersion} {header.kind}, "
+            f"expected {self.api_version} {self.kind}"
         )

@@ -20,7 +20,7 @@ import msgspec
 
 from crlab.client.answer import status_of
 from crlab.client.list_watch import INITIAL_EVENTS_END, WatchEvent
-from crlab.client.object_decoder import ObjectDecoder, decode, require_utf8
+from crlab.client.object_decoder import ObjectDecoder, decode, is_utf8, require_utf8
 from crlab.errors import DecodeError
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -118,12 +118,8 @@ class WatchDecoder:
             self._is_at_start = False
             text = text.removeprefix(_BOM)
         events: list[WatchEvent] = []
-        start = 0
-        while start < len(text):
-            if text.isascii():
-                start = self._decode_usual(text, start, events)
-                if start == len(text):
-                    break
+        start, is_ascii = 0, text.isascii()  # asked once: it reads the whole text
+        while (start := self._decode_usual(text, start, events, is_ascii)) < len(text):
             end = text.index(b"\n", start)
             line = text[start:end].removesuffix(b"\r")
             start = end + 1
@@ -138,7 +134,9 @@ class WatchDecoder:
                 break
         return events
 
-    def _decode_usual(self, text: bytes, start: int, events: list[WatchEvent]) -> int:
+    def _decode_usual(
+        self, text: bytes, start: int, events: list[WatchEvent], is_ascii: bool
+    ) -> int:
         """Decode lines as every API server writes them; return where another one begins.
 
         What stands between a usual beginning and a usual end is decoded whole, so it
@@ -154,7 +152,8 @@ class WatchDecoder:
             prefix, kind = usual
             if not (text.startswith(prefix, start) and text.startswith(b"}}", end - 2)):
                 return start
-            obj = objects.decode_usual(text[start + len(prefix) : end - 1])
+            raw = text[start + len(prefix) : end - 1]
+            obj = objects.decode_usual(raw) if is_ascii or is_utf8(raw) else None
             if obj is None:
                 return start
             events.append(WatchEvent(kind, obj, obj.resource_version, False, None, end - start))

@@ -244,10 +244,10 @@ def _has_url_password(raw: bytes) -> bool:
     """Whether a URL may carry ``user:password@``; an image's digest does not."""
     place = raw.find(b"@")
     while place >= 0:
-        slashes = raw.rfind(b"://", max(0, place - 1024), place)
+        slashes = raw.rfind(b"://", raw.rfind(b'"', 0, place) + 1, place)  # in the same text
         if slashes >= 0:
             user = raw[slashes + 3 : place]
-            if b":" in user and b"/" not in user and b'"' not in user:
+            if b":" in user and b"/" not in user:
                 return True
         place = raw.find(b"@", place + 1)
     return False

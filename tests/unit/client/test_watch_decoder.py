@@ -1,6 +1,7 @@
 """Bytes of a watch become events: whole, in order, nothing skipped."""
 
 import json
+import sys
 import time
 
 import pytest
@@ -199,6 +200,26 @@ def test_assembling_a_line_takes_linear_time():
             events.feed(data[at : at + 1024])
         seconds.append(time.process_time() - started)
     assert seconds[1] < 12 * seconds[0] + 0.05
+
+
+@pytest.mark.parametrize("text", ["plain", "überall"])
+def test_lines_that_are_passed_over_do_not_have_the_whole_text_read_again(text):
+    """Fault 13: a flood of blank lines costs a line each, in any language."""
+    calls = []
+
+    def count(frame, event, function):
+        if event == "c_call" and getattr(function, "__name__", "") == "isascii":
+            calls.append(function.__self__)
+
+    data = b"\n" * 1000 + line(note=text)
+    watch = decoder()
+    sys.setprofile(count)
+    try:
+        events = watch.feed(data)
+    finally:
+        sys.setprofile(None)
+    assert summary(events) == [("ADDED", "a", "1")]
+    assert sum(map(len, calls)) < 3 * len(data)
 
 
 def test_ten_thousand_events_in_one_piece():

@@ -126,6 +126,14 @@ POD = {
 }
 
 
+@pytest.mark.parametrize("length", [1, 2000])
+def test_a_password_in_a_url_is_found_however_long_it_is(length):
+    """And an image's digest after another URL is none."""
+    harmless = b'{"a":"http://h:80/x","image":"r@sha256:0"}'
+    assert not needs_redaction(harmless, "Pod")
+    assert needs_redaction(b'{"a":"http://h:80/x","b":"https://u:%s@h"}' % (b"p" * length), "Pod")
+
+
 @pytest.mark.parametrize(
     "read",
     [
