@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from crlab.cache.audit import Audit, AuditRow
+from crlab.model.plural import counted
 from crlab.runtime.clock import Clock
 from crlab.trace.cause import caused_by
 from crlab.trace.record import Trace, TraceStage
@@ -155,6 +156,6 @@ def _sentence(rows: Iterable[AuditRow]) -> str:
     told = [f"{row.key} ({row.problem})" for row in rows]
     more = f" and {len(told) - _MAX_NAMED} more" if len(told) > _MAX_NAMED else ""
     return (
-        f"an audit found {len(told)} key{'s' if len(told) != 1 else ''} that the server holds "
+        f"an audit found {counted(len(told), 'keys')} that the server holds "
         f"otherwise: {', '.join(told[:_MAX_NAMED])}{more}"
     )

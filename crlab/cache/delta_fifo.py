@@ -57,16 +57,7 @@ class DeltaFIFO(BlockingQueue):
         with self._cond:
             listed = dict.fromkeys(obj.key for obj in replaced.items)
             for obj in replaced.items:
-                self._queue_locked(
-                    Delta(
-                        DeltaType.REPLACED,
-                        obj.key,
-                        obj,
-                        resource_version=replaced.resource_version,
-                        cause=replaced.cause,
-                        is_new_epoch=replaced.is_new_epoch,
-                    )
-                )
+                self._queue_locked(replaced.of_item(obj))
             deleted = self._infer_locked(listed, replaced)
             self._populated_locked(len(listed) + deleted)
             self._listed_locked(replaced.scope, listed)
@@ -82,7 +73,7 @@ class DeltaFIFO(BlockingQueue):
             is_deleted = newest.type is DeltaType.DELETED
             if key not in self._items and is_deleted:
                 continue  # in the processor's hands already
-            self._bury_locked(key, _unwrapped(newest.object), replaced)
+            self._queue_locked(replaced.of_absence(key, _unwrapped(newest.object)))
             count += not is_deleted
         known = self._known_objects
         for key in known.list_keys() if known is not None else ():
@@ -91,20 +82,9 @@ class DeltaFIFO(BlockingQueue):
             if not replaced.covers(key):
                 continue
             assert known is not None
-            self._bury_locked(key, known.get_by_key(key), replaced)
+            self._queue_locked(replaced.of_absence(key, known.get_by_key(key)))
             count += 1
         return count
-
-    def _bury_locked(self, key: str, last: KubeObject | None, replaced: Delta) -> None:
-        self._queue_locked(
-            Delta(
-                DeltaType.DELETED,
-                key,
-                DeletedFinalStateUnknown(key, last),
-                resource_version=replaced.resource_version,
-                cause=replaced.cause,
-            )
-        )
 
     def resync(self, cause: int = 0) -> None:
         with self._cond:

@@ -228,14 +228,15 @@ class Indexer:
         while True:
             indices = self._indices
             custom = [x for x in indices.values() if x.func is not meta_namespace_index]
-            values = [self._values(custom, obj) for _, obj in changes] if custom else None
+            values = [self._values(custom, obj) for _, obj in changes] if custom else []
             with self._lock:
                 if indices is not self._indices:
                     continue  # add_indexers came between: work the values out again
                 self._apply_locked(changes, resource_version)
-                for (key, _), found in zip(changes, values or (), strict=values is not None):
-                    for index, value in zip(custom, found, strict=True):
-                        index.put(key, value)
+                if custom:
+                    for (key, _), found in zip(changes, values, strict=True):
+                        for index, value in zip(custom, found, strict=True):
+                            index.put(key, value)
             break
         if changes:
             self._tell([key for key, _ in changes])

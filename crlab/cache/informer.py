@@ -31,7 +31,6 @@ from crlab.cache.auditor import Auditor
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
-from crlab.cache.interval import checked
 from crlab.cache.listener import Handler, Listener
 from crlab.cache.lister import Lister
 from crlab.cache.memory import Memory, measure
@@ -44,6 +43,7 @@ from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
+from crlab.model.argument import checked_interval
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.runtime.backoff import BackoffReset
@@ -154,13 +154,13 @@ class SharedInformer:
             is_page_size_forced=page_size is not None,
             has_bookmarks=has_bookmarks,
             internal_retry_seconds=internal_retry_seconds,
-            poll_seconds=checked("poll_seconds", poll_seconds),
+            poll_seconds=checked_interval(poll_seconds, "poll_seconds"),
         )
         self._reflectors = tuple(
             self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources
         )
 
-        audit_seconds = checked("audit_seconds", audit_seconds)
+        audit_seconds = checked_interval(audit_seconds, "audit_seconds")
         self._auditor: Auditor | None = None
         if audit_seconds is not None:
             self._auditor = self._make_auditor(audit_seconds, timing)

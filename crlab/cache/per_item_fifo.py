@@ -18,7 +18,6 @@ from collections.abc import Iterator
 
 from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.real_fifo import RealFIFO
-from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 
@@ -37,17 +36,7 @@ class PerItemFIFO(RealFIFO):
                 return
             listed = {obj.key for obj in replaced.items}
             entries = list(self._vanished_locked(listed, replaced))
-            entries.extend(
-                Delta(
-                    DeltaType.REPLACED,
-                    obj.key,
-                    obj,
-                    resource_version=replaced.resource_version,
-                    cause=replaced.cause,
-                    is_new_epoch=replaced.is_new_epoch,
-                )
-                for obj in replaced.items
-            )
+            entries.extend(map(replaced.of_item, replaced.items))
             self._entries.extend(entries)
             self._populated_locked(len(self._entries))
             self._listed_locked(replaced.scope, listed)
@@ -59,10 +48,10 @@ class PerItemFIFO(RealFIFO):
         for key, delta in newest.items():
             if key not in listed and delta.type is not DeltaType.DELETED and replaced.covers(key):
                 assert isinstance(delta.object, KubeObject)
-                yield _buried(key, delta.object, replaced)
+                yield replaced.of_absence(key, delta.object)
         for key in self._known_objects.list_keys():
             if key not in listed and key not in newest and replaced.covers(key):
-                yield _buried(key, self._known_objects.get_by_key(key), replaced)
+                yield replaced.of_absence(key, self._known_objects.get_by_key(key))
 
     def _newest_locked(self) -> dict[str, Delta]:
         """Return the last of each key that is in flight or queued."""
@@ -91,13 +80,3 @@ class PerItemFIFO(RealFIFO):
             self._in_flight = {}
             self._applied_locked(delta.key for delta in popped.deltas)
             super().done(popped)
-
-
-def _buried(key: str, last: KubeObject | None, replaced: Delta) -> Delta:
-    return Delta(
-        DeltaType.DELETED,
-        key,
-        DeletedFinalStateUnknown(key, last),
-        resource_version=replaced.resource_version,
-        cause=replaced.cause,
-    )

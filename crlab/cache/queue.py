@@ -65,7 +65,33 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
     def covers(self, key: str) -> bool:
         """Whether a key is of this delta's scope."""
-        return not self.scope or key.startswith(f"{self.scope}/")
+        return is_in_scope(key, self.scope)
+
+    def of_item(self, obj: KubeObject) -> Delta:
+        """Return a relist's delta for one of its items."""
+        return Delta(
+            DeltaType.REPLACED,
+            obj.key,
+            obj,
+            resource_version=self.resource_version,
+            cause=self.cause,
+            is_new_epoch=self.is_new_epoch,
+        )
+
+    def of_absence(self, key: str, last: KubeObject | None) -> Delta:
+        """Return a relist's delta for a key that it lacks: its deletion, as a tombstone."""
+        return Delta(
+            DeltaType.DELETED,
+            key,
+            DeletedFinalStateUnknown(key, last),
+            resource_version=self.resource_version,
+            cause=self.cause,
+        )
+
+
+def is_in_scope(key: str, scope: str) -> bool:
+    """Whether a key is of a namespace; every key is of ""."""
+    return not scope or key.startswith(f"{scope}/")
 
 
 class KnownObjects(Protocol):

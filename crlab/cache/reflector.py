@@ -29,7 +29,7 @@ from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
 from crlab.cache.listing import Listing, Transform
 from crlab.cache.outside import Outside
-from crlab.cache.queue import Delta, DeltaType, Queue
+from crlab.cache.queue import Delta, DeltaType, Queue, is_in_scope
 from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
 from crlab.cache.reflector_message import RESTING, Phase, Policy, State
@@ -178,7 +178,7 @@ class Reflector:
 
     def covers(self, key: str) -> bool:
         """Whether its lists decide about a key."""
-        return not self.scope or key.startswith(f"{self.scope}/")
+        return is_in_scope(key, self.scope)
 
     def set_transform(self, transform: Transform | None) -> None:
         """Choose what to keep of an object; before the first step."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from math import isinf
 from typing import Any
 
 from crlab.errors import ConfigError
@@ -71,6 +72,21 @@ def checked_number(value: Any, what: str, *, least: float = 0.0, unit: str = "se
     if not is_number or not value >= least:
         raise ConfigError(f"{what} is a number of {unit} >= {least:g}, not {_shown(value)}")
     return float(value)
+
+
+def checked_interval(value: Any, what: str) -> float | None:
+    """Return how often something is done: a number of seconds, or None for never.
+
+    Raises:
+        ConfigError: it is neither None nor a positive, finite number.
+    """
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not value > 0 or isinf(value):
+        raise ConfigError(f"{what} is a positive number of seconds, or None, not {value!r}")
+    seconds: float = value
+    return seconds
 
 
 def checked_timeout(value: Any, what: str = "timeout_seconds") -> float | None:

@@ -124,7 +124,7 @@ class Trace:
         Args:
             payload_bytes: size of object bytes that `data` keeps alive, for the bound.
         """
-        if not self.is_enabled:
+        if not self.is_enabled:  # `append_many` of one, written out: every notification passes
             return 0
         at = self._clock.now()
         with self._lock:
@@ -162,11 +162,7 @@ class Trace:
                 self._payload_bytes += payload_bytes
             first, self._seq = self._seq + 1, seq
             self._records.extend(made)
-            if (
-                len(self._records) > self.max_records
-                or self._payload_bytes > self.max_payload_bytes
-            ):
-                self._trim_locked()
+            self._trim_locked()
         for listener in self._listeners:
             for record in made:
                 listener(record)
