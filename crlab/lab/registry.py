@@ -3,7 +3,7 @@
 A lab opened by a notebook cell replaces the one that the same cell opened before: a cell
 run twenty times leaves one lab, not twenty. At exit all are closed.
 
-Thread: any; `_lock` guards the two maps. No lab is closed while it is held.
+Thread: any; `_lock` guards the labs, each `ByCell` its own. No lab is closed under a lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _open: dict[int, Lab] = {}
-_by_cell: dict[str, tuple[str, list[int]]] = {}
 _numbers = itertools.count(1)
 
 
@@ -44,19 +43,17 @@ class ByCell:
             return things
 
 
+_by_cell = ByCell()
+
+
 def register(lab: Lab) -> int:
     """Note an open lab, close those an earlier run of this cell opened; return a number."""
-    cell, run = current_cell()
-    previous: list[Lab] = []
     with _lock:
         number = next(_numbers)
         _open[number] = lab
-        if cell:
-            known_run, numbers = _by_cell.get(cell, ("", []))
-            if known_run != run:
-                previous = [_open[each] for each in numbers if each in _open]
-                numbers = []
-            _by_cell[cell] = (run, [*numbers, number])
+    earlier = _by_cell.add(number)
+    with _lock:
+        previous = [_open[each] for each in earlier if each in _open]
     for each in previous:
         each.close()
     return number
