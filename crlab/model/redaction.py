@@ -37,6 +37,7 @@ from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionReso
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MASK = "<redacted>"
+VALUE_MASK = re.compile(r"<redacted: \d+ bytes>")  # what stands where a value was
 PROFILE = "crlab/1"  # what a recording says it was redacted with
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
