@@ -15,7 +15,7 @@
     ├─ TransportError(phase)            refused, TLS, timeout, cut stream
     ├─ DecodeError(offset, excerpt)     bytes that are not what the protocol promises
     ├─ UnknownResource(name, nearest)   discovery does not know the name
-    ├─ ReadOnlyError                    a write that `allow_writes` does not cover
+    ├─ ReadOnlyError                    a write that `allow_writes` or a dry run does not let out
     ├─ CacheError
     │   ├─ KeyFuncError, UnknownIndex, IndexerConflict
     │   └─ SyncTimeout(unsynced)
@@ -363,7 +363,7 @@ class UnknownResource(_FactsError):
 
 
 class ReadOnlyError(_FactsError):
-    """A write that this connection was not opened for."""
+    """A write that this connection was not opened for, or that a dry run cannot make dry."""
 
 
 class CacheError(_FactsError):

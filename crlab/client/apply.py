@@ -25,6 +25,7 @@ from crlab.errors import CrlabError, NotFound, UnknownResource
 from crlab.model.key import join_key
 from crlab.model.manifest import Manifest, load_manifests
 from crlab.model.resource import ApiResource, GroupVersionKind
+from crlab.runtime.dry_run import in_dry_run
 
 if TYPE_CHECKING:
     from crlab.client.dynamic import DynamicClient
@@ -88,7 +89,7 @@ def apply_manifests(
     for obj in objects:
         try:
             done.append(_apply_one(client, obj, namespace, server_side, dry_run))
-            if not dry_run and obj["kind"] == "CustomResourceDefinition":
+            if not (dry_run or in_dry_run()) and obj["kind"] == "CustomResourceDefinition":
                 for kind in _defined_kinds([obj]):
                     _await_kind(client, kind)
         except CrlabError as error:

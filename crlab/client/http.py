@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode
 
 from crlab.client.connection import Answer, Connection, Fields, NoAnswer
 from crlab.client.credential import Anonymous, Credential, Credentials
+from crlab.client.dry_run import check_sent
 from crlab.client.endpoint import ClientCertificate, Endpoint
 from crlab.client.http_stream import HttpStream
 from crlab.client.pool import Pool
@@ -130,6 +131,7 @@ class HttpTransport:
         timeout_seconds: float | None = None,
     ) -> Response:
         """Send one request and return the whole answer; see `transport.Transport`."""
+        check_sent(method, path, query, body)
         deadline = Deadline(self._pool.clock, timeout_seconds)
         target = self._target(path, query)
         for is_last in (False, True):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from crlab.client.discovery import Discovery
+from crlab.client.dry_run import require_dry
 from crlab.client.request_log import RequestLog
 from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
@@ -21,6 +22,7 @@ from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.dry_run import in_dry_run
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 
@@ -164,7 +166,12 @@ class Sender:
 
     def _sent(self, demand: Demand) -> dict[str, Any]:
         self.check_open(demand.tried)
-        if demand.is_write:
+        if demand.is_write and in_dry_run():
+            demand = demand.as_dry_run()
+        if demand.is_dry_run:  # writes nothing, so it needs no leave
+            sent = demand.method, demand.path, demand.query, demand.body
+            require_dry(*sent, tried=demand.tried)
+        elif demand.is_write:
             self._gate.require(demand.resource, demand.namespace or None, demand.tried)
         try:
             answer = self._requester.send(demand)
@@ -172,7 +179,8 @@ class Sender:
             if not error.details.get("name"):
                 self.discovery.invalidate()  # the resource itself may be gone
             raise
-        if demand.is_write and demand.resource.gvr.resource in _SERVING:
+        is_done = demand.is_write and not demand.is_dry_run
+        if is_done and demand.resource.gvr.resource in _SERVING:
             self.discovery.invalidate()
         return answer
 

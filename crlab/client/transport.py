@@ -7,6 +7,7 @@ Guarantees:
   1. An HTTP status never raises; only a connection that failed does (`TransportError`).
   2. Paths are relative to the server's root; a URL prefix is the transport's business.
   3. `close`, from any thread, ends every request and stream that is under way.
+  4. What would write inside a dry run is refused (`dry_run.check_sent`), whoever asks.
 
 Thread: a transport may be used by any number of threads; a stream has one reader, and
 may be closed by any thread.
@@ -85,6 +86,7 @@ class Transport(Protocol):
         Raises:
             TransportError: no whole answer came.
             CredentialError: credentials could not be obtained; nothing was sent.
+            ReadOnlyError: it would write, inside a dry run; nothing was sent.
         """
 
     def open_stream(

@@ -3,7 +3,8 @@
 Guarantees:
   1. Nothing is written that `allow_writes` does not cover; the error says how to open a
      connection that may. Cluster-scoped objects need leave for everything.
-  2. A dry run counts as a write: admission may have effects of its own.
+  2. A dry run needs no leave: the server stores nothing, and refuses it where an admission
+     webhook does not say that it has no effects of its own.
 
 Thread: immutable.
 """

@@ -7,7 +7,7 @@ Guarantees:
   2. Reads see this controller's own writes (`overlay.py`), and never an older state.
   3. Every read and write is recorded as a `Call`, and every request carries the run as its
      cause and "controller/<name>" as its actor.
-  4. In a dry run every write is sent as a server-side dry run.
+  4. In a dry run every write is sent as a server-side dry run, Events too.
   5. Once the run is over (returned, timed out, stopped) the context refuses further calls:
      a run that was given up cannot write behind its successor's back.
 

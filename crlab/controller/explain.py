@@ -163,7 +163,8 @@ def _run_text(run: TraceRecord, adds: list[TraceRecord]) -> str:
         name = f"{getattr(trigger, 'reason', 'add')} {getattr(trigger, 'source', '')}".strip()
         reasons[name] = reasons.get(name, 0) + 1
     why = ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in reasons.items())
-    events = "1 event became" if count == 1 else f"{count} events became"
+    became = "would become (a dry run)" if run.get("dry_run") else "became"
+    events = f"1 event {became}" if count == 1 else f"{count} events {became}"
     detail = f" ({why})" if why else ""
     return (
         f"{events} 1 reconcile of {run.key}{detail}: controller "
@@ -208,7 +209,7 @@ def _finished_text(finished: TraceRecord) -> str:
 
 
 def _waiting(key: str, records: dict[int, TraceRecord], runs: list[TraceRecord]) -> list[str]:
-    last_run = max((run.seq for run in runs), default=0)
+    last_run = max((run.seq for run in runs if not run.get("dry_run")), default=0)
     adds = [
         record
         for record in records.values()

@@ -116,7 +116,9 @@ class EventRecorder:
         with self._lock:
             if self._is_closed:
                 return
-            written = self._correlator.correlate(made)
+            # What a dry run says was never said: the next of its kind is the first one.
+            memory = EventCorrelator(self._clock) if is_dry_run else self._correlator
+            written = memory.correlate(made)
             if written is None:
                 self.filtered += 1
                 return
@@ -217,7 +219,7 @@ class EventRecorder:
         event = pending.event
         namespace = event["metadata"]["namespace"]
         options = {"namespace": namespace, "dry_run": pending.is_dry_run}
-        if event["count"] > 1 and not pending.is_dry_run:
+        if event["count"] > 1:
             patch = {name: event[name] for name in ("count", "lastTimestamp", "message")}
             try:
                 self._client.patch("events", event["metadata"]["name"], patch, **options)

@@ -4,6 +4,7 @@ From: a worker or the stepper, with a key taken from the queue. To: the queue an
 
 Result order (rule 63): an error wins; `TerminalError` is not retried; a delay forgets the
 failures and adds after it; `requeue` is rate limited; else the failures are forgotten.
+A dry run says which of these would have been, and does none of them.
 
 Thread: the caller's; runs of different keys may overlap. `_lock` guards the history.
 Source: kubernetes-sigs/controller-runtime:pkg/internal/controller/controller.go.
@@ -22,6 +23,7 @@ from crlab.controller.request import Request, Result, checked_result
 from crlab.controller.step import StepRecord, describe_error
 from crlab.errors import TerminalError
 from crlab.model.plural import counted
+from crlab.runtime.dry_run import dry_run
 from crlab.trace.cause import caused_by
 from crlab.trace.record import TraceStage
 from crlab.workqueue import QueueMetrics, QueueSnapshot, RateLimitingQueue, Trigger
@@ -36,9 +38,9 @@ class Runner:
     """Runs a controller's reconcile.
 
     Attributes:
-        history: the newest runs, oldest first.
+        history: the newest runs, oldest first, dry ones too.
         given_up: keys that failed too often, with what they failed of last.
-        runs, errors: how many there were.
+        runs, errors: how many there were; the error of a dry run counts for nothing.
     """
 
     def __init__(
@@ -67,6 +69,9 @@ class Runner:
     ) -> StepRecord:
         """Reconcile a key that was taken from the queue, and give it back.
 
+        Args:
+            is_dry_run: the key is only held in the queue; nothing comes of the run.
+
         Raises:
             KeyboardInterrupt: the user interrupted it; the key is queued again.
         """
@@ -80,7 +85,12 @@ class Runner:
             resource=env.resource.gvr.group_resource,
             key=key,
             causes=tuple(trigger.seq for trigger in triggers if trigger.seq),
-            data={"controller": env.name, "attempt": attempt, "collapsed": len(triggers)},
+            data={
+                "controller": env.name,
+                "attempt": attempt,
+                "collapsed": len(triggers),
+                "dry_run": is_dry_run,
+            },
         )
         context = Context(
             env,
@@ -97,7 +107,7 @@ class Runner:
         result: Result | None = None
         error: BaseException | None = None
         outcome = "interrupted"
-        with caused_by((seq,), self._actor):
+        with caused_by((seq,), self._actor), dry_run(is_dry_run):
             try:
                 try:
                     result = checked_result(self._reconcile(request, context))
@@ -105,7 +115,10 @@ class Runner:
                     error = raised
                 context.end("it has returned")
                 duration = env.clock.monotonic() - started
-                outcome = self._settle(key, result, error, attempt)
+                if is_dry_run:
+                    outcome = self._foretold(key, result, error, attempt)
+                else:
+                    outcome = self._settle(key, result, error, attempt)
                 finished = env.note(
                     key,
                     "finished",
@@ -120,10 +133,13 @@ class Runner:
                     },
                 )
             finally:
-                queue.done(key)
+                if is_dry_run:
+                    queue.release(key)
+                else:
+                    queue.done(key)
         with self._lock:
             self.runs += 1
-            self.errors += error is not None
+            self.errors += error is not None and not is_dry_run
             record = StepRecord(
                 controller=env.name,
                 number=self.runs,
@@ -184,9 +200,32 @@ class Runner:
         queue.forget(key)
         return "done"
 
+    def _foretold(
+        self, key: str, result: Result | None, error: BaseException | None, attempt: int
+    ) -> str:
+        """Say what would have become of the key, which stays as it is."""
+        if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+            would = "interrupted"
+        elif isinstance(error, TerminalError):
+            would = "would not be retried (terminal error)"
+        elif error is not None and self._may_retry(key):
+            would = f"would be retried (attempt {attempt + 1})"
+        elif error is not None:
+            would = f"would be given up after {counted(attempt, 'attempts')}"
+        elif result is not None and result.requeue_after_seconds:
+            would = f"would be done, again in {result.requeue_after_seconds:g} s"
+        elif result is not None and result.requeue:
+            would = "would be done, again after a back-off"
+        else:
+            would = "would be done"
+        return f"{would}; dry run: the queue is as it was"
+
+    def _may_retry(self, key: str) -> bool:
+        return self._max_retries is None or self._queue.num_requeues(key) < self._max_retries
+
     def _retry(self, key: str, error: BaseException, attempt: int) -> str:
         queue = self._queue
-        if self._max_retries is None or queue.num_requeues(key) < self._max_retries:
+        if self._may_retry(key):
             delay = queue.add_rate_limited(key, trigger=Trigger("retry"))
             return f"retry in {delay:g} s (attempt {attempt + 1})"
         queue.forget(key)

@@ -48,7 +48,8 @@ class StepRecord:
         result: what the reconcile answered, None if it failed.
         error: what it raised, None if it did not.
         outcome: what happened to the key: "done", "requeue after 30 s", "retry in 0.005 s
-            (attempt 2)", "given up after 6 attempts", "not retried (terminal)".
+            (attempt 2)", "given up after 6 attempts", "not retried (terminal)"; of a dry run
+            what would have: "would be done; …".
         events_back: watch events that its writes brought back (empty for a dry run).
         before, after: the queue, before the key was taken and after it was given back.
         started_seq, finished_seq: trace records, 0 without a trace.
@@ -99,6 +100,8 @@ class StepRecord:
     @property
     def rule(self) -> str:
         """The rule behind the outcome."""
+        if self.is_dry_run:
+            return "A dry run is no attempt: key, failures and back-off stay as they were."
         if self.error is not None:
             return "An error wins over the result and is retried with back-off."
         if self.result is not None and self.result.requeue_after_seconds:

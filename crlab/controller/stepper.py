@@ -3,7 +3,8 @@
 From: the caller (a cell, a button). To: the runner.
 
 `step` lets the informers deliver what is under way, takes one key, runs the reconcile,
-lets the writes' own events come back, and returns the whole of it.
+lets the writes' own events come back, and returns the whole of it. A dry run takes nothing:
+its key waits on, with its place, its reasons, its failures and its times.
 
 Thread: one stepping thread at a time (`_turn`); the controller's workers must not run.
 """
@@ -22,6 +23,8 @@ from crlab.controller.request import Request
 from crlab.controller.step import EventBack, StepRecord
 from crlab.errors import LifecycleError, SyncTimeout
 from crlab.model.argument import checked_number
+from crlab.runtime.dry_run import in_dry_run
+from crlab.workqueue import QueueSnapshot
 
 if TYPE_CHECKING:
     from crlab.controller.controller import Controller
@@ -34,7 +37,7 @@ class Stepper:
     """Steps one controller.
 
     Attributes:
-        is_dry_run: writes are sent as server-side dry runs.
+        is_dry_run: steps are dry runs unless told otherwise.
         breakpoints: where `run` stops.
         stopped_at: the breakpoint that ended the last `run`, None if the queue was empty.
     """
@@ -43,6 +46,7 @@ class Stepper:
         self._controller = controller
         self._turn = threading.Lock()
         self._stepping: int | None = None  # the thread whose turn it is
+        self._looked = ""  # the key of the last dry run that nobody named
         self.is_dry_run = is_dry_run
         self.breakpoints = Breakpoints()
         self.stopped_at: Breakpoint | None = None
@@ -54,11 +58,12 @@ class Stepper:
         dry_run: bool | None = None,
         timeout_seconds: float = 10.0,
     ) -> StepRecord | None:
-        """Take one key through its reconcile.
+        """Take one key through its reconcile, or (a dry run) look at what that would do.
 
         Args:
-            what: this key (queued for the purpose if it is not); None is the next one.
-            dry_run: None is the stepper's own mode.
+            what: this key, whether or not it waits; None is the next one. As a dry run takes
+                none away, the next dry run's is the one behind it, then the first again.
+            dry_run: None is the stepper's own mode. Inside a dry run every step is one.
             timeout_seconds: how long to wait for the caches to sync, and, up to 1 s, for a
                 key to come (threads; the manual driver delivers what there is).
 
@@ -77,11 +82,11 @@ class Stepper:
         self._check_turn()
         with self._turn, self._own_turn():
             self._wait_for_sync(timeout_seconds)
-            key = self._take(request, timeout_seconds)
-            if key is None:
+            is_dry_run = in_dry_run() or (self.is_dry_run if dry_run is None else dry_run)
+            taken = self._take(request, timeout_seconds, is_dry_run)
+            if taken is None:
                 return None
-            before, key = key
-            is_dry_run = self.is_dry_run if dry_run is None else dry_run
+            before, key = taken
             record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
             others = self._requests_beside(record)
             events = self._events_back(record, others)
@@ -116,7 +121,8 @@ class Stepper:
     ) -> list[StepRecord]:
         """Step until a breakpoint is met, the queue is empty or `max_steps` were made.
 
-        The key of a breakpoint met at the very start is taken: it was stopped at before.
+        The key of a breakpoint met at the very start is taken: it was stopped at before. Dry
+        runs leave the queue full: they end when each waiting key was looked at once.
 
         Args:
             step: what to call for each; None is `self.step`, without waiting long for a key.
@@ -130,16 +136,26 @@ class Stepper:
             if hit is not None:
                 self.stopped_at = hit
                 break
+            if self.is_dry_run and self._next_look() in {record.key for record in records}:
+                break
             record = take()
             if record is None:
                 break
             records.append(record)
         return records
 
+    def _next_look(self) -> str | None:
+        """Return the waiting key behind the one that was looked at last."""
+        waiting = [state.key for state in self._controller.queue.snapshot().queued]
+        if self._looked in waiting:
+            after = waiting.index(self._looked) + 1
+            waiting = waiting[after:] + waiting[:after]
+        return next(iter(waiting), None)
+
     def next_breakpoint(self) -> Breakpoint | None:
         """Return the breakpoint that stops before the next key, None if none does."""
         queue = self._controller.queue
-        key = queue.peek()
+        key = self._next_look() if self.is_dry_run else queue.peek()
         return None if key is None else self.breakpoints.met(key, queue.num_requeues(key) + 1)
 
     def _wait_for_sync(self, timeout_seconds: float) -> None:
@@ -147,22 +163,29 @@ class Stepper:
         if not controller.env.wait_until(lambda: controller.has_synced, timeout_seconds):
             raise SyncTimeout(controller.unsynced, timeout_seconds=timeout_seconds)
 
-    def _take(self, request: Request | None, timeout_seconds: float) -> Any:
+    def _take(
+        self, request: Request | None, timeout_seconds: float, is_dry_run: bool
+    ) -> tuple[QueueSnapshot, str] | None:
+        """Return the queue and a key of it that is now taken, or held for a dry run."""
         controller = self._controller
         queue = controller.queue
         self._deliver()
-        if request is not None:
-            if not any(state.key == request.key for state in queue.snapshot().queued):
-                controller.enqueue(request)
-            before = queue.snapshot()
-            if not queue.take(request.key):
-                raise LifecycleError(f"{request.key} is being reconciled just now")
-            return before, request.key
-        if not controller.driver.is_manual:
+        if request is None and not controller.driver.is_manual:
             queue.wait(min(timeout_seconds, KEY_SECONDS))
         before = queue.snapshot()
-        key = queue.try_get()
-        return None if key is None else (before, key)
+        if request is None:
+            key = self._next_look() if is_dry_run else queue.try_get()
+            if key is None or not is_dry_run:
+                return None if key is None else (before, key)
+            self._looked = key
+        else:
+            key = request.key
+            if not is_dry_run and not any(state.key == key for state in before.queued):
+                controller.enqueue(request)
+                before = queue.snapshot()
+        if not (queue.hold(key) if is_dry_run else queue.take(key)):
+            raise LifecycleError(f"{key} is being reconciled just now")
+        return before, key
 
     def _deliver(self) -> None:
         """With the manual driver, let everything but workers reach its end."""

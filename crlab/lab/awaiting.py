@@ -85,14 +85,15 @@ def _controller(controller: LabController) -> str:
     state = "paused" if made.is_paused else "running" if made.is_running else "not started"
     snapshot = made.queue.snapshot()
     parts = [state, f"{counted(len(snapshot.queued), 'keys')} queued"]
+    runs = [record for record in made.history if not record.is_dry_run]
     for word, keys in (("reconciling", snapshot.processing), ("delayed", snapshot.delayed)):
         if keys:
             parts.append(f"{len(keys)} {word}")
     if given_up := controller.given_up:
         key, error = next(reversed(given_up.items()))
         parts.append(f"{counted(len(given_up), 'keys')} given up, {key} last: {error}")
-    elif made.history and made.history[-1].error is not None:
-        last = made.history[-1]
+    elif runs and runs[-1].error is not None:
+        last = runs[-1]
         parts.append(f"{last.key} failed last: {type(last.error).__name__}: {last.error}")
     if made.error is not None:
         parts.append(f"ended by {type(made.error).__name__}: {made.error}")

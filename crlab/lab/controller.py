@@ -54,10 +54,16 @@ class LabController:
     def step(self, key: str | None = None, *, dry_run: bool | None = None) -> StepRecord | None:
         """Take one key through its reconcile and return what was read, written and led to.
 
+        A dry run only looks. What the reconcile writes through `ctx` or any client of crlab
+        is checked by the server and not stored (also where this lab may not write); the key
+        waits as before, with its reasons, attempts and back-off, for `step(dry_run=False)` or
+        `start()`; the next dry run looks at the key behind it, after the last at the first.
+        Not covered: plain threads the reconcile starts (other than by `ctx`), other programs,
+        and what is done to a sandbox itself (`lab.server`, `lab.faults`, ...).
+
         Args:
             key: this key instead of the next one.
-            dry_run: send writes as server-side dry runs; None is the mode of this lab (on
-                for a real cluster).
+            dry_run: None is the mode of this lab (on for a real cluster).
 
         Returns:
             The record; None if no key was waiting.
@@ -68,12 +74,15 @@ class LabController:
         self._check_open("step")
         before = self.lab.server.snapshot() if self.lab.server is not None else None
         record = self.controller.step(key, dry_run=dry_run)
-        if record is not None and before is not None:
+        if record is not None and before is not None and not record.is_dry_run:
             self._taken = [*self._taken, (record, before)][-KEPT_STEPS:]
         return record
 
     def run(self, max_steps: int = 1000) -> list[StepRecord]:
-        """Step until a breakpoint is met or nothing is queued; return the records."""
+        """Step until a breakpoint is met or nothing is queued; return the records.
+
+        Dry runs end when each waiting key was looked at.
+        """
         self._check_open("run")
         checked_count(max_steps, "max_steps")
         return self.controller.stepper.run(max_steps, step=self.step)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from crlab.apiserver.request import Identity, Request
 from crlab.apiserver.request import Response as ServerResponse
 from crlab.apiserver.watch import WatchResponse
+from crlab.client.dry_run import check_sent
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.errors import TransportError
 
@@ -66,6 +67,7 @@ class InProcessTransport:
     ) -> Response:
         """Send one request; see `Transport.request`."""
         del timeout_seconds  # nothing is waited for
+        check_sent(method, path, query, body)
         phase = "read" if method in ("GET", "HEAD") else "write"
         answer = self._send(method, path, query, headers, body, phase)
         if isinstance(answer, WatchResponse):

@@ -26,6 +26,7 @@ from typing import Protocol
 from crlab.errors import LifecycleError
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.dry_run import dry_run
 from crlab.runtime.thread import StageThread
 
 BATCH = 1000
@@ -175,8 +176,9 @@ class ManualDriver:
                 if handle.is_stopping or (only is not None and not only(handle.stage)):
                     continue
                 try:
-                    if handle.stage.step(1):
-                        return handle.stage
+                    with dry_run(False):  # one that waits moves others, whose work is real
+                        if handle.stage.step(1):
+                            return handle.stage
                 except Exception as error:  # noqa: BLE001 - kept and reported by `failed`
                     handle.failed(error)
                     return handle.stage

@@ -83,7 +83,7 @@ def assert_converges(
             continue
         if runs >= max_runs:
             raise NotConverged(_told(controller, "is still busy", runs, waited, last))
-        record = controller.step()
+        record = controller.step(dry_run=False)
         if record is not None:
             runs += 1
             writes += sum(1 for call in record.writes if not call.error)
@@ -97,7 +97,7 @@ def _check_rest(lab: Lab, controller: LabController) -> None:
     informer = next(i for i in lab.informers if i.resource == controller.controller.resource)
     for key in informer.indexer.list_keys():
         before = lab.server.storage.revision if lab.server is not None else 0
-        controller.step(key)
+        controller.step(key, dry_run=False)
         after = lab.server.storage.revision if lab.server is not None else 0
         if after != before:
             raise NotConverged(

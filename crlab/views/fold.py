@@ -226,7 +226,7 @@ class PipelineFold:
     def _finished(self, record: TraceRecord) -> None:
         self.running.pop(record.key, None)
         error = record.get("error")
-        self.failed += bool(error)
+        self.failed += bool(error) and not record.get("dry_run")
         end = str(record.get("outcome") or record.get("result") or "done")
         took = lag(record.get("duration_seconds"))
         detail = f"{error}; {end}" if error else end

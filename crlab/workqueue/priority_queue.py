@@ -65,6 +65,13 @@ class _PriorityLine(Generic[K]):
     def remove(self, item: K, /) -> None:
         del self._place[item]
 
+    def order(self, item: K) -> int:
+        """Return the turn of a key among its equals; `insert` takes it."""
+        return self._place[item][1]
+
+    def insert(self, order: int, item: K, /) -> None:
+        self._put(item, order)
+
     def __iter__(self) -> Iterator[K]:
         return iter(sorted(self._place, key=self._place.__getitem__))
 
@@ -165,6 +172,12 @@ class PriorityQueue(RateLimitingQueue[K]):
         if known is None or priority > known:
             self._priorities[item] = priority
             self._line.reorder(item)
+
+    def _place_locked(self, item: K) -> int:
+        return self._line.order(item)
+
+    def _rejoin_locked(self, item: K, place: int) -> None:
+        self._line.insert(place, item)
 
     def _begin_locked(self, item: K) -> None:
         self._running[item] = self._priorities.pop(item, 0)

@@ -15,6 +15,8 @@ Guarantees:
   4. `shut_down` refuses new adds, lets what is queued be taken, then `get` returns None.
   5. Nothing of a key is held once it is done, forgotten and not added again.
   6. Every add that was collapsed is kept as a `Trigger` until the run it led to is done.
+  7. `hold` keeps a key from takers without taking it: after `release` its place, reasons
+     and times are what they were, with what was added meanwhile.
 
 Thread: every method from any thread. `_lock` (re-entrant, so that a trace listener may
 look) guards everything; `_ready` wakes takers, `_drained` those who wait for a drain.
@@ -26,6 +28,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from itertools import takewhile
 from typing import Any, Generic, Protocol, TypeVar
 
 from crlab.errors import ConfigError
@@ -47,6 +50,7 @@ class Line(Protocol[K]):
     def append(self, item: K, /) -> None: ...
     def popleft(self) -> K: ...
     def remove(self, item: K, /) -> None: ...
+    def insert(self, index: int, item: K, /) -> None: ...
     def __iter__(self) -> Iterator[K]: ...
     def __len__(self) -> int: ...
 
@@ -98,6 +102,7 @@ class WorkQueue(Generic[K]):
         self._queue: Line[K] = deque()
         self._dirty: dict[K, float] = {}  # key → when it became dirty
         self._processing: dict[K, float] = {}  # key → when it was taken
+        self._held: dict[K, Any] = {}  # of these: not taken; their place, None without one
         self._delayed: DelayedKeys[K] = DelayedKeys()
         self._waiters = 0
         self._is_draining = False
@@ -312,6 +317,42 @@ class WorkQueue(Generic[K]):
             elif not self._processing and self._is_draining:
                 self._drained.notify_all()
 
+    def hold(self, item: K) -> bool:
+        """Keep a key, queued or not, from takers until `release`; False if one has it."""
+        with self._lock:
+            if self._delayed.heap:
+                self._promote_locked()
+            if item in self._processing:
+                return False
+            self._held[item] = None
+            if item in self._dirty:
+                self._held[item] = self._place_locked(item)
+                self._queue.remove(item)
+            self._processing[item] = self._clock.monotonic()
+            return True
+
+    def release(self, item: K) -> None:
+        """Put a held key back where it was."""
+        with self._lock:
+            place = self._held.pop(item)
+            del self._processing[item]
+            if place is not None:
+                self._rejoin_locked(item, place)
+            elif item in self._dirty:
+                self._queue.append(item)
+            if item in self._dirty and self._waiters:
+                self._ready.notify()
+            if not self._processing and self._is_draining:
+                self._drained.notify_all()
+
+    def _place_locked(self, item: K) -> Any:
+        """Return the place of a key in the line: who is before it."""
+        return frozenset(takewhile(lambda other: other != item, self._queue))
+
+    def _rejoin_locked(self, item: K, place: Any) -> None:
+        """Put a key back to a place, whoever was taken meanwhile."""
+        self._queue.insert(sum(1 for _ in takewhile(place.__contains__, self._queue)), item)
+
     def __repr__(self) -> str:
         with self._lock:
             sizes = len(self._queue), len(self._processing), len(self._delayed.entries)
@@ -389,7 +430,8 @@ class WorkQueue(Generic[K]):
     def running_triggers(self, item: K) -> tuple[Trigger, ...]:
         """Return why the run of `item` in hand was asked for, oldest first."""
         with self._lock:
-            return self._ledger.running(item)
+            held = item in self._held
+            return self._ledger.waiting(item) if held else self._ledger.running(item)
 
     def snapshot(self) -> QueueSnapshot:
         """Return everything the queue holds at this moment."""
@@ -410,7 +452,7 @@ class WorkQueue(Generic[K]):
             )
 
     def _state(self, state: str, item: K, since_seconds: float) -> KeyState:
-        is_running = state == "processing"
+        is_running = state == "processing" and item not in self._held
         ledger = self._ledger
         return KeyState(
             key=str(item),

@@ -99,6 +99,28 @@ class Model(RuleBasedStateMachine):
         if key in self.dirty:
             self.ready.append(key)
 
+    @rule(key=KEYS, meanwhile=st.lists(st.one_of(KEYS, st.none()), max_size=3))
+    def look(self, key, meanwhile):
+        """Held and released: as if it had not been, but for what others did meanwhile."""
+        assert self.queue.hold(key) == (key not in self.running)
+        if key in self.running:
+            return
+        assert not self.queue.take(key)
+        was_waiting = key in self.ready
+        assert len(self.queue.running_triggers(key)) == self.reasons.get(key, 0)
+        for other in meanwhile:
+            if other is not None:
+                self.add(other)
+            elif (taken := self.queue.try_get()) is not None:
+                assert taken == next(each for each in self.ready if each != key)
+                self.ready.remove(taken)
+                self.dirty.remove(taken)
+                self.reasons.pop(taken)
+                self.running.append(taken)
+        self.queue.release(key)
+        if key in self.ready and not was_waiting:  # it gets its turn when it is free, as at done
+            self.ready.append(self.ready.pop(self.ready.index(key)))
+
     @precondition(lambda self: not self.is_down)
     @rule(chance=st.integers(0, 20))
     def shut_down(self, chance):
@@ -188,6 +210,17 @@ class PriorityModel(RuleBasedStateMachine):
         if key in self.entries and self.entries[key][1] <= self.clock.monotonic():
             self.order += 1
             self.entries[key] = (*self.entries[key][:2], self.order)
+
+    @rule(key=KEYS, priority=st.integers(-2, 2), is_added=st.booleans())
+    def look(self, key, priority, is_added):
+        if key in self.running:
+            assert not self.queue.hold(key)
+            return
+        assert self.queue.hold(key)
+        assert key not in [s.key for s in self.queue.snapshot().queued]
+        if is_added:
+            self.add(key, priority)
+        self.queue.release(key)
 
     @invariant()
     def agrees(self):

@@ -257,7 +257,7 @@ class Pipeline(Changing):
         if not controllers:
             return StageState("reconcile", "Reconcile", is_absent=True)
         runs = [record for each in controllers for record in each.history]
-        failed = sum(1 for record in runs if record.error is not None)
+        failed = sum(1 for record in runs if record.error is not None and not record.is_dry_run)
         running = any(each.controller.is_running for each in controllers)
         items = tuple(
             Item(

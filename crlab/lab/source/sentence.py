@@ -81,7 +81,8 @@ def _requeued(record: TraceRecord) -> str:
 def _finished(record: TraceRecord) -> str:
     error = record.get("error")
     outcome = record.get("outcome") or record.get("result") or "done"
-    return f"Reconcile of {record.key} ended: {error or outcome}"
+    run = "Dry run" if record.get("dry_run") else "Reconcile"
+    return f"{run} of {record.key} ended: {error or outcome}"
 
 
 def _request(record: TraceRecord) -> str:

@@ -62,20 +62,17 @@ class Steps(Changing):
 
     def step(self) -> None:
         """Take one key."""
+        self._step()
+
+    def _step(self) -> StepRecord | None:
         record = self._controller.step()
         if record is not None:
             self._records = [*self._records, record][-KEPT_STEPS:]
+        return record
 
     def run(self) -> None:
         """Step until a breakpoint is met or the queue is empty."""
-        stepper = self._controller.controller.stepper
-        for number in range(1000):
-            if number and stepper.next_breakpoint() is not None:
-                return
-            before = len(self._records)
-            self.step()
-            if len(self._records) == before:
-                return
+        self._controller.controller.stepper.run(step=self._step)
 
     def back(self) -> None:
         """Undo the last step: the server gets the state before it, under a new revision."""
@@ -194,6 +191,8 @@ def _sentence(record: StepRecord) -> str:
 
 
 def _rule(record: StepRecord) -> str:
+    if record.is_dry_run:
+        return record.rule
     if record.error is not None:
         return "An error comes back after a back-off of 5 ms, doubled each time."
     if not record.writes:

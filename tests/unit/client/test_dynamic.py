@@ -176,7 +176,6 @@ WRITES = [
     lambda c: c.scale("deployments", "x", 1),
     lambda c: c.delete("configmaps", "x"),
     lambda c: c.delete_collection("configmaps"),
-    lambda c: c.create("configmaps", {"metadata": {"name": "x"}}, dry_run=True),
     lambda c: c.apply_manifests(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
     ),
@@ -193,6 +192,18 @@ def test_nothing_is_written_without_leave(server, write, allowed):
     with pytest.raises(ReadOnlyError, match=r"connect\(allow_writes=\['default'\]\)"):
         write(client)
     assert all(r.verb == "get" for r in client.requests[before:])
+
+
+def test_a_dry_run_needs_no_leave_and_none_is_given_for_what_cannot_be_dry(server):
+    """The server checks it and stores nothing; what it would pass on is refused."""
+    client = client_of(server, ())
+    made = client.create("configmaps", {"metadata": {"name": "x"}}, dry_run=True)
+    assert made["metadata"]["name"] == "x"
+    with pytest.raises(NotFound):
+        client.get("configmaps", "x")
+    with pytest.raises(ReadOnlyError, match="no server makes a dry run of proxy"):
+        client.patch("pods", "x", {}, subresource="proxy", dry_run=True)
+    assert client.requests[-1].verb == "get"
 
 
 def test_leave_is_by_namespace_and_cluster_scope_needs_all(server):

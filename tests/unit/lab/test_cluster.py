@@ -49,14 +49,18 @@ def test_a_step_writes_when_told_to(served: crlab.Lab) -> None:
 
 
 def test_nothing_is_written_without_leave(served: crlab.Lab) -> None:
-    """Not by the client, not by a reconcile, not as a dry run, whose admission may act."""
+    """Not by the client, not by a reconcile; only a dry run, which writes nothing, passes."""
     with crlab.connect(url=served.url) as cluster:
         with pytest.raises(ReadOnlyError, match="allow_writes"):
             cluster.client.delete("myservices", "web")
         with pytest.raises(ReadOnlyError, match="allow_writes"):
             cluster.apply(myservice.EXAMPLE)
-        record = controller_of(cluster).step()
+        cluster.apply(myservice.EXAMPLE, dry_run=True)
+        controller = controller_of(cluster)
+        dry, record = controller.step(), controller.step(dry_run=False)
 
+    assert dry is not None
+    assert (dry.error, {call.error for call in dry.writes}) == (None, {""})
     assert record is not None
     assert isinstance(record.error, ReadOnlyError)
     verbs = set(served.audit_log["verb"][served.audit_log["user_agent"].str.contains("crlab")])
