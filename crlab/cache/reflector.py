@@ -396,7 +396,8 @@ class Reflector:
 
     def _failed(self, error: BaseException, *, is_in_stream: bool = False) -> None:
         if not self._is_stopping:
-            now, served = self._clock.monotonic(), served_as(self._lister_watcher, error)
+            now = self._clock.monotonic()
+            served = served_as(self._lister_watcher, error, self._budget.take)
             self._feed(message.Failed(error, is_in_stream, at=now, served_as=served))
 
     def _close(self) -> None:

@@ -72,6 +72,7 @@ class State(msgspec.Struct, frozen=True):
         asked: the list or watch request under way or due.
         first_page: the request of page one, while later pages are read.
         list_version: the revision of the pages read so far.
+        gone: answers in a row that were 404.
         distrusted: resumptions since the last good event.
         is_unordered: the watch began at no version, so its first ADDEDs are in no order.
         silent: streams in a row that ended at the idle limit.
@@ -94,6 +95,7 @@ class State(msgspec.Struct, frozen=True):
     is_paginated: bool = False
     has_listed: bool = False
     is_emptied: bool = False
+    gone: int = 0
     distrusted: int = 0
     silent: int = 0
     has_retried_auth: bool = False

@@ -14,7 +14,8 @@ then listed again (rules 15, 17); a silent stream ends at the idle limit, and af
 silent ones the server's revision is asked for; a list older than what is held is refused
 once, then taken as a new epoch; 401 gets one immediate retry; a refused watch (403) is
 retried without listing again, or polled for if that was asked for; 404 empties the cache
-and retries slowly; the idle reset of the back-off is the default.
+and is tried again after one second, later every few; the idle reset of the back-off is the
+default.
 
 Thread: pure functions on frozen values.
 Source: kubernetes/client-go:tools/cache/reflector.go (rules 1-24),
@@ -66,8 +67,8 @@ from crlab.client.list_watch import ListOptions
 ANY_VERSION = "0"
 LATEST = ""
 VERY_SHORT_SECONDS = 1.0
-GONE_RETRY_SECONDS = 60.0
-MISSING_RETRY_SECONDS = 10.0
+GONE_FIRST_SECONDS = 1.0
+GONE_CAP_SECONDS = 5.0  # a definition that is applied again is seen while somebody waits for it
 UNAVAILABLE = (Fault.EXPIRED, Fault.TOO_LARGE)
 UNLISTABLE = (*UNAVAILABLE, Fault.BAD_REQUEST)  # 400: it may be the version that is refused
 SAME_VERSION = (Fault.REFUSED, Fault.THROTTLED)
@@ -233,6 +234,7 @@ def _taken(state: State, version: str) -> State:
         health=Health.LIVE,  # a list just proved it; a watch that fails will say otherwise
         cause="",
         is_emptied=False,
+        gone=0,
         has_retried_auth=False,
         distrusted=0,
         silent=0,
@@ -446,12 +448,12 @@ def _resting(state: State, after: Phase, health: Health, cause: str) -> State:
 
 
 def _gone(state: State, error: BaseException, served_as: tuple[str, ...]) -> Step:
-    """404: what was there is deleted, once; look again slowly.
+    """404: what was there is deleted, once; look again soon, then every few seconds.
 
     Of another version the objects are still there: nothing is deleted then, nor are they
     shown in a schema that nobody asked for.
     """
-    seconds = GONE_RETRY_SECONDS if state.has_listed else MISSING_RETRY_SECONDS
+    seconds = min(GONE_CAP_SECONDS, GONE_FIRST_SECONDS * 2.0 ** min(state.gone, 16))
     is_emptying = state.has_listed and not state.is_emptied and not served_as
     empty: tuple[Action, ...] = (Empty(),) if is_emptying else ()
     cause = f"the server {'no longer serves' if state.has_listed else 'does not serve'} this "
@@ -466,6 +468,7 @@ def _gone(state: State, error: BaseException, served_as: tuple[str, ...]) -> Ste
         health=Health.GONE,
         cause=cause,
         is_emptied=state.is_emptied or is_emptying,
+        gone=state.gone + 1,
         is_version_unavailable=True,
     )
     wait = Wait(cause, exactly_seconds=seconds)

@@ -42,9 +42,9 @@ class TweakedListerWatcher:
     def abort(self) -> None:
         self._inner.abort()
 
-    def other_versions(self) -> tuple[str, ...]:
+    def other_versions(self, on_request: Callable[[], None] = lambda: None) -> tuple[str, ...]:
         find = getattr(self._inner, "other_versions", None)
-        return () if find is None else find()
+        return () if find is None else find(on_request)
 
     def invalidate_credentials(self) -> None:
         renew = getattr(self._inner, "invalidate_credentials", None)

@@ -13,6 +13,7 @@ Source: kubernetes/client-go:tools/cache/listwatch.go.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from crlab.client.answer import decoded, error_of
@@ -127,9 +128,13 @@ class ResourceListerWatcher:
         decoder = WatchDecoder(self._objects, max_line_bytes=self._max_line_bytes)
         return ResourceWatch(stream, decoder, tried)
 
-    def other_versions(self) -> tuple[str, ...]:
-        """Return the resource's names in the other versions it is served in, () if in none."""
-        return other_versions(self._transport, self.resource.gvr)
+    def other_versions(self, on_request: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Return the resource's names in the other versions it is served in, () if in none.
+
+        Args:
+            on_request: called before each request, for who counts them.
+        """
+        return other_versions(self._transport, self.resource.gvr, on_request)
 
     def abort(self) -> None:
         """End the call and the watch under way; later ones fail. Idempotent; any thread."""

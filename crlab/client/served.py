@@ -9,7 +9,7 @@ Source: meta/v1 APIGroup, APIResourceList.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crlab.client.answer import decoded
@@ -20,38 +20,41 @@ from crlab.model.resource import GroupVersionResource
 MAX_VERSIONS = 8
 
 
-def other_versions(transport: Transport, gvr: GroupVersionResource) -> tuple[str, ...]:
+def other_versions(
+    transport: Transport,
+    gvr: GroupVersionResource,
+    on_request: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
     """Return the resource's names in its other versions: ("widgets.v2.example.com",).
 
     () if there are none, or if it cannot be told.
+
+    Args:
+        on_request: called before each request.
     """
     if not gvr.group:
         return ()  # the core group has one version
+
+    def document(path: str) -> dict[str, Any]:
+        on_request()
+        response = transport.request("GET", path, headers={"Accept": "application/json"})
+        return (decoded(response.body) or {}) if response.status == 200 else {}
+
     try:
+        listed = _dicts(document(f"/apis/{gvr.group}"), "versions")
+        names = [str(entry.get("version") or "") for entry in listed]
+        others = [name for name in names if name and name != gvr.version][:MAX_VERSIONS]
         found = [
             f"{gvr.resource}.{version}.{gvr.group}"
-            for version in _versions(transport, gvr)
-            if _has(transport, f"/apis/{gvr.group}/{version}", gvr.resource)
+            for version in others
+            if any(
+                each.get("name") == gvr.resource
+                for each in _dicts(document(f"/apis/{gvr.group}/{version}"), "resources")
+            )
         ]
     except CrlabError:
         return ()
     return tuple(found)
-
-
-def _versions(transport: Transport, gvr: GroupVersionResource) -> list[str]:
-    """Return the group's versions beside the resource's own, in the server's order."""
-    listed = _dicts(_document(transport, f"/apis/{gvr.group}"), "versions")
-    names = [str(entry.get("version") or "") for entry in listed]
-    return [name for name in names if name and name != gvr.version][:MAX_VERSIONS]
-
-
-def _has(transport: Transport, path: str, resource: str) -> bool:
-    return any(e.get("name") == resource for e in _dicts(_document(transport, path), "resources"))
-
-
-def _document(transport: Transport, path: str) -> dict[str, Any]:
-    response = transport.request("GET", path, headers={"Accept": "application/json"})
-    return (decoded(response.body) or {}) if response.status == 200 else {}
 
 
 def _dicts(tree: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:

@@ -569,21 +569,58 @@ def test_rule_23_a_bookmark_that_never_comes_is_waited_for_until_the_deadline():
     assert rig.keys() == ["default/a"]
 
 
-def test_404_empties_the_cache_once_and_asks_again_slowly():
-    """Beyond the rules (fault 36): deletes once, state gone, at most one try a minute."""
+def test_404_empties_the_cache_once_and_is_asked_again_from_one_second_on():
+    """Beyond the rules (fault 36): deletes once, state gone, then one try every five seconds."""
     rig = Rig(timing=quick()).lists(page(pod("a")), *[NotFound("gone", code=404)] * 9).start()
 
     rig.feed(error_event(410)).retry()
-    rig.run(179, 1.0)
+    tries = []
+    for second in range(23):
+        seen = rig.verbs().count("list")
+        rig.run(1, 1.0)
+        tries += [second + 1] * (rig.verbs().count("list") - seen)
 
     assert rig.state == "gone"
     assert rig.calls.kinds() == [("add", "default/a"), ("delete", "default/a")]
-    assert rig.verbs() == ["list", "watch"] + ["list", "discover"] * 3
+    assert tries == [1, 3, 7, 12, 17, 22]
+    assert rig.verbs() == ["list", "watch"] + ["list", "discover"] * 7
+
+
+def test_what_returns_after_a_404_begins_at_one_second_again():
+    """Beyond the rules (fault 37): a definition that comes and goes is seen each time."""
+    gone = [NotFound("gone", code=404)] * 3
+    rig = Rig(timing=quick()).lists(page(pod("a")), *gone, page(pod("b", 20), rv="20"))
+    rig.start().feed(error_event(410)).retry()
+    rig.run(8, 1.0)
+    assert (rig.state, rig.keys()) == ("live", ["default/b"])
+
+    rig.lists(NotFound("gone", code=404), page(pod("c", 30), rv="30"))
+    rig.feed(error_event(410)).retry()
+    assert rig.keys() == []
+    rig.run(1, 1.0)
+
+    assert (rig.state, rig.keys()) == ("live", ["default/c"])
+
+
+def test_the_looks_at_discovery_are_in_the_budget_too():
+    """Beyond the rules (fault 36): whatever a server of many versions is asked, it is counted."""
+    rig = Rig().lists(*[NotFound("gone", code=404)] * 99)
+    found = rig.server.other_versions
+
+    def nine(on_request):
+        for _ in range(8):
+            on_request()
+        return found(on_request)
+
+    rig.server.other_versions = nine
+    rig.start().run(120, 1.0)
+
+    assert 10 <= rig.verbs().count("discover") <= (120 + 5 + 9) / 10  # the last look may overdraw
 
 
 def test_a_404_of_the_version_alone_deletes_nothing():
     """Beyond the rules (fault 38): the cause names what is served; then it is gone for good."""
-    rig = Rig(timing=quick()).lists(page(pod("a")), *[NotFound("gone", code=404)] * 9).start()
+    rig = Rig(timing=quick()).lists(page(pod("a")), *[NotFound("gone", code=404)] * 99).start()
     rig.server.served_as = ("pods.v2.example.com", "pods.v3.example.com")
 
     rig.feed(error_event(410)).retry()

@@ -38,7 +38,6 @@ from support.poll import pause
 from support.server import make_server
 
 from crlab.apiserver import watch as server_watch
-from crlab.cache import reflector_state as machine
 from crlab.runtime.clock import RealClock
 
 PATH = "/api/v1/namespaces/default/configmaps"
@@ -435,7 +434,6 @@ def main() -> int:
     parser.add_argument("--flood", choices=list(subjects.SUBJECTS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     server_watch.BOOKMARK_SECONDS = 0.5  # 60 s, scaled as the idle limit is
-    machine.GONE_RETRY_SECONDS = 60 / 50
     if args.flood:
         print(flood(args.flood), flush=True)
         os._exit(0)  # the official client's thread may never end

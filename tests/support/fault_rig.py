@@ -146,8 +146,8 @@ class FaultRig:
     ) -> None:
         self._stack = contextlib.ExitStack()
         self._patch(server_watch, "BOOKMARK_SECONDS", bookmark_seconds)
-        self._patch(machine, "GONE_RETRY_SECONDS", 0.2)
-        self._patch(machine, "MISSING_RETRY_SECONDS", 0.2)
+        self._patch(machine, "GONE_FIRST_SECONDS", 0.2)
+        self._patch(machine, "GONE_CAP_SECONDS", 0.2)
         self._patch(machine, "VERY_SHORT_SECONDS", 0.1)
         self.path, self.selector = path, label_selector
         self.server = self._stack.enter_context(make_server(RealClock()))

@@ -142,7 +142,8 @@ class ScriptedListerWatcher:
         """What was asked, in order: "list", "watch" or "stream"."""
         return [verb for verb, _ in self.asked]
 
-    def other_versions(self) -> tuple[str, ...]:
+    def other_versions(self, on_request=lambda: None) -> tuple[str, ...]:
+        on_request()
         self.asked.append(("discover", ListOptions()))
         return self.served_as
 
