@@ -102,7 +102,7 @@ def test_one_that_was_gone_for_long_is_seen_within_seconds_too() -> None:
         world.server.delete("customresourcedefinitions", NAME)
         world.lab.settle()
         asked = len(world.server.audit_log)
-        for _ in range(600):
+        for _ in range(585):
             world.lab.advance(1)
             world.lab.settle()
         assert gauges.status.state == "gone"
