@@ -70,7 +70,7 @@ class Runner:
         """Reconcile a key that was taken from the queue, and give it back.
 
         Args:
-            is_dry_run: the key is only held in the queue; nothing comes of the run.
+            is_dry_run: the key is only held, by the caller; nothing comes of the run.
 
         Raises:
             KeyboardInterrupt: the user interrupted it; the key is queued again.
@@ -133,9 +133,7 @@ class Runner:
                     },
                 )
             finally:
-                if is_dry_run:
-                    queue.release(key)
-                else:
+                if not is_dry_run:
                     queue.done(key)
         with self._lock:
             self.runs += 1

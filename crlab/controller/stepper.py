@@ -87,7 +87,11 @@ class Stepper:
             if taken is None:
                 return None
             before, key = taken
-            record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
+            try:
+                record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
+            finally:
+                if is_dry_run:
+                    controller.queue.release(key)
             others = self._requests_beside(record)
             events = self._events_back(record, others)
             done = dataclasses.replace(
@@ -132,11 +136,12 @@ class Stepper:
         self.stopped_at = None
         while len(records) < max_steps:
             self._deliver()
-            hit = self.next_breakpoint() if records else None
+            key = self._next_look() if self.is_dry_run else self._controller.queue.peek()
+            hit = self._breakpoint_at(key) if records else None
             if hit is not None:
                 self.stopped_at = hit
                 break
-            if self.is_dry_run and self._next_look() in {record.key for record in records}:
+            if self.is_dry_run and key in {record.key for record in records}:
                 break
             record = take()
             if record is None:
@@ -154,9 +159,11 @@ class Stepper:
 
     def next_breakpoint(self) -> Breakpoint | None:
         """Return the breakpoint that stops before the next key, None if none does."""
-        queue = self._controller.queue
-        key = self._next_look() if self.is_dry_run else queue.peek()
-        return None if key is None else self.breakpoints.met(key, queue.num_requeues(key) + 1)
+        return self._breakpoint_at(self._controller.queue.peek())
+
+    def _breakpoint_at(self, key: str | None) -> Breakpoint | None:
+        attempt = 0 if key is None else self._controller.queue.num_requeues(key) + 1
+        return None if key is None else self.breakpoints.met(key, attempt)
 
     def _wait_for_sync(self, timeout_seconds: float) -> None:
         controller = self._controller

@@ -171,14 +171,13 @@ class ManualDriver:
 
     def step(self, only: Callable[[Stage], bool] | None = None) -> Stage | None:
         """Perform one unit of the first stage that has work; None if nothing moves."""
-        with self._turn:
+        with self._turn, dry_run(False):  # a dry run that waits moves others: theirs is real
             for handle in list(self._handles):
                 if handle.is_stopping or (only is not None and not only(handle.stage)):
                     continue
                 try:
-                    with dry_run(False):  # one that waits moves others, whose work is real
-                        if handle.stage.step(1):
-                            return handle.stage
+                    if handle.stage.step(1):
+                        return handle.stage
                 except Exception as error:  # noqa: BLE001 - kept and reported by `failed`
                     handle.failed(error)
                     return handle.stage

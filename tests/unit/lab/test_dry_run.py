@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -187,6 +188,34 @@ def test_a_run_of_looks_stops_before_a_breakpoint(lab: crlab.Lab) -> None:
 
     assert [record.request.name for record in work.run()] == ["a", "b"]
     assert [record.request.name for record in work.run()] == ["c", "a", "b"]
+
+
+def test_workers_stop_before_a_breakpoint_whatever_was_looked_at(lab: crlab.Lab) -> None:
+    """The look goes its round, the workers go by the queue."""
+    work = controller_of(lab, lambda r, ctx: None, "a", "b", "c")
+    work.controller.stepper.is_dry_run = True
+    work.step("default/a")
+    work.step()
+    work.breakpoints.add("default/b")
+
+    work.start()
+    lab.settle()
+
+    assert [r.request.name for r in work.history if not r.is_dry_run] == ["a"]
+    assert work.controller.is_paused
+    assert work.queue.peek() == "default/b"
+
+
+def test_a_look_that_cannot_begin_holds_no_key(lab: crlab.Lab) -> None:
+    """Whatever breaks before the reconcile is called."""
+    work = controller_of(lab, lambda r, ctx: None, "a")
+    with (
+        mock.patch.object(work.controller.env.reader, "cached", side_effect=RuntimeError("no")),
+        pytest.raises(RuntimeError),
+    ):
+        work.step(dry_run=True)
+    assert work.queue.peek() == "default/a"
+    assert work.step().key == "default/a"
 
 
 def test_a_lab_settles_with_keys_that_were_looked_at(lab: crlab.Lab) -> None:
