@@ -54,7 +54,7 @@ class World:
             )
         )
         self.lab = self.server
-        if kind == "cluster":
+        if kind == "cluster":  # threads, over HTTP
             self.lab = stack.enter_context(crlab.connect(url=self.server.url))
         self.is_manual = kind == "manual"
 
@@ -72,7 +72,7 @@ class World:
         assert predicate(), [each.status for each in self.lab.informers]
 
 
-@pytest.fixture(params=["manual", "sandbox", "cluster"])
+@pytest.fixture(params=["manual", "cluster"])
 def world(request: Any) -> Iterator[World]:
     with ExitStack() as stack:
         yield World(request.param, stack)

@@ -128,7 +128,7 @@ OUTCOMES = {
         max_size=5,
     ),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_look_changes_what_waits(queue: str, before: list[Any], looks: list[Any]) -> None:
     """Whatever was queued, delayed or failing, and whatever the dry run came to."""
     with crlab.sandbox(seed=0, driver="manual", controllers=()) as lab:
