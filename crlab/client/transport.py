@@ -85,6 +85,7 @@ class Transport(Protocol):
         Raises:
             TransportError: no whole answer came.
             CredentialError: credentials could not be obtained; nothing was sent.
+            BodyRefused: the body holds a masked value; nothing was sent.
         """
 
     def open_stream(

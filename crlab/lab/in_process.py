@@ -18,6 +18,7 @@ from crlab.apiserver.request import Response as ServerResponse
 from crlab.apiserver.watch import WatchResponse
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.errors import TransportError
+from crlab.model.encoder import check_raw
 
 USER_AGENT = "crlab"
 
@@ -106,6 +107,8 @@ class InProcessTransport:
     ) -> ServerResponse | WatchResponse:
         if self._is_closed:
             raise TransportError("this transport is closed", phase=phase)
+        if body is not None:
+            check_raw(body, f"{method} {path}")
         sent = dict(self._headers)
         sent.update({name.lower(): value for name, value in (headers or {}).items()})
         try:

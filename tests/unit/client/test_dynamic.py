@@ -281,7 +281,7 @@ def test_manifests_are_created_configured_and_left(client):
     ]
     assert {a.operation for a in client.apply_manifests(source)} == {"unchanged"}
     assert [a.operation for a in client.apply_manifests(gadget("a", 2))] == ["configured"]
-    (applied,) = client.apply_manifests(gadget("a", 3), server_side=True)
+    (applied,) = client.apply_manifests(gadget("a", 3))
     assert (applied.operation, applied.object["spec"]) == ("configured", {"size": 3})
     (named,) = client.apply_manifests(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-"}}
