@@ -13,6 +13,7 @@ from typing import Any
 
 from crlab.apiserver import protobuf
 from crlab.apiserver.body import SyntaxFault, media_type, parse_json, parse_yaml
+from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.request import Request
 from crlab.apiserver.status import (
     Cause,
@@ -219,7 +220,8 @@ class DeleteOptions:
         body = eviction.get("deleteOptions") or {}
         if not isinstance(body, Mapping):
             raise bad_request(
-                "json: cannot unmarshal Eviction.deleteOptions of type v1.DeleteOptions"
+                f"json: cannot unmarshal {json_type(body)} into Go struct field "
+                "Eviction.deleteOptions of type v1.DeleteOptions"
             )
         given = body.get("dryRun") or asked
         if asked and given != asked:

@@ -436,8 +436,11 @@ class ApiServer:
         if body is not None:
             headers["content-type"] = content_type
             tried = f"{method} {path}"
-            data = body if isinstance(body, bytes) else encoded(body, tried)[1]
-            check_raw(data, tried)
+            if isinstance(body, bytes):
+                data = body
+                check_raw(data, tried)
+            else:
+                data = encoded(body, tried)[1]
         answer = self.handle(Request(method, path, tuple(query), headers, data, identity))
         assert isinstance(answer, Response), "use handle() for watches"
         with suppress(msgspec.DecodeError):

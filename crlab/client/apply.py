@@ -123,7 +123,9 @@ def apply_manifests(
             resource = client.resolve_kind(_kind(obj))
             if not dry_run:
                 name = metadata.get("name") or f"{metadata['generateName']}*"
-                client.check_may_write(resource, place, f"apply {resource.gvr.resource} {name}")
+                key = join_key(place if resource.is_namespaced else "", name)
+                tried = f"apply {resource.gvr.group_resource} {key}"
+                client.check_may_write(resource, place, tried)
     done: list[Applied] = []
     for obj in objects:
         try:
@@ -212,11 +214,11 @@ def _adopted(obj: Tree, manager: str) -> list[Tree] | None:
     own: Tree | None = None
     for entry in metadata.get("managedFields") or ():
         role = entry.get("manager"), entry.get("operation"), entry.get("subresource", "")
-        if role == (manager, "Apply", ""):
+        if own is None and role == (manager, "Apply", ""):
             own = entry
             continue
         if role == (KUBECTL, "Update", ""):
-            rest, note = _without_annotation(entry["fieldsV1"])
+            rest, note = _without_annotation(entry.get("fieldsV1") or {})
             if rest:
                 taken.append({**entry, "fieldsV1": rest})
                 if not note:

@@ -116,16 +116,13 @@ class Sender:
         if not isinstance(metadata, Mapping):
             raise ConfigError("metadata of an object is a mapping")
         metadata = body["metadata"] = dict(metadata)
-        own = metadata.get("namespace") or None
-        if namespace and own and namespace != own:
+        name, own = _text(metadata, "name"), _text(metadata, "namespace")
+        place = self._place(found, namespace)
+        if own and namespace and namespace != own:
             raise ConfigError(
                 f"the object is in namespace {own!r}, but namespace={namespace!r} was asked for"
             )
-        name = "" if metadata.get("name") is None else metadata["name"]
-        if not isinstance(name, str):
-            raise ConfigError(f"metadata.name is a text, not a {type(name).__name__}")
-        place = self._place(found, own if namespace is None else namespace)
-        return found, body, place, str.__str__(name)
+        return found, body, place if namespace or not own else self._place(found, own), name
 
     def _place(self, resource: ApiResource, namespace: str | None) -> str:
         if not resource.is_namespaced:
@@ -182,6 +179,13 @@ class Sender:
         if demand.is_write and demand.resource.gvr.resource in _SERVING:
             self.discovery.invalidate()
         return answer
+
+
+def _text(metadata: Mapping[str, Any], field: str) -> str:
+    value = metadata.get(field)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"metadata.{field} is a text, not a {type(value).__name__}")
+    return str.__str__(value or "")
 
 
 def checked_name(name: str | None, what: str = "a name") -> str:

@@ -167,4 +167,4 @@ def checked_name(name: Any) -> str:
     """
     if not isinstance(name, str) or not name:
         raise ConfigError(f"an object's name is a text, not {name!r}")
-    return name
+    return str.__str__(name)  # of an Enum's text, what it stands for

@@ -262,6 +262,8 @@ def test_numbers_and_names_of_frames_can_be_written(gadgets):
             gadgets.get("gadgets", "a", namespace=bad)
         with pytest.raises(ConfigError, match="name is a text"):
             gadgets.create("gadgets", {"metadata": {"name": bad}})
+        with pytest.raises(ConfigError, match="namespace is a text"):
+            gadgets.create("gadgets", {"metadata": {"name": "x", "namespace": bad}})
     assert len(gadgets.requests) == before
 
 
