@@ -285,6 +285,16 @@ def _rebuild_facts_error(
     return error
 
 
+class BodyRefused(_FactsError, ConfigError):
+    """A body holds what JSON cannot, or a masked value; nothing was sent.
+
+    Attributes:
+        paths: where: (".spec.replicas",), ("",) for the body itself.
+    """
+
+    paths: tuple[str, ...]
+
+
 class TransportError(_FactsError):
     """The connection failed: refused, TLS, timed out or cut.
 

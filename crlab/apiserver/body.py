@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from math import isfinite, isinf
 from typing import Any
 
 import msgspec
@@ -87,7 +88,10 @@ def parse_json(data: bytes) -> tuple[Any, list[str]]:
 
 def _parse_strictly(data: bytes) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        loaded = json.loads(
+            data, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_float
+        )
+        return _as_json(loaded)
     except RecursionError as error:
         raise SyntaxFault("exceeded max depth") from error
     except ValueError as error:
@@ -96,6 +100,19 @@ def _parse_strictly(data: bytes) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _integer(digits: str) -> int:
+    _float(digits)
+    return int(digits)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        shown = text if len(text) <= 30 else f"{text[:30]} ..."
+        raise SyntaxFault(f"json: cannot unmarshal number {shown} into Go value of type float64")
+    return value
 
 
 def _may_repeat(data: bytes, tree: Any) -> bool:
@@ -262,13 +279,24 @@ def _as_json(value: Any) -> Any:
         return [_as_json(item) for item in value]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"json: unsupported value: {value}")
     return value
+
+
+def _text(text: str) -> str:
+    """Return a text with U+FFFD for each half of a character, as Go reads it."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _key(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
-    return key if isinstance(key, str) else str(key)
+    return _text(key) if isinstance(key, str) else str(key)
 
 
 _LIBYAML = (  # where libyaml, which Go uses, words it differently

@@ -13,6 +13,7 @@ from typing import Any
 
 from crlab.apiserver import protobuf
 from crlab.apiserver.body import SyntaxFault, media_type, parse_json, parse_yaml
+from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.request import Request
 from crlab.apiserver.status import (
     Cause,
@@ -206,9 +207,36 @@ class DeleteOptions:
         Raises:
             StatusError: 400 or 422.
         """
-        body = _delete_body(request)
-        if not request.body:
-            body = _from_query(request)
+        return cls.of(_delete_body(request) if request.body else _from_query(request))
+
+    @classmethod
+    def of_eviction(cls, request: Request, eviction: Mapping[str, Any]) -> DeleteOptions:
+        """Read and check those of an Eviction, which may say dryRun in its body or its query.
+
+        Raises:
+            StatusError: 400 or 422.
+        """
+        asked = ["All"] if WriteOptions.read(request, "CreateOptions").is_dry_run else []
+        body = eviction.get("deleteOptions") or {}
+        if not isinstance(body, Mapping):
+            raise bad_request(
+                f"json: cannot unmarshal {json_type(body)} into Go struct field "
+                "Eviction.deleteOptions of type v1.DeleteOptions"
+            )
+        given = body.get("dryRun") or asked
+        if asked and given != asked:
+            raise bad_request(
+                f"Non-matching dry-run options in request and content: {asked} and {given}"
+            )
+        return cls.of({**body, "dryRun": given})
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> DeleteOptions:
+        """Check what a body or a query says.
+
+        Raises:
+            StatusError: 422.
+        """
         dry_run = body.get("dryRun") or []
         propagation, orphan = body.get("propagationPolicy"), body.get("orphanDependents")
         causes = []
@@ -243,8 +271,7 @@ def _from_query(request: Request) -> dict[str, Any]:
 
 
 def _delete_body(request: Request) -> dict[str, Any]:
-    if not request.body:
-        return {}
+    assert request.body
     kind_of_body = media_type(request.header("content-type"))
     try:
         if kind_of_body == protobuf.MEDIA_TYPE:

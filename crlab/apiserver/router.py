@@ -243,7 +243,8 @@ class Router:
         )
         with self._core.lock:
             if call.info.subresource == "eviction":
-                self._deleter.delete_one(call, key, DeleteOptions())
+                options = DeleteOptions.of_eviction(call.request, body)
+                self._deleter.delete_one(call, key, options)
             else:
                 self._bind(call, key, str((body.get("target") or {}).get("name") or ""))
         done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -264,7 +265,8 @@ class Router:
         at = self._core.now()
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at}
         conditions.append(scheduled)
-        self._core.storage.commit(call.resource.storage_name, key, pod, live.form)
+        if not WriteOptions.read(call.request, "CreateOptions").is_dry_run:
+            self._core.storage.commit(call.resource.storage_name, key, pod, live.form)
 
     def _scale(self, call: Call) -> Response:
         key = call.resource.key(call.info.namespace, call.info.name)

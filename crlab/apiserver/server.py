@@ -57,6 +57,7 @@ from crlab.apiserver.status import StatusError, bad_request, internal_error, too
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import LifecycleError
+from crlab.model.encoder import check_raw, encoded
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
 
@@ -434,7 +435,12 @@ class ApiServer:
         data = None
         if body is not None:
             headers["content-type"] = content_type
-            data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+            tried = f"{method} {path}"
+            if isinstance(body, bytes):
+                data = body
+                check_raw(data, tried)
+            else:
+                data = encoded(body, tried)[1]
         answer = self.handle(Request(method, path, tuple(query), headers, data, identity))
         assert isinstance(answer, Response), "use handle() for watches"
         with suppress(msgspec.DecodeError):

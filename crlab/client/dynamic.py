@@ -165,13 +165,11 @@ class DynamicClient(WriteVerbs):
         source: Manifest,
         *,
         namespace: str | None = None,
-        server_side: bool = False,
+        force: bool = True,
         dry_run: bool = False,
     ) -> AppliedList:
-        """Create or bring up to date what manifests describe; see `apply.apply_manifests`."""
-        return apply_manifests(
-            self, source, namespace=namespace, server_side=server_side, dry_run=dry_run
-        )
+        """Make what manifests describe so; see `apply.apply_manifests`."""
+        return apply_manifests(self, source, namespace=namespace, force=force, dry_run=dry_run)
 
     def retry_on_conflict(self, function: Callable[[], T], *, tries: int = 5) -> T:
         """Call `function` again while it ends in a `Conflict`; see `retry`."""

@@ -32,6 +32,7 @@ from crlab.client.pool import Pool
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.client.wire import Wire
 from crlab.errors import CredentialError, TransportError
+from crlab.model.encoder import check_raw
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
 
@@ -132,6 +133,8 @@ class HttpTransport:
     ) -> Response:
         """Send one request and return the whole answer; see `transport.Transport`."""
         check_sent(method, path, query, body)
+        if body is not None:
+            check_raw(body, f"{method} {path}")
         deadline = Deadline(self._pool.clock, timeout_seconds)
         target = self._target(path, query)
         for is_last in (False, True):

@@ -5,7 +5,8 @@ From: `dynamic`. To: a `Transport` and the `RequestLog`.
 Guarantees:
   1. The answer is the caller's own plain dict, or an error of the `ApiError` tree.
   2. Every attempt is logged, also one that got no answer.
-  3. A 429 or 5xx that says when to come back is tried again then, up to ten times, if
+  3. What has no JSON form is refused before anything is sent, by whatever verb.
+  4. A 429 or 5xx that says when to come back is tried again then, up to ten times, if
      there is a way to wait.
 
 Thread: any.
@@ -19,28 +20,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
-
 from crlab.client.answer import decoded, error_of
 from crlab.client.request_log import RequestLog
 from crlab.client.retry import Pause
 from crlab.client.transport import Response, Transport
 from crlab.errors import (
     ApiError,
-    ConfigError,
     CrlabError,
     DecodeError,
     ServerFailure,
     TooManyRequests,
     api_error,
 )
-from crlab.model.object import thawed
+from crlab.model.encoder import encoded
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 
 MAX_THROTTLED_TRIES = 10
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Demand:
     Attributes:
         verb: as RBAC names it.
         namespace: "" for cluster-scoped resources and for all namespaces.
-        body: a JSON value, None for none.
+        body: what `model.encoder` takes, None for none.
         new_name: of an object to create, whose name is in no path; "web-*" of a prefix.
     """
 
@@ -82,12 +78,17 @@ class Demand:
             resource = f"{resource}/{self.subresource}"
         where = "/".join(filter(None, (self.namespace, self.name or self.new_name)))
         dry = " (dry run)" if self.is_dry_run else ""
-        return f"{self.verb} {resource} {where}".rstrip() + dry
+        return f"{'apply' if self.is_apply else self.verb} {resource} {where}".rstrip() + dry
 
     @property
     def path(self) -> str:
         """Path below the server's root."""
         return self.resource.gvr.path(self.namespace or None, self.name or None, self.subresource)
+
+    @property
+    def is_apply(self) -> bool:
+        """Whether it is a server-side apply, which RBAC knows as a patch."""
+        return self.content_type.startswith("application/apply-patch")
 
     @property
     def is_write(self) -> bool:
@@ -113,13 +114,12 @@ class Requester:
             ApiError: the server refused.
             TransportError: no answer came (a write may or may not have happened).
             DecodeError: the answer is not a JSON object.
+            BodyRefused: the body has no JSON form, or holds a masked value; nothing is sent.
         """
         body = None
         if demand.body is not None:
-            try:
-                body = _encode(thawed(demand.body))
-            except (TypeError, ValueError, RecursionError) as error:
-                raise ConfigError(f"{demand.tried}: the body has no JSON form: {error}") from None
+            tree, body = encoded(demand.body, demand.tried)
+            demand = replace(demand, body=tree)
         for tries_left in range(MAX_THROTTLED_TRIES, -1, -1):
             try:
                 return self._attempt(demand, body)

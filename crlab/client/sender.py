@@ -19,7 +19,6 @@ from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
 from crlab.client.write_gate import AllowWrites, WriteGate
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
-from crlab.model.object import thawed
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.dry_run import in_dry_run
@@ -93,6 +92,10 @@ class Sender:
         if self._closed:
             raise AlreadyStopped(f"{tried}: {self._closed}")
 
+    def check_may_write(self, resource: ApiResource, namespace: str, tried: str) -> None:
+        """Raise `ReadOnlyError` if this client may not write there."""
+        self._gate.require(resource, namespace if resource.is_namespaced else None, tried)
+
     def resolve(self, name: Resource) -> ApiResource:
         """Return the resource that a name means; see `Discovery.resolve`."""
         self.check_open(f"look up {name}")
@@ -110,23 +113,24 @@ class Sender:
         found = self.resolve(resource)
         if not isinstance(obj, Mapping):
             raise ConfigError(f"an object is a mapping, not a {type(obj).__name__}")
-        body = thawed(obj)
-        if not isinstance(body.get("metadata", {}), dict):
+        body = {"apiVersion": found.gvr.api_version, "kind": found.kind, **obj}
+        metadata = body.get("metadata", {})
+        if not isinstance(metadata, Mapping):
             raise ConfigError("metadata of an object is a mapping")
-        body.setdefault("apiVersion", found.gvr.api_version)
-        body.setdefault("kind", found.kind)
-        metadata = body.setdefault("metadata", {})
-        own = metadata.get("namespace") or None
-        if namespace and own and namespace != own:
+        metadata = body["metadata"] = dict(metadata)
+        name, own = _text(metadata, "name"), _text(metadata, "namespace")
+        place = self._place(found, namespace)
+        if own and namespace and namespace != own:
             raise ConfigError(
                 f"the object is in namespace {own!r}, but namespace={namespace!r} was asked for"
             )
-        return found, body, self._place(found, namespace or own), str(metadata.get("name") or "")
+        return found, body, place if namespace or not own else self._place(found, own), name
 
     def _place(self, resource: ApiResource, namespace: str | None) -> str:
         if not resource.is_namespaced:
             return ""
-        return checked_name(namespace or self.default_namespace, "a namespace")
+        is_given = not isinstance(namespace, str | None) or bool(namespace)
+        return checked_name(namespace if is_given else self.default_namespace, "a namespace")
 
     def _options(self, dry_run: bool, field_manager: str | None) -> QueryList:
         query = [("fieldManager", field_manager or self.field_manager)]
@@ -185,10 +189,17 @@ class Sender:
         return answer
 
 
-def checked_name(name: str, what: str = "a name") -> str:
+def _text(metadata: Mapping[str, Any], field: str) -> str:
+    value = metadata.get(field)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"metadata.{field} is a text, not a {type(value).__name__}")
+    return str.__str__(value or "")
+
+
+def checked_name(name: str | None, what: str = "a name") -> str:
     """Refuse a name that would be another path."""
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{what} is a text that is not empty, not {name!r}")
     if name in (".", "..") or "/" in name or "%" in name:
         raise ConfigError(f'{what} may not be "." or "..", or hold "/" or "%": {name!r}')
-    return name
+    return str.__str__(name)  # of an Enum's or numpy's text, what it stands for

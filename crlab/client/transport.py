@@ -87,6 +87,7 @@ class Transport(Protocol):
             TransportError: no whole answer came.
             CredentialError: credentials could not be obtained; nothing was sent.
             ReadOnlyError: it would write, inside a dry run; nothing was sent.
+            BodyRefused: the body holds a masked value; nothing was sent.
         """
 
     def open_stream(

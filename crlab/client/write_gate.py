@@ -20,9 +20,9 @@ from crlab.model.resource import ApiResource
 AllowWrites = bool | str | Iterable[str]
 
 _HARMLESS = {  # POSTs that store nothing
-    "selfsubjectaccessreviews",
-    "selfsubjectrulesreviews",
-    "selfsubjectreviews",
+    "selfsubjectaccessreviews.authorization.k8s.io",
+    "selfsubjectrulesreviews.authorization.k8s.io",
+    "selfsubjectreviews.authentication.k8s.io",
 }
 
 
@@ -60,7 +60,7 @@ class WriteGate:
         Raises:
             ReadOnlyError: it is not.
         """
-        if self.is_everything or resource.gvr.resource in _HARMLESS:
+        if self.is_everything or resource.gvr.group_resource in _HARMLESS:
             return
         if not resource.is_namespaced or not namespace:
             what = "cluster-scoped" if not resource.is_namespaced else "for all namespaces"

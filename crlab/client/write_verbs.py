@@ -13,7 +13,7 @@ from typing import Any
 
 from crlab.client.sender import Resource, Sender, checked_name
 from crlab.errors import ConfigError
-from crlab.model.object import thawed
+from crlab.model.object import FrozenList
 
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
@@ -95,7 +95,7 @@ class WriteVerbs(Sender):
         patch: Mapping[str, Any] | Sequence[Any],
         *,
         namespace: str | None = None,
-        patch_type: str = "merge",
+        patch_type: str | None = None,
         subresource: str = "",
         dry_run: bool = False,
         field_manager: str | None = None,
@@ -105,11 +105,10 @@ class WriteVerbs(Sender):
 
         Args:
             patch_type: "merge", "json" (a list of operations), "strategic" (built-in kinds
-                only) or "apply".
+                only) or "apply"; None is "json" for a list and "merge" for a mapping.
             force: of an apply patch: take over fields that others manage.
         """
-        if not isinstance(patch_type, str) or patch_type not in PATCH_TYPES:
-            raise ConfigError(f"patch_type is one of {', '.join(PATCH_TYPES)}; not {patch_type!r}")
+        content_type = PATCH_TYPES[checked_patch_type(patch, patch_type)]
         found = self.resolve(resource)
         query = self._options(dry_run, field_manager)
         if force:
@@ -122,8 +121,8 @@ class WriteVerbs(Sender):
             checked_name(name),
             subresource,
             query,
-            thawed(patch),
-            PATCH_TYPES[patch_type],
+            patch,
+            content_type,
             dry_run=dry_run,
         )
 
@@ -246,3 +245,23 @@ class WriteVerbs(Sender):
             body=options,
             dry_run=dry_run,
         )
+
+
+def checked_patch_type(patch: Any, patch_type: str | None) -> str:
+    """Return what kind of patch it is: as asked for, else as what is given says.
+
+    Raises:
+        ConfigError: there is no such kind, or this one is written in another form.
+    """
+    if not isinstance(patch, Mapping | list | tuple | FrozenList):
+        name = type(patch).__name__
+        raise ConfigError(f"a patch is a mapping, or a list of JSON patch operations; not a {name}")
+    is_list = not isinstance(patch, Mapping)
+    if patch_type is None:
+        return "json" if is_list else "merge"
+    if not isinstance(patch_type, str) or patch_type not in PATCH_TYPES:
+        raise ConfigError(f"patch_type is one of {', '.join(PATCH_TYPES)}; not {patch_type!r}")
+    if is_list != (patch_type == "json"):
+        form = "a list of operations" if patch_type == "json" else "a mapping"
+        raise ConfigError(f"a {patch_type} patch is {form}, not a {type(patch).__name__}")
+    return patch_type

@@ -14,12 +14,12 @@ Thread: one owner, as any dict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from crlab.controller.schema_help import NO_SCHEMA, SchemaNode
 from crlab.errors import nearest
-from crlab.model.object import FrozenList
+from crlab.model.object import FrozenList, thawed
 
 
 class Draft(dict[str, Any]):
@@ -104,7 +104,7 @@ class Draft(dict[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return an ordinary dict, deeply copied."""
-        plain = _plain(self)
+        plain = thawed(self)
         assert isinstance(plain, dict)
         return plain
 
@@ -122,12 +122,4 @@ def _drafted(value: Any, schema: SchemaNode) -> Any:
         return Draft(value, schema)
     if isinstance(value, list | tuple | FrozenList):
         return [_drafted(item, schema.items) for item in value]
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(item) for item in value]
     return value

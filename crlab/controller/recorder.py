@@ -22,6 +22,7 @@ from typing import Any
 
 from crlab.controller.event_correlator import EventCorrelator, Observed
 from crlab.errors import AlreadyExists, ConfigError, CrlabError, NotFound, TransportError
+from crlab.model.redaction import MASK, VALUE_MASK
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver, StageHandle
 from crlab.runtime.ids import Ids
@@ -112,7 +113,8 @@ class EventRecorder:
             raise ConfigError(f"an event's type is Normal or Warning, not {type!r}")
         if not isinstance(reason, str) or not reason:
             raise ConfigError(f"an event's reason is one CamelCase word, not {reason!r}")
-        made = self._made(regarding, type, reason, str(message))
+        text = VALUE_MASK.sub(MASK, str(message)).encode("utf-8", "replace").decode()
+        made = self._made(regarding, type, reason, text)
         with self._lock:
             if self._is_closed:
                 return

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller.call import Call
-from crlab.controller.draft import Draft
 from crlab.controller.request import Request
 from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
@@ -142,10 +141,13 @@ class Run:
         return found, self.request.namespace if namespace is None else namespace
 
     def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
-        """Return an object's resource and a plain copy with its namespace filled in."""
+        """Return an object's resource and a copy with its namespace filled in."""
         found = self._env.resource_of(obj)
-        tree = obj.to_dict() if isinstance(obj, Draft | KubeObject) else Draft(obj).to_dict()
-        metadata = tree.setdefault("metadata", {})
+        tree = dict(obj)
+        metadata = tree.get("metadata") or {}
+        if not isinstance(metadata, Mapping):
+            raise ConfigError("metadata of an object is a mapping")
+        metadata = tree["metadata"] = dict(metadata)
         if found.is_namespaced and not metadata.get("namespace"):
             metadata["namespace"] = self.request.namespace
         return found, tree
@@ -165,4 +167,4 @@ def checked_name(name: Any) -> str:
     """
     if not isinstance(name, str) or not name:
         raise ConfigError(f"an object's name is a text, not {name!r}")
-    return name
+    return str.__str__(name)  # of an Enum's text, what it stands for

@@ -18,8 +18,9 @@ from crlab.client.requester import Demand
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft
 from crlab.controller.reader import key_of
-from crlab.errors import ApiError, CrlabError, DecodeError, KeyFuncError, NotFound
+from crlab.errors import ApiError, BodyRefused, CrlabError, DecodeError, KeyFuncError, NotFound
 from crlab.model.diff import Change, diff
+from crlab.model.encoder import plain
 from crlab.model.object import KubeObject
 from crlab.model.redaction import redact_body, redact_object
 from crlab.model.resource import ApiResource
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from crlab.controller.run import Run
 
 WRITES = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
-_APPLY = "application/apply-patch"
 
 
 class Writer:
@@ -180,11 +180,10 @@ class Writer:
         namespace: str,
         name: str,
         patch: Mapping[str, Any] | Sequence[Any],
-        patch_type: str,
+        patch_type: str | None,
         subresource: str = "",
     ) -> Draft:
-        body = Draft(patch).to_dict() if isinstance(patch, Mapping) else list(patch)
-        call = self._draft_call("patch", resource, namespace, name, subresource, body)
+        call = self._draft_call("patch", resource, namespace, name, subresource, patch)
         options = self._options()
         if subresource:
             options["subresource"] = subresource
@@ -194,7 +193,7 @@ class Writer:
             lambda: self._client.patch(
                 resource,
                 name,
-                body,
+                patch,
                 namespace=namespace or None,
                 patch_type=patch_type,
                 **options,
@@ -231,10 +230,9 @@ class Writer:
         self._context.check()
         if self._context.is_dry_run:
             demand = demand.as_dry_run()
-        is_apply = demand.content_type.startswith(_APPLY)
         new_name = "" if demand.new_name.endswith("*") else demand.new_name
         names = demand.namespace, demand.name or new_name, demand.subresource
-        verb = "apply" if is_apply else demand.verb
+        verb = "apply" if demand.is_apply else demand.verb
         call = Call(verb, demand.resource.gvr.group_resource, *names)
         if demand.is_write:
             body = None if demand.method == "DELETE" else demand.body
@@ -262,8 +260,14 @@ class Writer:
             subresource,
             is_write=True,
             is_dry_run=self._context.is_dry_run,
-            request=redact_body(body, kind=resource.kind) if self._env.keeps_bodies else None,
+            request=self._kept(body, resource) if self._env.keeps_bodies else None,
         )
+
+    def _kept(self, body: Any, resource: ApiResource) -> Any:
+        try:
+            return redact_body(plain(body, "keep"), kind=resource.kind)
+        except BodyRefused:
+            return None  # whoever sends it says why
 
     def _before(self, verb: str, resource: ApiResource, key: str) -> None:
         for hook in self._env.hooks:

@@ -51,21 +51,25 @@ class WritingRun(ReadingRun):
         patch: Mapping[str, Any] | Sequence[Any],
         *,
         namespace: str | None = None,
-        patch_type: str = "merge",
+        patch_type: str | None = None,
     ) -> Draft:
-        """Patch an object: "merge", "json" or "strategic"."""
+        """Patch an object: "merge", "json" or "strategic"; None is as `patch` looks.
+
+        Args:
+            patch: a mapping, or a list of JSON patch operations.
+        """
         self.check()
         found, place = self._place(resource, namespace)
         return self._writer.patch(found, place, checked_name(name), patch, patch_type)
 
     def patch_status(
         self,
-        patch: Mapping[str, Any],
+        patch: Mapping[str, Any] | Sequence[Any],
         resource: str | ApiResource | None = None,
         name: str | None = None,
         *,
         namespace: str | None = None,
-        patch_type: str = "merge",
+        patch_type: str | None = None,
     ) -> Draft:
         """Patch a status; of the object being reconciled unless named otherwise.
 
@@ -73,7 +77,9 @@ class WritingRun(ReadingRun):
         """
         self.check()
         found, place = self._place(self.resource if resource is None else resource, namespace)
-        body = patch if patch_type != "merge" or "status" in patch else {"status": dict(patch)}
+        body: Mapping[str, Any] | Sequence[Any] = patch
+        if patch_type in (None, "merge") and isinstance(patch, Mapping) and "status" not in patch:
+            body = {"status": patch}
         return self._writer.patch(
             found, place, name or self.request.name, body, patch_type, subresource="status"
         )

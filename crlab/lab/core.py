@@ -153,28 +153,38 @@ class LabCore:
         source: Any,
         *,
         namespace: str | None = None,
-        server_side: bool = False,
+        force: bool = True,
         dry_run: bool = False,
     ) -> list[Applied]:
-        """Create what is absent and bring up to date what is there.
+        """Create what is absent and make what is there as described, as ``kubectl apply``.
+
+        What an earlier apply named and the manifest no longer names is removed: fields, and
+        items of lists such as containers. What others added stays. It is a server-side apply
+        (Kubernetes 1.22 or later), so the server keeps who named what; there is no annotation.
+        What ``kubectl apply`` wrote before is taken over. An object that was read or exported
+        can be applied: what only the server sets is taken out of it.
 
         Args:
             source: a path, a folder, YAML or JSON text, a mapping, or a list of these.
             namespace: for namespaced objects that name none; default "default".
-            server_side: take ownership of the named fields, as ``kubectl apply --server-side``.
+            force: take over the named fields that others manage, as kubectl does; False
+                refuses them and names who manages them.
+            dry_run: have the server check it, and change nothing.
 
         Returns:
             One `Applied` per object: created, configured or unchanged.
 
         Raises:
             ManifestError: not Kubernetes objects; nothing was sent.
+            BodyRefused: a value without a JSON form, or a masked one; nothing was sent.
             UnknownResource: no such kind; nothing was sent.
+            ReadOnlyError: this lab may not write one of them; nothing was sent.
+            Conflict: others manage fields that it names, and `force` is off.
             Invalid: the server's causes, field by field.
-            ReadOnlyError: this lab may not write there.
         """
         self.check_open("apply")
         return self.client.apply_manifests(
-            source, namespace=namespace, server_side=server_side, dry_run=dry_run
+            source, namespace=namespace, force=force, dry_run=dry_run
         )
 
     def get(self, resource: str | ApiResource, name: str, namespace: str | None = None) -> Any:

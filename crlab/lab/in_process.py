@@ -19,6 +19,7 @@ from crlab.apiserver.watch import WatchResponse
 from crlab.client.dry_run import check_sent
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.errors import TransportError
+from crlab.model.encoder import check_raw
 
 USER_AGENT = "crlab"
 
@@ -108,6 +109,8 @@ class InProcessTransport:
     ) -> ServerResponse | WatchResponse:
         if self._is_closed:
             raise TransportError("this transport is closed", phase=phase)
+        if body is not None:
+            check_raw(body, f"{method} {path}")
         sent = dict(self._headers)
         sent.update({name.lower(): value for name, value in (headers or {}).items()})
         try:

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from crlab.errors import ManifestError
-from crlab.model.object import thawed
+from crlab.model.encoder import plain
 
 MAX_BYTES = 32 << 20
 MAX_NODES = 100_000
@@ -182,6 +182,7 @@ def load_manifests(source: Manifest) -> list[dict[str, Any]]:
 
     Raises:
         ManifestError: what cannot be read or is not a Kubernetes object, with its place.
+        BodyRefused: a mapping holds what JSON cannot.
     """
     objects: list[dict[str, Any]] = []
     for place, tree in _trees(source, "the manifest"):
@@ -193,7 +194,7 @@ def load_manifests(source: Manifest) -> list[dict[str, Any]]:
 
 def _trees(source: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(source, Mapping):
-        yield name, thawed(source)
+        yield name, plain(source, name)
     elif isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_content(source)):
         yield from _files(os.fspath(source))
     elif isinstance(source, str):
@@ -261,26 +262,7 @@ def _collect(tree: Any, place: str, objects: list[dict[str, Any]]) -> None:
     namespace = metadata.get("namespace", "")
     if namespace is not None and not isinstance(namespace, str):
         raise ManifestError(f"{place}: metadata.namespace of {kind} {name} is not a text")
-    _require_json(tree, f"{place}: {kind} {name}")
     objects.append(tree)
-
-
-def _require_json(tree: Any, place: str, depth: int = 0) -> None:
-    """Refuse what a mapping made in Python can hold and JSON cannot."""
-    if depth > MAX_DEPTH:
-        raise ManifestError(f"{place} is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if not isinstance(key, str):
-                raise ManifestError(f"{place}: the key {key!r} is not a text")
-            _require_json(value, place, depth + 1)
-    elif isinstance(tree, list):
-        for value in tree:
-            _require_json(value, place, depth + 1)
-    elif isinstance(tree, float) and tree - tree != 0:
-        raise ManifestError(f"{place}: NaN and infinity have no JSON form")
-    elif tree is not None and not isinstance(tree, str | int | float):
-        raise ManifestError(f"{place}: a {type(tree).__name__} has no JSON form")
 
 
 def _json_type(tree: Any) -> str:

@@ -336,6 +336,14 @@ class TestRule67:
             "port": 80,
         }
 
+    def test_an_event_is_told_whatever_its_message_holds(self, cluster):
+        """A mask, half a character: a message is for eyes, and no value is lost by it."""
+        cluster.service()
+        text = "password is <redacted: 12 bytes>, name is \ud800"
+        cluster.controller(lambda request, ctx: ctx.event("Busy", text)).step()
+        (event,) = cluster.objects["events"].values()
+        assert event["message"] == "password is <redacted>, name is ?"
+
     def test_similar_events_are_combined_after_ten(self, cluster):
         """One event of many messages."""
 

@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 from support.api_server import CONFIG_MAPS, Talk
-from support.server import install, make_server, widget
+from support.server import CRDS, install, make_server, widget
 
 from crlab.apiserver.request import ADMIN, Request
 
@@ -237,3 +237,49 @@ def test_what_is_nested_too_deeply_is_a_400(verb: str, shape: tuple[bytes, bytes
     answer = server.handle(Request(method, path + name, query, headers=headers, body=body))
     assert answer.status == 400, answer.body
     assert server.request("GET", path + "/w") == (200, before)
+
+
+JSON, YAML = "application/json", "application/yaml"
+MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+
+@pytest.mark.parametrize(
+    "number", [b"1" * 5000, b"-" + b"1" * 5000, b"1e999", b"-1.5e4000"], ids=len
+)
+@pytest.mark.parametrize("kind", [JSON, YAML, MERGE, JSON_PATCH, APPLY])
+def test_a_number_that_no_float_holds_is_a_bad_request(number, kind):
+    """As in Go; never an error of the server's own, and never a null."""
+    server = make_server()
+    assert server.request("POST", CRDS, CRD)[0] == 201
+    value = BODIES[WIDGETS] | {"metadata": {"name": "a"}}
+    assert server.request("POST", WIDGETS, value)[0] == 201
+    body = msgspec.json.encode(value | {"metadata": {"name": "b"}, "spec": {"any": {"n": "N"}}})
+    if kind == JSON_PATCH:
+        body = b'[{"op":"add","path":"/spec/any","value":{"n":"N"}}]'
+    body = body.replace(b'"N"', number)
+    method, path = ("POST", WIDGETS) if kind in (JSON, YAML) else ("PATCH", f"{WIDGETS}/b")
+    path = path.replace("/b", "/a") if kind in (MERGE, JSON_PATCH) else path
+    query = [("fieldManager", "t")]
+    revision = server.storage.revision
+    status, answer = server.request(method, path, body, content_type=kind, query=query)
+    if status == 201 and kind in (YAML, APPLY) and b"e" in number:
+        return  # without a dot it is a text in YAML
+    assert (status, answer["reason"]) == (400, "BadRequest"), answer
+    assert server.storage.revision == revision
+    assert len(answer["message"]) < 2000
+
+
+@pytest.mark.parametrize("kind", [JSON, YAML, MERGE])
+def test_half_a_character_is_stored_as_go_stores_it(kind):
+    """U+FFFD; a whole one of two halves stays."""
+    server = make_server()
+    server.request("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
+    name = "a" if kind == MERGE else "b"
+    body = b'{"metadata":{"name":"%s"},"data":{"x":"\\ud800 \\ud83d\\ude00"}}' % name.encode()
+    if kind == YAML:
+        body = b'metadata: {name: b}\ndata: {x: "\\ud800 \\U0001F600"}\n'
+    method, path = ("PATCH", f"{CONFIG_MAPS}/a") if kind == MERGE else ("POST", CONFIG_MAPS)
+    status, answer = server.request(method, path, body, content_type=kind)
+    assert status in (200, 201), answer
+    assert server.request("GET", f"{CONFIG_MAPS}/{name}")[1]["data"] == {"x": "\ufffd \U0001f600"}

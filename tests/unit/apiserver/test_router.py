@@ -55,6 +55,113 @@ def test_a_binding_schedules_the_pod_once(api_server: ApiServer) -> None:
     assert reason(api_server.request("POST", f"{PODS}/p/binding", binding)) == (409, "Conflict")
 
 
+@pytest.mark.parametrize("how", ["query", "body", "both"])
+def test_a_dry_run_of_an_eviction_leaves_the_pod(api_server: ApiServer, how: str) -> None:
+    """As `kubectl drain --dry-run=server` asks for it, and as everybody else does."""
+    api_server.request("POST", PODS, POD)
+    eviction: dict[str, Any] = {"apiVersion": "policy/v1", "kind": "Eviction"}
+    if how != "query":
+        eviction["deleteOptions"] = {"dryRun": ["All"]}
+    query = (("dryRun", "All"),) if how != "body" else ()
+    revision = api_server.storage.revision
+    assert api_server.request("POST", f"{PODS}/p/eviction", eviction, query=query)[0] == 201
+    assert api_server.storage.revision == revision
+    assert api_server.request("GET", f"{PODS}/p")[0] == 200
+
+
+def test_an_eviction_follows_its_delete_options(api_server: ApiServer) -> None:
+    """Preconditions hold; options that are none are refused."""
+    api_server.request("POST", PODS, POD)
+    path = f"{PODS}/p/eviction"
+    wrong = {"deleteOptions": {"preconditions": {"uid": "other"}}}
+    assert reason(api_server.request("POST", path, wrong)) == (409, "Conflict")
+    assert reason(api_server.request("POST", path, {"deleteOptions": "x"})) == (400, "BadRequest")
+    assert reason(api_server.request("POST", path, {"deleteOptions": {"dryRun": ["No"]}})) == (
+        422,
+        "Invalid",
+    )
+    bad = (("dryRun", "No"),)
+    assert reason(api_server.request("POST", path, {}, query=bad)) == (422, "Invalid")
+    assert api_server.request("GET", f"{PODS}/p")[0] == 200
+
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+HELD = {"metadata": {"name": "held", "finalizers": ["a.dev/b"]}}
+CM = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "2"}}
+NEW = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
+POD_TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": POD["spec"]}
+DEPLOYMENT = {
+    "metadata": {"name": "d"},
+    "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": POD_TEMPLATE},
+}
+WRITES: list[tuple[str, str, Any, str]] = [
+    ("POST", CONFIG_MAPS, {"metadata": {"name": "b"}}, ""),
+    ("POST", CONFIG_MAPS, {"metadata": {"generateName": "b-"}}, ""),
+    ("PUT", f"{CONFIG_MAPS}/a", CM, ""),
+    ("PATCH", f"{CONFIG_MAPS}/a", {"data": {"x": "2"}}, MERGE),
+    ("PATCH", f"{CONFIG_MAPS}/a", [{"op": "add", "path": "/data", "value": {}}], JSON_PATCH),
+    ("PATCH", f"{CONFIG_MAPS}/a", CM | {"data": {"y": "1"}}, APPLY),
+    ("PATCH", f"{CONFIG_MAPS}/new", NEW, APPLY),
+    ("PATCH", f"{CONFIG_MAPS}/held", {"metadata": {"finalizers": None}}, MERGE),
+    ("DELETE", f"{CONFIG_MAPS}/a", None, ""),
+    ("DELETE", f"{CONFIG_MAPS}/a", {"dryRun": ["All"]}, ""),
+    ("DELETE", f"{CONFIG_MAPS}/held", None, ""),
+    ("DELETE", CONFIG_MAPS, None, ""),
+    ("DELETE", f"{PODS}/p", None, ""),
+    ("PATCH", f"{PODS}/p/status", {"status": {"phase": "Running"}}, MERGE),
+    ("POST", f"{PODS}/p/eviction", {"kind": "Eviction"}, ""),
+    ("POST", f"{PODS}/p/binding", {"target": {"name": "n1"}}, ""),
+    ("PUT", f"{DEPLOYMENTS}/d/scale", {"metadata": {"name": "d"}, "spec": {"replicas": 3}}, ""),
+    ("PATCH", f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 3}}, MERGE),
+    ("DELETE", f"{DEPLOYMENTS}/d", {"propagationPolicy": "Foreground", "dryRun": ["All"]}, ""),
+    ("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}}, ""),
+    ("DELETE", "/api/v1/namespaces/spare", None, ""),
+    ("PUT", "/api/v1/namespaces/going/finalize", {"metadata": {"name": "going"}}, ""),
+    ("POST", CRDS, crd("notes"), ""),
+    ("DELETE", f"{CRDS}/gauges.g.dev", None, ""),
+    ("PATCH", f"{CRDS}/gauges.g.dev", {"spec": {"names": {"shortNames": ["gg"]}}}, MERGE),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "content_type"), WRITES, ids=lambda value: str(value)[-40:]
+)
+def test_a_dry_run_changes_nothing(
+    api_server: ApiServer, method: str, path: str, body: Any, content_type: str
+) -> None:
+    """By no verb: no commit, and every object is what it was; without it, each is a write."""
+    for place, obj in (
+        (CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}}),
+        (CONFIG_MAPS, HELD),
+        (PODS, POD),
+        (DEPLOYMENTS, DEPLOYMENT),
+        ("/api/v1/namespaces", {"metadata": {"name": "spare"}}),
+        ("/api/v1/namespaces", {"metadata": {"name": "going"}}),
+        (CRDS, crd("gauges", "g.dev")),
+    ):
+        status, answer = api_server.request("POST", place, obj)
+        assert status == 201, answer
+    api_server.request("DELETE", f"{CONFIG_MAPS}/held" if "held" in path else f"{PODS}/none")
+    api_server.request("DELETE", "/api/v1/namespaces/going")
+    revision, objects = api_server.storage.revision, list(api_server.objects())
+    asks = [("fieldManager", "t"), *([("dryRun", "All")] if "dryRun" not in str(body) else [])]
+    options = {"content_type": content_type or "application/json"}
+    status, answer = api_server.request(method, path, body, query=asks, **options)
+    assert 200 <= status < 300, answer
+    assert api_server.storage.revision == revision
+    assert list(api_server.objects()) == objects
+    real = {k: v for k, v in body.items() if k != "dryRun"} if isinstance(body, dict) else body
+    status, answer = api_server.request(
+        method, path, real or None, query=[("fieldManager", "t")], **options
+    )
+    assert 200 <= status < 300, answer
+    if method != "DELETE" or "held" not in path:
+        assert api_server.storage.revision > revision
+
+
 def test_subresources_belong_to_a_version(api_server: ApiServer) -> None:
     """A version without status drops nothing and has no /status; its sibling does."""
     definition = crd("gauges")

@@ -1,7 +1,10 @@
 """The dynamic client against the embedded server."""
 
 import json
+from enum import Enum
 
+import numpy as np
+import pandas as pd
 import pytest
 from support.server import make_server
 
@@ -12,6 +15,7 @@ from crlab.client.retry import retry_on_conflict
 from crlab.client.transport import Response
 from crlab.errors import (
     AlreadyExists,
+    BodyRefused,
     ConfigError,
     Conflict,
     Invalid,
@@ -218,6 +222,62 @@ def test_leave_is_by_namespace_and_cluster_scope_needs_all(server):
             client_of(server, wrong)
 
 
+def test_only_reviews_of_kubernetes_own_groups_need_no_leave(server):
+    """A resource of that name in another group stores what it is given."""
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    client = client_of(server, ())
+    assert client.create("selfsubjectaccessreviews.authorization.k8s.io", review)["status"]
+    assert client.create("selfsubjectreviews.authentication.k8s.io", {})["status"]
+    crd = json.loads(json.dumps(CRD).replace("gadget", "selfsubjectreview"))
+    crd["spec"]["names"] |= {"kind": "Fake", "listKind": "FakeList"}
+    client_of(server, True).create("customresourcedefinitions", crd)
+    with pytest.raises(ReadOnlyError, match="read-only"):
+        client.create("selfsubjectreviews.example.com", {"metadata": {"name": "x"}})
+
+
+def test_a_patch_is_of_the_kind_that_it_looks_like(gadgets):
+    """A list is a JSON patch, a mapping a merge patch; a contradiction is an error."""
+    operation = {"op": "replace", "path": "/spec/size", "value": 5}
+    assert gadgets.patch("gadgets", "a", [operation])["spec"] == {"size": 5}
+    assert gadgets.patch("gadgets", "a", (operation,))["spec"] == {"size": 5}
+    assert gadgets.patch("gadgets", "a", {"spec": {"size": 6}})["spec"] == {"size": 6}
+    for patch, patch_type, text in (
+        ([operation], "merge", "a merge patch is a mapping, not a list"),
+        ({"spec": {}}, "json", "a json patch is a list of operations, not a dict"),
+        ("{}", None, "a patch is a mapping, or a list of JSON patch operations; not a str"),
+        (None, None, "not a NoneType"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            gadgets.patch("gadgets", "a", patch, patch_type=patch_type)
+
+
+def test_numbers_and_names_of_frames_can_be_written(gadgets):
+    """numpy's scalars in bodies, as replicas and as names; NaN is refused."""
+    assert gadgets.scale("gadgets", np.str_("a"), np.float64(3))["spec"] == {"replicas": 3}
+    name = Enum("Name", {"A": "a"}, type=str).A
+    assert gadgets.get("gadgets", name)["spec"] == {"size": 3}
+    assert len(gadgets.list("gadgets", limit=np.int64(1))["items"]) == 1
+    before = len(gadgets.requests)
+    for replicas in (float("nan"), np.float64("nan"), float("inf")):
+        with pytest.raises(
+            BodyRefused, match=r"^patch gadgets.*/scale default/a: \.spec\.replicas"
+        ):
+            gadgets.scale("gadgets", "a", replicas)
+    labels = {"metadata": {"labels": {"a": float("nan")}}}
+    with pytest.raises(BodyRefused, match=r"\.metadata\.labels\.a is NaN"):
+        gadgets.patch("gadgets", "a", labels)
+    for bad in (float("nan"), pd.NA, 5):
+        with pytest.raises(ConfigError, match=r"a text|a name"):
+            gadgets.get("gadgets", bad)
+        with pytest.raises(ConfigError, match="a namespace is a text"):
+            gadgets.get("gadgets", "a", namespace=bad)
+        with pytest.raises(ConfigError, match="name is a text"):
+            gadgets.create("gadgets", {"metadata": {"name": bad}})
+        with pytest.raises(ConfigError, match="namespace is a text"):
+            gadgets.create("gadgets", {"metadata": {"name": "x", "namespace": bad}})
+    assert len(gadgets.requests) == before
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a%2fb", "/", None])
 def test_a_name_that_is_a_path_is_refused(client, name):
     """S30: it would be another object's path."""
@@ -292,7 +352,7 @@ def test_manifests_are_created_configured_and_left(client):
     ]
     assert {a.operation for a in client.apply_manifests(source)} == {"unchanged"}
     assert [a.operation for a in client.apply_manifests(gadget("a", 2))] == ["configured"]
-    (applied,) = client.apply_manifests(gadget("a", 3), server_side=True)
+    (applied,) = client.apply_manifests(gadget("a", 3))
     assert (applied.operation, applied.object["spec"]) == ("configured", {"size": 3})
     (named,) = client.apply_manifests(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-"}}

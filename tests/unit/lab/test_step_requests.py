@@ -118,7 +118,7 @@ def test_a_refused_create_names_the_object(lab: crlab.Lab) -> None:
     with pytest.raises(AlreadyExists, match=r"^create configmaps default/a: 409") as caught:
         lab.client.create("configmaps", config_map("a"))
     assert caught.value.tried == "create configmaps default/a"
-    with pytest.raises(Invalid, match=r"^create configmaps default/UPPER: 422"):
+    with pytest.raises(Invalid, match=r"^apply configmaps default/UPPER: 422"):
         lab.apply(config_map("UPPER"))
     body = {"metadata": {"generateName": "web-"}}
     with pytest.raises(Forbidden, match=r"^create configmaps default/web-\*: 403"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crlab.errors import ManifestError
+from crlab.errors import BodyRefused, ManifestError
 from crlab.model import manifest
 from crlab.model.manifest import load_manifests, parse_document
 
@@ -118,12 +118,12 @@ def test_what_is_no_object_is_an_error(name):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [({1: 2}, "not a text"), ({1, 2}, "a set has"), (b"x", "a bytes has"), (float("nan"), "NaN")],
+    [({1: 2}, "no text"), ({1, 2}, "is a set"), (b"x", "is bytes"), (float("nan"), "NaN")],
 )
 def test_a_mapping_without_a_json_form_is_an_error(value, expected):
     """Found before anything is sent."""
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "x": [value]}
-    with pytest.raises(ManifestError, match=expected):
+    with pytest.raises(BodyRefused, match=rf"\.x\[0\].*{expected}"):
         load_manifests(obj)
 
 
