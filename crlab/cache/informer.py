@@ -42,7 +42,14 @@ from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.client.list_watch import ListerWatcher
-from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
+from crlab.errors import (
+    AlreadyStarted,
+    AlreadyStopped,
+    ConfigError,
+    NoThread,
+    SyncTimeout,
+    describe_error,
+)
 from crlab.model.argument import checked_interval
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
@@ -396,7 +403,7 @@ class SharedInformer:
         state, cause = whole.state, whole.cause
         if self._failure is not None:
             state = InformerState.FAILED
-            cause = f"{type(self._failure).__name__}: {self._failure}"
+            cause = describe_error(self._failure)
         elif self._is_stopped:
             state, cause = InformerState.STOPPED, "stopped"
         return replace(

@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.errors import describe_error
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -327,7 +328,7 @@ class Listener:
             resource=self.resource,
             key=note.key,
             causes=(seq,) if seq else (),
-            data={"handler": self.handler_name, "error": f"{type(error).__name__}: {error}"},
+            data={"handler": self.handler_name, "error": describe_error(error)},
         )
 
     def wait(self) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from crlab.client.list_watch import ListPage, WatchEvent
-from crlab.errors import CrlabError, DecodeError
+from crlab.errors import CrlabError, DecodeError, describe_error
 from crlab.model.object import KubeObject
 
 Transform = Callable[[KubeObject], KubeObject]
@@ -100,6 +100,5 @@ class Listing:
             return [transform(obj) for obj in items]
         except Exception as error:
             raise CrlabError(
-                f"the transform raised on the list of {self._resource}: "
-                f"{type(error).__name__}: {error}"
+                f"the transform raised on the list of {self._resource}: {describe_error(error)}"
             ) from error

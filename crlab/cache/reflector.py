@@ -38,7 +38,7 @@ from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
 from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
-from crlab.errors import ApiError, CrlabError, DecodeError, let_go
+from crlab.errors import ApiError, CrlabError, DecodeError, describe_error, let_go
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
@@ -564,7 +564,7 @@ class Reflector:
             try:
                 found.append((event, obj if transform is None else transform(obj)))
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
-                text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
+                text = f"the transform raised on {obj.key}: {describe_error(error)}"
                 self._report(CrlabError(text))
         return found
 

@@ -36,7 +36,7 @@ from crlab.controller.request import Request
 from crlab.controller.runner import Runner
 from crlab.controller.schema_help import SchemaNode, SchemaReader
 from crlab.controller.sources import Sources
-from crlab.controller.step import StepRecord, describe_error
+from crlab.controller.step import StepRecord
 from crlab.controller.stepper import Stepper
 from crlab.controller.trigger import (
     Mapper,
@@ -46,6 +46,7 @@ from crlab.errors import (
     AlreadyStopped,
     CrlabError,
     LifecycleError,
+    describe_error,
 )
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock

@@ -19,8 +19,8 @@ from typing import Any
 from crlab.controller.context import Context
 from crlab.controller.environment import Environment
 from crlab.controller.request import Request, Result, checked_result
-from crlab.controller.step import StepRecord, describe_error
-from crlab.errors import TerminalError
+from crlab.controller.step import StepRecord
+from crlab.errors import TerminalError, describe_error
 from crlab.model.plural import counted
 from crlab.trace.cause import caused_by
 from crlab.trace.record import TraceStage

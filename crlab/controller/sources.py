@@ -12,7 +12,6 @@ from typing import Any
 
 from crlab.controller.environment import Environment
 from crlab.controller.request import Request
-from crlab.controller.step import describe_error
 from crlab.controller.trigger import (
     Event,
     EventSource,
@@ -23,7 +22,7 @@ from crlab.controller.trigger import (
     own_key,
     owner_keys,
 )
-from crlab.errors import ConfigError
+from crlab.errors import ConfigError, describe_error
 from crlab.model.resource import ApiResource
 from crlab.workqueue import LOW_PRIORITY, PriorityQueue, RateLimitingQueue, Trigger
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from crlab.controller.call import Call
 from crlab.controller.request import Request, Result
+from crlab.errors import describe_error
 from crlab.model.escape import plain
 from crlab.model.object import KubeObject
 from crlab.workqueue.snapshot import QueueSnapshot
@@ -146,14 +147,6 @@ class StepRecord:
 
     def __repr__(self) -> str:
         return plain(f"<StepRecord {self.number} {self.key}: {self.outcome}>")
-
-
-def describe_error(error: BaseException | None) -> str:
-    """Return an error as "Type: text"."""
-    if error is None:
-        return ""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def trimmed_traceback(error: BaseException) -> str:
