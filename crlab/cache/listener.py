@@ -105,6 +105,7 @@ class Listener:
         self.max_backlog = max_backlog
         self._clock = clock
         self._trace = trace
+        self._failures = trace.failures
         self._cond = threading.Condition()
         self._backlog: deque[Notification] = deque()
         self._newest: dict[str, Notification] | None = None  # by key, once it was full
@@ -312,6 +313,9 @@ class Listener:
                 handler.on_delete(obj)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
+        else:
+            if self._failures.present and getattr(handler, f"on_{_NAMES[note.type]}") is not None:
+                self._failures.worked("handler", self._actor, note.key)
         self.delivered += 1
         self._taken_done += 1
         if note.is_in_initial_list:
@@ -330,6 +334,8 @@ class Listener:
             causes=(seq,) if seq else (),
             data={"handler": self.handler_name, "error": describe_error(error)},
         )
+        is_present = not self._is_closed  # what was removed is nobody's problem any more
+        self._failures.failed("handler", self._actor, note.key, error, is_present=is_present)
 
     def wait(self) -> None:
         with self._cond:
@@ -356,6 +362,7 @@ class Listener:
                 self._newest = None
                 self._merged.clear()
             self._cond.notify_all()
+        self._failures.forget(self._actor)
 
     def drained(self, timeout_seconds: float | None) -> bool:
         """Wait until nothing waits and no call runs; False on time-out or inside a call."""

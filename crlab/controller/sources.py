@@ -63,7 +63,9 @@ class Sources:
     def _source(
         self, informer: Any, keys_of: KeysOf, predicates: Sequence[Predicate] = ()
     ) -> tuple[Any, EventSource]:
-        source = EventSource(informer.resource, keys_of, self._put, self._report, predicates)
+        source = EventSource(
+            informer.resource, keys_of, self._put, self._report, self._worked, predicates
+        )
         return informer, source
 
     def _owned(self, informer: Any) -> tuple[Any, EventSource]:
@@ -125,6 +127,15 @@ class Sources:
             if not registration.has_synced
         ]
 
+    @property
+    def unsynced_states(self) -> list[str]:
+        """What the informers of these are doing, with the cause, one sentence each."""
+        return [
+            f"{informer.resource.gvr.group_resource} is {informer.status}"
+            for (informer, _), registration in zip(self._pairs, self._registrations, strict=False)
+            if not registration.has_synced
+        ]
+
     def _put(self, request: Request, trigger: Trigger, event: Event) -> None:
         if isinstance(self._queue, PriorityQueue):
             is_quiet = trigger.reason == "resync" or (event.is_initial and event.old is None)
@@ -135,3 +146,7 @@ class Sources:
 
     def _report(self, what: str, key: str, error: BaseException) -> None:
         self._env.note(key, f"{what}_failed", 0, {"error": describe_error(error)})
+        self._env.trace.failures.failed(what, self._env.actor, key, error)
+
+    def _worked(self, what: str, key: str) -> None:
+        self._env.trace.failures.worked(what, self._env.actor, key)

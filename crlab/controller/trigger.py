@@ -80,6 +80,7 @@ class EventSource:
         keys_of: KeysOf,
         put: Callable[[Request, Trigger, Event], None],
         report: Callable[[str, str, BaseException], None],
+        worked: Callable[[str, str], None],
         predicates: Iterable[Predicate] = (),
     ) -> None:
         """Make a source.
@@ -87,11 +88,13 @@ class EventSource:
         Args:
             put: takes each key with its reason.
             report: takes (what failed, object key, error).
+            worked: takes (what did not fail, object key).
         """
         self.resource = resource
         self._keys_of = keys_of
         self._put = put
         self._report = report
+        self._worked = worked
         self._predicates = tuple(predicates)
 
     def on_add(self, obj: KubeObject, is_in_initial_list: bool) -> None:
@@ -118,6 +121,7 @@ class EventSource:
         except Exception as error:  # noqa: BLE001 - user code; reported, the informer goes on
             self._report("mapper", event.key, error)
             return
+        self._worked("mapper", event.key)
         version = event.object.resource_version if event.object is not None else ""
         reason = "resync" if event.is_resync else event.type
         trigger = Trigger(reason, self.resource.gvr.group_resource, event.key, version)
@@ -125,13 +129,19 @@ class EventSource:
             self._put(request, trigger, event)
 
     def _passes(self, event: Event) -> bool:
+        has_failed = False
+        is_passing = True
         for predicate in self._predicates:
             try:
-                if not predicate(event):
-                    return False
+                is_passing = bool(predicate(event))
             except Exception as error:  # noqa: BLE001 - user code; one run too many is harmless
+                has_failed = True
                 self._report("predicate", event.key, error)
-        return True
+            if not is_passing:
+                break
+        if self._predicates and not has_failed:
+            self._worked("predicate", event.key)
+        return is_passing
 
 
 def own_key(event: Event) -> list[Request]:
