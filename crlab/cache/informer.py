@@ -534,6 +534,7 @@ class SharedInformer:
                 resource=self._group_resource,
                 clock=self.clock,
                 trace=self.trace,
+                source=self.source,
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )

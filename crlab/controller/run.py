@@ -136,7 +136,7 @@ class Run:
         with the controller's name and the key. Formatted as logging does, with ``%``;
         arguments that do not fit the text follow it, and a text alone is taken as it is.
         """
-        text = _formatted(str(message), arguments)
+        text = _formatted(message, arguments)
         self.logged.append(text)
         self._env.note(self.request.key, "log", self._seq, {"message": text})
         self._env.tell(self.request.key, text)
@@ -163,14 +163,21 @@ class Run:
         return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
 
 
-def _formatted(message: str, arguments: tuple[Any, ...]) -> str:
-    if not arguments:
-        return message
+def _formatted(message: Any, arguments: tuple[Any, ...]) -> str:
     is_named = len(arguments) == 1 and isinstance(arguments[0], Mapping) and arguments[0]
     try:
-        return message % (arguments[0] if is_named else arguments)
-    except (TypeError, ValueError, KeyError):  # a log line is no place to fail a reconcile
-        return " ".join([message, *map(str, arguments)])
+        return (
+            str(message) % (arguments[0] if is_named else arguments) if arguments else f"{message}"
+        )
+    except Exception:  # noqa: BLE001 - a log line is no place to fail a reconcile
+        return " ".join(map(_text, (message, *arguments)))
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a user's object
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def checked_name(name: Any) -> str:

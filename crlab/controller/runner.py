@@ -99,12 +99,10 @@ class Runner:
         result: Result | None = None
         error: BaseException | None = None
         outcome = "interrupted"
-        with caused_by((seq,), self._actor):
+        with caused_by((seq,), self._actor), keeping_prints() as printed:
             try:
                 try:
-                    with keeping_prints() as printed:
-                        answer = self._reconcile(request, context)
-                    result = checked_result(answer)
+                    result = checked_result(self._reconcile(request, context))
                 except BaseException as raised:  # noqa: BLE001 - no user code ends a worker
                     error = raised
                 context.end("it has returned")

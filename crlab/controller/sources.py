@@ -144,9 +144,9 @@ class Sources:
         else:
             self._queue.add(request.key, trigger=trigger)
 
-    def _report(self, what: str, key: str, error: BaseException) -> None:
+    def _report(self, what: str, scope: str, key: str, error: BaseException) -> None:
         self._env.note(key, f"{what}_failed", 0, {"error": describe_error(error)})
-        self._env.trace.failures.failed(what, self._env.actor, key, error)
+        self._env.trace.failures.failed(what, self._env.actor, key, error, scope=scope)
 
-    def _worked(self, what: str, key: str) -> None:
-        self._env.trace.failures.worked(what, self._env.actor, key)
+    def _worked(self, what: str, scope: str, key: str) -> None:
+        self._env.trace.failures.worked(what, self._env.actor, key, scope=scope)

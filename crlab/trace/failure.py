@@ -88,14 +88,14 @@ class Failures:
     """The failures of one trace.
 
     Attributes:
-        present: (kind, where, key) → what fails now; falsy where nothing does.
+        present: (kind, where, scope, key) → what fails now; falsy where nothing does.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._teller = Teller(clock)
-        self.present: dict[tuple[str, str, str], Failure] = {}
+        self.present: dict[tuple[str, str, str, str], Failure] = {}
 
     def failed(
         self,
@@ -104,6 +104,7 @@ class Failures:
         key: str,
         error: BaseException | str,
         *,
+        scope: str = "",
         then: str = "",
         level: int | None = None,
         is_present: bool = True,
@@ -111,12 +112,13 @@ class Failures:
         """Keep a failure, and log it.
 
         Args:
+            scope: what tells two keys of one name apart: their resource, or their informer.
             then: what is done about it; "" is what `KINDS` says.
             level: of the log line; None is what `KINDS` says.
             is_present: False only logs: its owner knows by itself what is still so.
         """
         area, usual, expected = KINDS[kind]
-        slot = (_SLOT.get(kind, kind), where, key)
+        slot = (_SLOT.get(kind, kind), where, scope, key)
         now = self._clock.now()
         text = (error if isinstance(error, str) else describe_error(error))[:MAX_ERROR]
         with self._lock:
@@ -137,22 +139,31 @@ class Failures:
                     del self.present[next(iter(self.present))]
         self._teller.tell(area, usual if level is None else level, where, str(failure), error)
 
-    def worked(self, kind: str, where: str, key: str = "") -> None:
+    def worked(self, kind: str, where: str, key: str = "", *, scope: str = "") -> None:
         """Note that something worked; its row, if there is one, goes."""
         if self.present:
             with self._lock:
-                self.present.pop((kind, where, key), None)
+                self.present.pop((kind, where, scope, key), None)
 
     def keep(self, kind: str, where: str, keys: Container[str] = ()) -> None:
         """Drop the rows whose objects are no longer among `keys`."""
-        self._drop(lambda slot: slot[:2] == (kind, where) and slot[2] not in keys)
+        self._drop(lambda slot: slot[:2] == (kind, where) and slot[3] not in keys)
 
-    def forget(self, where: str) -> None:
-        """Drop the rows of one that has come to its end, and of its parts ("<where> <part>")."""
-        self._drop(lambda slot: slot[1] == where or slot[1].startswith(f"{where} "))
+    def forget(self, where: str, *, scope: str = "") -> None:
+        """Drop the rows of one that has come to its end, and of its parts ("<where> <part>").
+
+        Args:
+            scope: drop no others; "" is all.
+        """
+
+        def is_over(slot: tuple[str, str, str, str]) -> bool:
+            is_its = slot[1] == where or slot[1].startswith(f"{where} ")
+            return is_its and scope in ("", slot[2])
+
+        self._drop(is_over)
         self._teller.flush(where)
 
-    def _drop(self, is_over: Callable[[tuple[str, str, str]], bool]) -> None:
+    def _drop(self, is_over: Callable[[tuple[str, str, str, str]], bool]) -> None:
         if self.present:
             with self._lock:
                 for slot in [slot for slot in self.present if is_over(slot)]:

@@ -24,6 +24,13 @@ def lab() -> Iterator[crlab.Lab]:
         yield opened
 
 
+class Unspeakable:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
 def step(lab: crlab.Lab, reconcile: Any) -> Any:
     """Take the ConfigMap through a reconcile."""
     made = lab.controller("configmaps", name="c")(reconcile)
@@ -42,6 +49,7 @@ def step(lab: crlab.Lab, reconcile: Any) -> Any:
         (("%d replicas", "many"), "%d replicas many"),
         (("%s and %s", "one"), "%s and %s one"),
         (({"a": 1},), "{'a': 1}"),
+        (("it is %s", Unspeakable()), "it is %s <Unspeakable that cannot be shown>"),
     ],
 )
 def test_ctx_log_formats_as_logging_does_and_never_fails(

@@ -316,6 +316,20 @@ def test_an_add_that_failed_is_not_healed_by_an_update_nobody_handles(lab: crlab
     assert [row.where for row in lab.problems] == ["handler/h"]
 
 
+def test_handlers_of_one_name_do_not_heal_each_other(lab: crlab.Lab) -> None:
+    """Another informer's object of the same key is another object."""
+    lab.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}})
+    lab.informer("configmaps").add_event_handler(on_add=Switch(), name="h")
+    lab.settle()
+    other = lab.informer("secrets").add_event_handler(on_add=lambda obj, initial: None, name="h")
+    lab.settle()
+    found = [(row.where, row.key) for row in lab.problems]
+    other.remove()
+
+    assert found == [("handler/h", "default/a")]
+    assert len(lab.problems) == 1
+
+
 def test_the_problems_of_many_rows_are_bounded() -> None:
     """A cluster of failing objects does not fill the memory."""
     failures = Failures(FakeClock())
