@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -343,6 +343,22 @@ def let_go(error: BaseException) -> None:
         if each.__traceback__ is not None and not isinstance(each, CrlabError):
             each.add_note("".join(["raised at:\n", *traceback.format_tb(each.__traceback__)]))
         each.__traceback__ = None
+
+
+def error_text(error: object, form: Callable[[object], str] = str) -> str:
+    """Return what an error says, even if its own `__str__` raises: no thread ends by it."""
+    try:
+        return "".join([form(error)])  # of a text's subclass too, whose __format__ may raise
+    except BaseException as failure:  # noqa: BLE001 - a user's class, read on threads of crlab
+        return f"(its text cannot be had: {type(failure).__name__} was raised)"
+
+
+def describe_error(error: BaseException | None) -> str:
+    """Return an error as "Type: text", "" for none; safe as `error_text` is."""
+    if error is None:
+        return ""
+    name, text = type(error).__name__, error_text(error)
+    return f"{name}: {text}" if text else name
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

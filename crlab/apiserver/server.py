@@ -16,6 +16,7 @@ Source: kubernetes/kubernetes 1.36 behaviour (tests/contract/transcripts).
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -56,10 +57,11 @@ from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
-from crlab.errors import LifecycleError
+from crlab.errors import LifecycleError, describe_error
 from crlab.model.encoder import check_raw, encoded
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
+from crlab.runtime.telling import Teller
 
 if TYPE_CHECKING:
     from crlab.apiserver.http import HttpServer
@@ -122,6 +124,7 @@ class ApiServer:
         self.storage = storage or Storage(first_revision=FIRST_REVISION)
         self.registry = Registry()
         self.audit = Audit()
+        self._teller = Teller(clock)
         self.core = Core(self.storage, self.registry, clock, ids or Ids(), Alarm(clock), wait)
         self.rbac = Rbac(self.storage)
         self._access: dict[str, Any] = {
@@ -216,7 +219,10 @@ class ApiServer:
             text = "the object is nested too deeply to be processed: exceeded max depth"
             answer = error_response(request, bad_request(text))
         except Exception as error:  # noqa: BLE001 - a fault of ours is a 500, never a hang
-            answer = error_response(request, internal_error(f"{type(error).__name__}: {error}"))
+            text = describe_error(error)
+            said = f"apiserver: a fault of its own, answered with 500: {text}"
+            self._teller.tell("apiserver", logging.ERROR, "apiserver", said, error)
+            answer = error_response(request, internal_error(text))
         record.code = answer.status
         record.revision = self.storage.revision
         record.duration_seconds = clock.monotonic() - started

@@ -123,8 +123,10 @@ class Auditor:
                 audit = self._audit()
         except Exception as error:  # noqa: BLE001 - whatever fails, the cache is no worse for it
             self.error = error
+            self._trace.failures.failed("audit", f"informer/{self._source}", "", error)
             return []
         self.error = None
+        self._trace.failures.worked("audit", f"informer/{self._source}")
         self.audits += 1
         self.last = audit
         wrong = [row for row in audit.rows if row.problem != "moving"]
@@ -144,7 +146,10 @@ class Auditor:
 
     def _drifts(self, rows: list[AuditRow]) -> None:
         self.drifted += len(rows)
-        self._on_drift(rows, _sentence(rows))
+        found, where = _sentence(rows), f"informer/{self._source}"
+        then = "it is listed again"
+        self._trace.failures.failed("audit", where, "", found, then=then, is_present=False)
+        self._on_drift(rows, found)
 
 
 def _mark(row: AuditRow) -> tuple[str, str, str]:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from crlab.cache.index import NAMESPACE_INDEX, Index, IndexFunc, meta_namespace_index, values_of
 from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.object import KubeObject
+from crlab.trace.failure import Failures
 
 Change = tuple[str, KubeObject | None]
 ChangeListener = Callable[[Iterable[str] | None], None]
@@ -52,8 +53,18 @@ class Snapshot:
 class Indexer:
     """A thread-safe store with indices."""
 
-    def __init__(self, indexers: Mapping[str, IndexFunc] | None = None) -> None:
-        """Make an empty store; it always has the index "namespace"."""
+    def __init__(
+        self,
+        indexers: Mapping[str, IndexFunc] | None = None,
+        *,
+        failures: Failures | None = None,
+        where: str = "",
+    ) -> None:
+        """Make an empty store; it always has the index "namespace".
+
+        Args:
+            failures: told of index functions and listeners that raise, as those of `where`.
+        """
         self._lock = threading.Lock()
         self._items: dict[str, KubeObject] = {}
         functions = {NAMESPACE_INDEX: meta_namespace_index, **(indexers or {})}
@@ -62,6 +73,8 @@ class Indexer:
         self._listeners: tuple[ChangeListener, ...] = ()
         self.generation = 0
         self.resource_version = ""
+        self._failures = failures
+        self._where = where
         self.index_errors = 0
         self.last_error: BaseException | None = None
 
@@ -238,6 +251,10 @@ class Indexer:
                         for index, value in zip(custom, found, strict=True):
                             index.put(key, value)
             break
+        if custom and self._failures is not None and self._failures.present:
+            for key in [key for key, obj in changes if obj is None]:
+                for index in custom:
+                    self._failures.worked("index", self._place(index), key)
         if changes:
             self._tell([key for key, _ in changes])
 
@@ -280,6 +297,9 @@ class Indexer:
                 self.generation += len(changed)
                 self.resource_version = resource_version or self.resource_version
             break
+        if self._failures is not None:
+            for index in made.values():
+                self._failures.keep("index", self._place(index), items)
         self._tell(None)
 
     def advance(self, resource_version: str) -> None:
@@ -296,11 +316,19 @@ class Indexer:
         if index.func is meta_namespace_index:
             return (obj.namespace,)
         try:
-            return values_of(index.func, obj)
+            values = values_of(index.func, obj)
         except Exception as error:  # noqa: BLE001 - a user's function; counted
             self.index_errors += 1
             self.last_error = error
+            if self._failures is not None:
+                self._failures.failed("index", self._place(index), obj.key, error)
             return ()
+        if self._failures is not None and self._failures.present:
+            self._failures.worked("index", self._place(index), obj.key)
+        return values
+
+    def _place(self, index: Index) -> str:
+        return f"{self._where} {index.name}"
 
     def _tell(self, keys: Sequence[str] | None) -> None:
         for listener in self._listeners:
@@ -308,6 +336,8 @@ class Indexer:
                 listener(keys)
             except Exception as error:  # noqa: BLE001 - a listener never ends the writer
                 self.last_error = error
+                if self._failures is not None:
+                    self._failures.failed("listener", self._where, "", error, is_present=False)
 
 
 def _drop(indices: Iterable[Index], key: str) -> None:

@@ -41,8 +41,16 @@ from crlab.cache.reflector import Reflector, Timing
 from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
+from crlab.cache.trouble import Trouble
 from crlab.client.list_watch import ListerWatcher
-from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NoThread, SyncTimeout
+from crlab.errors import (
+    AlreadyStarted,
+    AlreadyStopped,
+    ConfigError,
+    NoThread,
+    SyncTimeout,
+    describe_error,
+)
 from crlab.model.argument import checked_interval
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
@@ -133,7 +141,10 @@ class SharedInformer:
         self._born = fork.generation()
         self.abandoned: tuple[str, ...] = ()
         self._resync = ResyncPlan(clock, resync_seconds)
-        self.indexer = Indexer(indexers)
+        where = f"informer/{self.source}"
+        self._where = where
+        self.indexer = Indexer(indexers, failures=trace.failures, where=where)
+        self._trouble = Trouble(where, trace.failures, clock)
         self.queue: Queue = make_queue(queue, clock, self.indexer)
         self._processor = Processor(
             f"processor-{self.name}",
@@ -204,7 +215,7 @@ class SharedInformer:
             transform=self._ingest(),
             should_resync=self._should_resync,
             on_error=self._watch_failed,
-            on_state=self._changed,
+            on_state=self._state_changed,
             process_now=None if self.driver.is_manual else self._process_now,
             is_scheduling=self.driver.is_manual,
             scope="" if is_only else namespace or "",
@@ -261,6 +272,7 @@ class SharedInformer:
             listener.close(is_discarding=True)
         for handle in handles:
             handle.stop()
+        self.trace.failures.forget(self._where)
         self._changed()
 
     def join(self, timeout_seconds: float | None = None) -> bool:
@@ -396,7 +408,7 @@ class SharedInformer:
         state, cause = whole.state, whole.cause
         if self._failure is not None:
             state = InformerState.FAILED
-            cause = f"{type(self._failure).__name__}: {self._failure}"
+            cause = describe_error(self._failure)
         elif self._is_stopped:
             state, cause = InformerState.STOPPED, "stopped"
         return replace(
@@ -413,6 +425,20 @@ class SharedInformer:
             audits=self._auditor.audits if self._auditor is not None else 0,
             drifted=self._auditor.drifted if self._auditor is not None else 0,
         )
+
+    @property
+    def trouble_since(self) -> float | None:
+        """Wall time since when its state is a problem, None while it is none."""
+        has_failed = self.error is not None
+        if not self._is_started or not self._trouble.is_troubled(
+            self.status, has_failed=has_failed
+        ):
+            return None
+        return self._trouble.since or self.clock.now()
+
+    def tell_trouble(self) -> None:
+        """Log that it is not live, if that has to be said now."""
+        self._trouble.look(self.status)
 
     @property
     def error(self) -> BaseException | str | None:
@@ -508,6 +534,7 @@ class SharedInformer:
                 resource=self._group_resource,
                 clock=self.clock,
                 trace=self.trace,
+                source=self.source,
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )
@@ -598,8 +625,9 @@ class SharedInformer:
         if self._watch_error_handler is not None:
             try:
                 self._watch_error_handler(error)
-            except Exception:  # noqa: BLE001 - a user's function never ends the reader
-                pass
+                self.trace.failures.worked("watch error handler", self._where)
+            except Exception as raised:  # noqa: BLE001 - a user's function never ends the reader
+                self.trace.failures.failed("watch error handler", self._where, "", raised)
 
     def _drifted(self, rows: Sequence[AuditRow], reason: str) -> None:
         for reflector in self._reflectors:
@@ -610,6 +638,11 @@ class SharedInformer:
     def _stage_failed(self, error: BaseException) -> None:
         self._failure = error
         self._changed()
+        self._trouble.look(self.status, error)
+
+    def _state_changed(self) -> None:
+        self._changed()
+        self.tell_trouble()
 
     def _changed(self) -> None:
         with self._cond:

@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
+from crlab.errors import describe_error
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -94,6 +95,7 @@ class Listener:
         resource: str,
         clock: Clock,
         trace: Trace,
+        source: str = "",
         max_backlog: int = 10_000,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
@@ -104,6 +106,8 @@ class Listener:
         self.max_backlog = max_backlog
         self._clock = clock
         self._trace = trace
+        self._failures = trace.failures
+        self._source = source or resource  # the informer: two may have a handler of one name
         self._cond = threading.Condition()
         self._backlog: deque[Notification] = deque()
         self._newest: dict[str, Notification] | None = None  # by key, once it was full
@@ -311,6 +315,9 @@ class Listener:
                 handler.on_delete(obj)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
+        else:
+            if self._failures.present and getattr(handler, f"on_{_NAMES[note.type]}") is not None:
+                self._failures.worked("handler", self._actor, note.key, scope=self._source)
         self.delivered += 1
         self._taken_done += 1
         if note.is_in_initial_list:
@@ -327,7 +334,11 @@ class Listener:
             resource=self.resource,
             key=note.key,
             causes=(seq,) if seq else (),
-            data={"handler": self.handler_name, "error": f"{type(error).__name__}: {error}"},
+            data={"handler": self.handler_name, "error": describe_error(error)},
+        )
+        is_present = not self._is_closed  # what was removed is nobody's problem any more
+        self._failures.failed(
+            "handler", self._actor, note.key, error, scope=self._source, is_present=is_present
         )
 
     def wait(self) -> None:
@@ -355,6 +366,7 @@ class Listener:
                 self._newest = None
                 self._merged.clear()
             self._cond.notify_all()
+        self._failures.forget(self._actor, scope=self._source)
 
     def drained(self, timeout_seconds: float | None) -> bool:
         """Wait until nothing waits and no call runs; False on time-out or inside a call."""

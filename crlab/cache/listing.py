@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from crlab.client.list_watch import ListPage, WatchEvent
-from crlab.errors import CrlabError, DecodeError
+from crlab.errors import CrlabError, DecodeError, describe_error
 from crlab.model.object import KubeObject
 
 Transform = Callable[[KubeObject], KubeObject]
@@ -21,9 +21,23 @@ Transform = Callable[[KubeObject], KubeObject]
 class Listing:
     """A list in the making."""
 
-    def __init__(self, resource: str, transform: Transform | None, max_bytes: int) -> None:
+    def __init__(
+        self,
+        resource: str,
+        transform: Transform | None,
+        max_bytes: int,
+        *,
+        on_transform: Callable[[str, BaseException | None], None] = lambda key, error: None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            on_transform: told that the transform raised on a key, or (None) that it did not
+                on a whole page (key "").
+        """
         self._resource = resource
         self.transform = transform
+        self._on_transform = on_transform
         self._max_bytes = max_bytes
         self._page: list[KubeObject] = []
         self._items: list[KubeObject] = []
@@ -97,9 +111,11 @@ class Listing:
         if transform is None:
             return items
         try:
-            return [transform(obj) for obj in items]
+            kept = [transform(obj) for obj in items]
         except Exception as error:
+            self._on_transform("", error)
             raise CrlabError(
-                f"the transform raised on the list of {self._resource}: "
-                f"{type(error).__name__}: {error}"
+                f"the transform raised on the list of {self._resource}: {describe_error(error)}"
             ) from error
+        self._on_transform("", None)
+        return kept

@@ -32,13 +32,13 @@ from crlab.cache.outside import Outside
 from crlab.cache.queue import Delta, DeltaType, Queue, is_in_scope
 from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
-from crlab.cache.reflector_message import RESTING, Phase, Policy, State
+from crlab.cache.reflector_message import RESTING, Health, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
 from crlab.cache.watch_error import status_error
 from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
-from crlab.errors import ApiError, CrlabError, DecodeError, let_go
+from crlab.errors import ApiError, CrlabError, DecodeError, describe_error, let_go
 from crlab.model.object import KubeObject
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
@@ -126,13 +126,17 @@ class Reflector:
         self._process_now = process_now
         self._resource = lister_watcher.resource.gvr.group_resource
         self._actor = f"informer/{self._resource}"
+        self._where = f"informer/{source or name}"
         self._log = ReflectorLog(trace, self._resource, source=source or name, namespace=scope)
         self._cond = threading.Condition()
         self.state = State()
         self._left = self.state  # what it was in before the wait it is in
         self._due: deque[message.Action] = deque()
         self._reader: StreamReader | None = None
-        self._listing = Listing(self._resource, transform, timing.max_list_bytes)
+        self._failures = trace.failures
+        self._listing = Listing(
+            self._resource, transform, timing.max_list_bytes, on_transform=self._transform_went
+        )
         self._watch_seconds = timing.min_watch_seconds
         self._ready_at: float | None = None
         self._resync_at: float | None = None
@@ -187,6 +191,8 @@ class Reflector:
     # Stage -------------------------------------------------------------------------------
 
     def step(self, limit: int) -> int:
+        if self.state.health is not Health.LIVE:
+            self._on_state()  # how long it has not been live is a state too
         done = int(self._heard_from_outside())
         while done < limit and not self._is_stopping:
             if self._resync_if_due():
@@ -564,10 +570,22 @@ class Reflector:
             assert obj is not None
             try:
                 found.append((event, obj if transform is None else transform(obj)))
+                self._transform_went(obj.key, None)
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
-                text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
+                self._transform_went(obj.key, error)
+                text = f"the transform raised on {obj.key}: {describe_error(error)}"
                 self._report(CrlabError(text))
         return found
+
+    def _transform_went(self, key: str, error: BaseException | None) -> None:
+        """Keep and log that the transform failed on an object ("": in a list), or worked."""
+        if error is not None:
+            self._failures.failed("transform", self._where, key, error)
+        elif self._failures.present:
+            if key:
+                self._failures.worked("transform", self._where, key)
+            else:  # a list that went well has brought what an event could not
+                self._failures.keep("transform", self._where)
 
     # Resync ------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from crlab.cache.queue import Delta
 from crlab.cache.reflector_message import State
 from crlab.cache.watch_verdict import QUEUED_AS
 from crlab.client.list_watch import WatchEvent
+from crlab.errors import error_text
 from crlab.model.object import KubeObject
 from crlab.trace.record import PREVIOUS, Draft, Trace, TraceStage
 
@@ -67,7 +68,7 @@ class ReflectorLog:
             "error",
             resource=self._resource,
             causes=self.causes,
-            data={"error": str(error), "type": kind},
+            data={"error": error_text(error), "type": kind},
         )
 
     def listed(self, items: Sequence[KubeObject], version: str, pages: int) -> int:

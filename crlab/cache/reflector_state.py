@@ -63,6 +63,7 @@ from crlab.cache.reflector_message import (
 )
 from crlab.cache.watch_error import Fault, classify, retry_after_seconds
 from crlab.client.list_watch import ListOptions
+from crlab.errors import error_text
 
 ANY_VERSION = "0"
 LATEST = ""
@@ -482,4 +483,4 @@ def _cause(state: State, fault: Fault, error: BaseException) -> str:
         is_list = state.phase in (Phase.LISTING, Phase.PROBING)
         verb = "list" if is_list else "watch"
         return f'missing permission: verb "{verb}": {error}'
-    return str(error) or type(error).__name__
+    return error_text(error) or type(error).__name__

@@ -22,6 +22,7 @@ plugin/pkg/client/auth/exec/exec.go.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from typing import Protocol
 from crlab.client.endpoint import ClientCertificate
 from crlab.errors import CredentialError
 from crlab.runtime.clock import Clock
+from crlab.runtime.telling import Teller
 
 SKEW_SECONDS = 10.0
 REREAD_SECONDS = 60.0
@@ -130,13 +132,26 @@ class Renewed:
         self._clock = clock
         self._max_age_seconds = max_age_seconds
         self._lock = threading.Lock()
+        self._teller = Teller(clock)
         self._credential: Credential | None = None
         self._fetched_at = 0.0
+        self.error: CredentialError | None = None  # why there are none now
+        self.failed_at = 0.0
 
     def current(self) -> Credential:
         credential = self._credential
         if credential is not None and self._is_fresh(credential):
             return credential
+        try:
+            return self._renewed()
+        except CredentialError as error:
+            if self.error is None:
+                self.failed_at = self._clock.now()
+            self.error = error.with_traceback(None)
+            self._teller.tell("client", logging.ERROR, self.kind, str(error), str(error))
+            raise
+
+    def _renewed(self) -> Credential:
         with self._lock:
             credential = self._credential
             if credential is None or not self._is_fresh(credential):
@@ -144,6 +159,7 @@ class Renewed:
                 credential = self._fetch()
                 self._fetched_at = self._clock.monotonic()
                 self._credential = credential
+                self.error = None
             return credential
 
     def invalidate(self, used: Credential) -> bool:

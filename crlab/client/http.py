@@ -106,6 +106,11 @@ class HttpTransport:
             self._sessions.append(made)
         return made
 
+    @property
+    def credentials(self) -> Credentials:
+        """Where the credentials come from."""
+        return self._pool.credentials
+
     def describe(self) -> dict[str, Any]:
         """Return what a user may want to check, without secrets: server, TLS, credentials."""
         endpoint = self._pool.endpoint

@@ -36,7 +36,7 @@ from crlab.controller.request import Request
 from crlab.controller.runner import Runner
 from crlab.controller.schema_help import SchemaNode, SchemaReader
 from crlab.controller.sources import Sources
-from crlab.controller.step import StepRecord, describe_error
+from crlab.controller.step import StepRecord
 from crlab.controller.stepper import Stepper
 from crlab.controller.trigger import (
     Mapper,
@@ -46,6 +46,7 @@ from crlab.errors import (
     AlreadyStopped,
     CrlabError,
     LifecycleError,
+    describe_error,
 )
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
@@ -265,6 +266,7 @@ class Controller:
         """
         self._check_open("start")
         self.error = None
+        self._trace.failures.worked("thread", self.env.actor)
         self.pool.start(self.workers if workers is None else workers)
         return self
 
@@ -290,6 +292,8 @@ class Controller:
         """Keep what ended a worker; `error` shows it."""
         self.error = error
         self.env.note("", "failed", 0, {"error": describe_error(error)})
+        then = "it reconciles nothing more"
+        self._trace.failures.failed("thread", self.env.actor, "", error, then=then)
 
     def pause(self) -> None:
         """Let workers finish what they have and take nothing more, until `resume`."""
@@ -342,6 +346,7 @@ class Controller:
         self.sources.remove()
         self.queue.shut_down()
         self.env.recorder.close()
+        self._trace.failures.forget(self.env.actor)
 
     def _check_open(self, what: str) -> None:
         if self._is_closed:

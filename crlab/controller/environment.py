@@ -5,6 +5,7 @@ Thread: immutable but for `hooks`, which is replaced as a whole.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from crlab.model.resource import ApiResource, GroupVersionKind
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver
 from crlab.runtime.ids import Ids
+from crlab.runtime.telling import is_told, tell
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
 
@@ -55,6 +57,7 @@ class Environment:
         self.is_stopping = is_stopping
         self.hooks: tuple[CallHook, ...] = ()
         self.keeps_bodies = True  # of calls, in step records; costs a masked copy each
+        self.log_level = logging.INFO  # of what `ctx.log` says
         self._pause = threading.Condition()
 
     @property
@@ -120,6 +123,16 @@ class Environment:
             causes=causes,
             data={"controller": self.name, **data},
         )
+
+    @property
+    def actor(self) -> str:
+        """What the trace and its failures call this controller."""
+        return f"controller/{self.name}"
+
+    def tell(self, key: str, text: str) -> None:
+        """Log what a run says."""
+        if is_told("controller", self.log_level):
+            tell("controller", self.log_level, f"{self.actor}: {key}: {text}")
 
     def pause(self, seconds: float) -> None:
         """Wait; with the manual driver not at all, since nothing else moves meanwhile."""

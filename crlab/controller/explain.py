@@ -128,9 +128,10 @@ def _told(
         elif effect.stage == "reconcile" and effect.kind == "finished":
             chosen.add(effect.seq)
             told.append((effect.seq, _finished_text(effect)))
-        elif effect.stage == "reconcile" and effect.kind == "log":
+        elif effect.stage == "reconcile" and effect.kind in ("log", "printed"):
             chosen.add(effect.seq)
-            told.append((effect.seq, f"It logged: {effect.get('message', '')}"))
+            word = "logged" if effect.kind == "log" else "printed"
+            told.append((effect.seq, f"It {word}: {effect.get('message', '')}"))
     return told
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from crlab.cache import SharedInformer
 from crlab.controller.worker import Watchdog, Worker
 from crlab.errors import AlreadyStarted, ConfigError, SyncTimeout
 from crlab.runtime.deadline import Deadline
@@ -28,6 +29,7 @@ class WorkerPool:
         is_running: started and not stopped.
         is_stopping: stopped, and not started or stepped since.
         is_paused: workers take no keys.
+        sync_timeout_seconds: how long `start` lets the sources sync; None is for ever.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class WorkerPool:
     ) -> None:
         self._controller = controller
         self._timeout_seconds = timeout_seconds
-        self._sync_timeout_seconds = sync_timeout_seconds
+        self.sync_timeout_seconds: float | None = sync_timeout_seconds
         self._sync_deadline: Deadline | None = None
         self._lock = threading.Lock()
         self._idle = threading.Condition()
@@ -62,7 +64,7 @@ class WorkerPool:
         controller = self._controller
         with self._lock:
             self._begin_locked()
-            self._sync_deadline = Deadline(controller.clock, self._sync_timeout_seconds)
+            self._sync_deadline = Deadline(controller.clock, self.sync_timeout_seconds)
             for _ in range(count):
                 self._add_worker_locked()
             if self._timeout_seconds is not None and not controller.driver.is_manual:
@@ -98,9 +100,17 @@ class WorkerPool:
             return False
         if self._controller.has_synced:
             return True
+        for informer in self._controller.informers:
+            if isinstance(informer, SharedInformer):
+                informer.tell_trouble()  # its own thread may wait for an answer that never comes
         deadline = self._sync_deadline
         if deadline is not None and deadline.is_over():
-            raise SyncTimeout(self._controller.unsynced, timeout_seconds=self._sync_timeout_seconds)
+            sources = self._controller.sources
+            raise SyncTimeout(
+                sources.unsynced,
+                timeout_seconds=self.sync_timeout_seconds or 0.0,
+                now=sources.unsynced_states,
+            )
         return False
 
     def resume(self) -> None:
@@ -144,8 +154,12 @@ class WorkerPool:
         for worker in marked:
             if worker.handle is not None:
                 worker.handle.stop()
-            data = {"timeout_seconds": self._timeout_seconds}
-            self._controller.env.note(worker.key or "", "stuck", 0, data)
+            env, key = self._controller.env, worker.key or ""
+            env.note(key, "stuck", 0, {"timeout_seconds": self._timeout_seconds})
+            text = f"it has not returned after {self._timeout_seconds:g} s"
+            env.trace.failures.failed("stuck", env.actor, key, text)
+            if worker.key != key:  # it has returned meanwhile
+                env.trace.failures.worked("stuck", env.actor, key)
         return len(marked)
 
     def next_stuck_seconds(self) -> float | None:

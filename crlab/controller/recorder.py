@@ -133,7 +133,7 @@ class EventRecorder:
             if is_first:
                 self._handle = StageHandle(self, None)  # holds the place until it is added
         if is_first:
-            self._handle = self._driver.add(self)
+            self._handle = self._driver.add(self, on_error=self._died)
             if self._is_closed:
                 self._handle.stop()
 
@@ -206,6 +206,7 @@ class EventRecorder:
             with caused_by(pending.causes, self._actor):
                 self._write(pending)
             self.sent += 1
+            self._trace.failures.worked("event", self._actor)
         except TransportError as error:
             pending.tries += 1
             if pending.tries >= MAX_TRIES:
@@ -241,6 +242,11 @@ class EventRecorder:
             causes=pending.causes,
             data={"controller": self.component, "error": type(error).__name__},
         )
+        self._trace.failures.failed("event", self._actor, "", error)
+
+    def _died(self, error: BaseException) -> None:
+        then = "no more Events are written"
+        self._trace.failures.failed("thread", f"{self._actor}/events", "", error, then=then)
 
     def close(self) -> None:
         """Drop what is not sent and end the stage."""

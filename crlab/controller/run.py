@@ -128,11 +128,17 @@ class Run:
     def _is_late(self) -> bool:
         return self._until is not None and self._env.clock.monotonic() >= self._until
 
-    def log(self, message: Any, *details: Any) -> None:
-        """Note something about this run, for the stepper and the trace."""
-        text = " ".join(str(part) for part in (message, *details))
+    def log(self, message: Any, *arguments: Any) -> None:
+        """Note something about this run: ``ctx.log("scaled %s to %d", name, 3)``.
+
+        It is shown with its step, kept in the trace, and logged as ``crlab.controller`` (info)
+        with the controller's name and the key. Formatted as logging does, with ``%``;
+        arguments that do not fit the text follow it, and a text alone is taken as it is.
+        """
+        text = _formatted(message, arguments)
         self.logged.append(text)
         self._env.note(self.request.key, "log", self._seq, {"message": text})
+        self._env.tell(self.request.key, text)
 
     def _place(self, resource: str | ApiResource, namespace: str | None) -> tuple[ApiResource, str]:
         found = self._env.resolve(resource)
@@ -157,6 +163,23 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
+
+
+def _formatted(message: Any, arguments: tuple[Any, ...]) -> str:
+    is_named = len(arguments) == 1 and isinstance(arguments[0], Mapping) and arguments[0]
+    try:
+        return (
+            str(message) % (arguments[0] if is_named else arguments) if arguments else f"{message}"
+        )
+    except Exception:  # noqa: BLE001 - a log line is no place to fail a reconcile
+        return " ".join(map(_text, (message, *arguments)))
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a user's object
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def checked_name(name: Any) -> str:

@@ -12,6 +12,7 @@ Source: kubernetes-sigs/controller-runtime:pkg/internal/controller/controller.go
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from typing import Any
 
 from crlab.controller.context import Context
 from crlab.controller.environment import Environment
+from crlab.controller.printing import keeping_prints
 from crlab.controller.request import Request, Result, checked_result
-from crlab.controller.step import StepRecord, describe_error
-from crlab.errors import TerminalError
+from crlab.controller.step import StepRecord
+from crlab.errors import Conflict, TerminalError, describe_error
 from crlab.model.plural import counted
 from crlab.runtime.dry_run import dry_run
 from crlab.trace.cause import caused_by
@@ -57,7 +59,7 @@ class Runner:
         self._reconcile = reconcile
         self._max_retries = max_retries
         self._timeout_seconds = timeout_seconds
-        self._actor = f"controller/{environment.name}"
+        self._actor = environment.actor
         self._lock = threading.Lock()
         self.history: deque[StepRecord] = deque(maxlen=HISTORY)
         self.given_up: OrderedDict[str, str] = OrderedDict()
@@ -107,7 +109,11 @@ class Runner:
         result: Result | None = None
         error: BaseException | None = None
         outcome = "interrupted"
-        with caused_by((seq,), self._actor), dry_run(is_dry_run):
+        with (
+            caused_by((seq,), self._actor),
+            dry_run(is_dry_run),
+            keeping_prints() as printed,
+        ):
             try:
                 try:
                     result = checked_result(self._reconcile(request, context))
@@ -115,6 +121,8 @@ class Runner:
                     error = raised
                 context.end("it has returned")
                 duration = env.clock.monotonic() - started
+                if printed.lines:
+                    env.note(key, "printed", seq, {"message": printed.text})
                 if is_dry_run:
                     outcome = self._foretold(key, result, error, attempt)
                 else:
@@ -135,6 +143,7 @@ class Runner:
             finally:
                 if not is_dry_run:
                     queue.done(key)
+        self._tell(key, error, outcome, is_dry_run=is_dry_run)
         with self._lock:
             self.runs += 1
             self.errors += error is not None and not is_dry_run
@@ -159,11 +168,29 @@ class Runner:
                 started_seq=seq,
                 finished_seq=finished,
                 staleness=staleness,
+                printed=printed.lines,
             )
             self.history.append(record)
         if isinstance(error, KeyboardInterrupt) and _is_main_thread():
             raise error
         return record
+
+    def _tell(
+        self, key: str, error: BaseException | None, outcome: str, *, is_dry_run: bool
+    ) -> None:
+        """Keep and log that a run failed, or that it works now."""
+        failures = self._env.trace.failures
+        failures.worked("stuck", self._actor, key)
+        if is_dry_run or (isinstance(error, KeyboardInterrupt) and _is_main_thread()):
+            return  # nothing of it stays: whoever looked has seen it, or ended it
+        if error is None:
+            failures.worked("reconcile", self._actor, key)
+        elif key in self.given_up:
+            failures.failed("given up", self._actor, key, error, then=outcome)
+        else:
+            # A conflict is how two writers take turns, not a fault, unless it goes on.
+            level = logging.INFO if isinstance(error, Conflict) else None
+            failures.failed("reconcile", self._actor, key, error, then=outcome, level=level)
 
     def amend(self, old: StepRecord, new: StepRecord) -> None:
         """Put a completed record in place of the one of the same run."""

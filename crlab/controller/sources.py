@@ -12,7 +12,6 @@ from typing import Any
 
 from crlab.controller.environment import Environment
 from crlab.controller.request import Request
-from crlab.controller.step import describe_error
 from crlab.controller.trigger import (
     Event,
     EventSource,
@@ -23,7 +22,7 @@ from crlab.controller.trigger import (
     own_key,
     owner_keys,
 )
-from crlab.errors import ConfigError
+from crlab.errors import ConfigError, describe_error
 from crlab.model.resource import ApiResource
 from crlab.workqueue import LOW_PRIORITY, PriorityQueue, RateLimitingQueue, Trigger
 
@@ -64,7 +63,9 @@ class Sources:
     def _source(
         self, informer: Any, keys_of: KeysOf, predicates: Sequence[Predicate] = ()
     ) -> tuple[Any, EventSource]:
-        source = EventSource(informer.resource, keys_of, self._put, self._report, predicates)
+        source = EventSource(
+            informer.resource, keys_of, self._put, self._report, self._worked, predicates
+        )
         return informer, source
 
     def _owned(self, informer: Any) -> tuple[Any, EventSource]:
@@ -126,6 +127,15 @@ class Sources:
             if not registration.has_synced
         ]
 
+    @property
+    def unsynced_states(self) -> list[str]:
+        """What the informers of these are doing, with the cause, one sentence each."""
+        return [
+            f"{informer.resource.gvr.group_resource} is {informer.status}"
+            for (informer, _), registration in zip(self._pairs, self._registrations, strict=False)
+            if not registration.has_synced
+        ]
+
     def _put(self, request: Request, trigger: Trigger, event: Event) -> None:
         if isinstance(self._queue, PriorityQueue):
             is_quiet = trigger.reason == "resync" or (event.is_initial and event.old is None)
@@ -134,5 +144,9 @@ class Sources:
         else:
             self._queue.add(request.key, trigger=trigger)
 
-    def _report(self, what: str, key: str, error: BaseException) -> None:
+    def _report(self, what: str, scope: str, key: str, error: BaseException) -> None:
         self._env.note(key, f"{what}_failed", 0, {"error": describe_error(error)})
+        self._env.trace.failures.failed(what, self._env.actor, key, error, scope=scope)
+
+    def _worked(self, what: str, scope: str, key: str) -> None:
+        self._env.trace.failures.worked(what, self._env.actor, key, scope=scope)

@@ -5,20 +5,18 @@ Thread: immutable once handed out.
 
 from __future__ import annotations
 
-import os
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from crlab.controller.call import Call
 from crlab.controller.request import Request, Result
+from crlab.errors import describe_error
 from crlab.model.escape import plain
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
+from crlab.runtime.telling import traceback_of
 from crlab.workqueue.snapshot import QueueSnapshot
 from crlab.workqueue.trigger import Trigger
-
-_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
-_EXAMPLES = os.path.join(_PACKAGE, "examples", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class StepRecord:
         events_back: watch events that its writes brought back (empty for a dry run).
         before, after: the queue, before the key was taken and after it was given back.
         started_seq, finished_seq: trace records, 0 without a trace.
+        log: what `ctx.log` was given, formatted.
+        printed: the lines it printed, at most 16 KiB.
     """
 
     controller: str
@@ -76,6 +76,7 @@ class StepRecord:
     finished_seq: int = 0
     staleness: str = ""
     seqs: tuple[int, ...] = field(default=())
+    printed: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -94,8 +95,10 @@ class StepRecord:
 
     @property
     def traceback(self) -> str:
-        """The error's traceback without crlab's own frames, "" if there was no error."""
-        return "" if self.error is None else trimmed_traceback(self.error)
+        """The error's traceback from the user's code on, "" if there was no error."""
+        if self.error is None:
+            return ""
+        return traceback_of(self.error, is_users_only=True) or describe_error(self.error)
 
     @property
     def rule(self) -> str:
@@ -139,7 +142,8 @@ class StepRecord:
             if not call.is_new:
                 fields = [change for change in call.changes if change.path != "."]
                 lines += [f"            {_short(change)}" for change in fields]
-        lines += [f"  log       {text}" for text in self.log]
+        lines += [f"  log       {mask_text(text)}" for text in self.log]
+        lines += [f"  printed   {mask_text(text)}" for text in self.printed]
         if self.error is not None:
             lines.append(f"  error     {describe_error(self.error)}")
         lines.append(f"  outcome   {self.outcome}")
@@ -149,32 +153,6 @@ class StepRecord:
 
     def __repr__(self) -> str:
         return plain(f"<StepRecord {self.number} {self.key}: {self.outcome}>")
-
-
-def describe_error(error: BaseException | None) -> str:
-    """Return an error as "Type: text"."""
-    if error is None:
-        return ""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def trimmed_traceback(error: BaseException) -> str:
-    """Return a traceback that begins where the user's code does."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_users(frame.filename)]
-    if not own:
-        return describe_error(error)
-    start = frames.index(own[0])
-    lines = ["Traceback (most recent call last):\n"]
-    lines += traceback.format_list(frames[start:])
-    lines += traceback.format_exception_only(error)
-    return "".join(lines)
-
-
-def _is_users(filename: str) -> bool:
-    """Whether code is the user's; the examples stand for theirs."""
-    return not filename.startswith(_PACKAGE) or filename.startswith(_EXAMPLES)
 
 
 def _short(change: Any) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from crlab.cache import SharedInformer
 from crlab.controller.controller import Controller
 from crlab.controller.fault_plan import FaultPlan, FaultyListerWatcher
-from crlab.errors import ConfigError, CrlabError, UnknownResource
+from crlab.errors import ConfigError, CrlabError, UnknownResource, describe_error
 from crlab.model.diff import Change, diff
 from crlab.model.plural import counted
 
@@ -298,7 +298,7 @@ def _play(
         except CrlabError as raised:
             if isinstance(raised, ConfigError):
                 raise
-            error = f"{type(raised).__name__}: {raised}"
+            error = describe_error(raised)
         life.end()
         resources = {i.resource.gvr.group_resource for i in model.informers}
         creates, deletes = _counts(world, f"controller/{model.name}", first, resources)

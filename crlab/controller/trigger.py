@@ -79,19 +79,23 @@ class EventSource:
         resource: ApiResource,
         keys_of: KeysOf,
         put: Callable[[Request, Trigger, Event], None],
-        report: Callable[[str, str, BaseException], None],
+        report: Callable[[str, str, str, BaseException], None],
+        worked: Callable[[str, str, str], None],
         predicates: Iterable[Predicate] = (),
     ) -> None:
         """Make a source.
 
         Args:
             put: takes each key with its reason.
-            report: takes (what failed, object key, error).
+            report: takes (what failed, "plural.group", object key, error).
+            worked: takes (what did not fail, "plural.group", object key).
         """
         self.resource = resource
         self._keys_of = keys_of
         self._put = put
         self._report = report
+        self._worked = worked
+        self._group_resource = resource.gvr.group_resource
         self._predicates = tuple(predicates)
 
     def on_add(self, obj: KubeObject, is_in_initial_list: bool) -> None:
@@ -116,22 +120,29 @@ class EventSource:
         try:
             requests = dict.fromkeys(self._keys_of(event))
         except Exception as error:  # noqa: BLE001 - user code; reported, the informer goes on
-            self._report("mapper", event.key, error)
+            self._report("mapper", self._group_resource, event.key, error)
             return
+        self._worked("mapper", self._group_resource, event.key)
         version = event.object.resource_version if event.object is not None else ""
         reason = "resync" if event.is_resync else event.type
-        trigger = Trigger(reason, self.resource.gvr.group_resource, event.key, version)
+        trigger = Trigger(reason, self._group_resource, event.key, version)
         for request in requests:
             self._put(request, trigger, event)
 
     def _passes(self, event: Event) -> bool:
+        has_failed = False
+        is_passing = True
         for predicate in self._predicates:
             try:
-                if not predicate(event):
-                    return False
+                is_passing = bool(predicate(event))
             except Exception as error:  # noqa: BLE001 - user code; one run too many is harmless
-                self._report("predicate", event.key, error)
-        return True
+                has_failed = True
+                self._report("predicate", self._group_resource, event.key, error)
+            if not is_passing:
+                break
+        if self._predicates and not has_failed:
+            self._worked("predicate", self._group_resource, event.key)
+        return is_passing
 
 
 def own_key(event: Event) -> list[Request]:

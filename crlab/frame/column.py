@@ -52,6 +52,7 @@ class Column:
         value: object → value, where a path does not do.
         looks_at: the fields that `value` looks at, so that no others are decoded for it; None
             where any may be. It is then given an object that has just these.
+        is_users: whether `value` is the user's own; what it raises is then told.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Column:
     path: JSONPath | None = None
     value: Callable[[Mapping[str, Any]], Any] | None = None
     looks_at: tuple[tuple[str, ...], ...] | None = None
+    is_users: bool = False
 
     def __post_init__(self) -> None:
         if self.type not in DTYPES:

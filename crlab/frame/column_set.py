@@ -245,7 +245,7 @@ def _made(name: str, spec: Any, schema: Mapping[str, Any] | None) -> Column:
     if isinstance(spec, Column):
         return spec.named(name)
     if callable(spec):
-        return Column(name, "object", value=spec)
+        return Column(name, "object", value=spec, is_users=True)
     text, kind = spec if isinstance(spec, tuple) else (spec, "")
     column = Column.at(name, text, kind or "object")
     if schema is not None and column.path is not None:

@@ -38,6 +38,7 @@ from crlab.frame.slots import Slots
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
+from crlab.trace.failure import Failures
 
 _TRIES = 100
 Definition = tuple[Sequence[Mapping[str, Any]] | None, Mapping[str, Any] | None]
@@ -84,6 +85,8 @@ class LiveFrame:
         clock: Clock | None = None,
         state: Callable[[], str] | None = None,
         later: Callable[[], Definition | None] | None = None,
+        failures: Failures | None = None,
+        where: str = "",
     ) -> None:
         """Choose the columns; nothing is read before `df`.
 
@@ -95,12 +98,16 @@ class LiveFrame:
             state: gives `attrs["state"]`, e.g. "live".
             later: gives definitions and schema, or None while they are not known; asked before
                 each read until then.
+            failures: told of column functions that raise, as those of ``<where> column <name>``.
         """
         self._indexer = indexer
         self._resource = resource
         self._schema = schema
         self._clock = clock
         self._state = state
+        self._failures = failures
+        self._where = where
+        self._untold: list[Callable[[], None]] = []
         self._lock = threading.RLock()
         self._dirty_lock = threading.Lock()
         self._dirty: set[str] = set()
@@ -156,7 +163,10 @@ class LiveFrame:
             elif not self._is_pristine(frame) or self._pristine[3]["state"] != state:
                 self._frame = self._handed_out(self._pristine[3] | {"state": state})
             assert self._frame is not None
-            return self._frame
+            frame = self._frame
+        while self._untold:  # out of the lock: handlers of logging wait for others
+            self._untold.pop(0)()
+        return frame
 
     def live_version(self) -> object:
         """Return what tells a live expression that this frame changed."""
@@ -231,6 +241,7 @@ class LiveFrame:
                 self._slots.build(snapshot.rows, self._reader)
             else:
                 self._slots.patch(snapshot.rows, self._reader)
+            self._note_failed(snapshot.rows, is_whole=is_whole)
         except BaseException:  # a notebook's interrupt too: the keys it had taken must not be lost
             with self._dirty_lock:
                 self._is_all_dirty = True
@@ -238,6 +249,26 @@ class LiveFrame:
         self._generation = snapshot.generation
         self._is_recast = False
         return self._handed_out(self._attrs(snapshot.resource_version))
+
+    def _note_failed(self, rows: Mapping[str, Any], *, is_whole: bool) -> None:
+        """Let it be told on which objects of a read the user's column functions raised."""
+        failures = self._failures
+        if failures is None:
+            return
+        for column in self._reader.columns:
+            if not column.is_users:
+                continue
+            where = f"{self._where} column {column.name}"
+            failed = {key: error for name, key, error in self._reader.failed if name == column.name}
+            if is_whole:
+                self._untold.append(partial(failures.keep, "column", where, failed))
+            elif failures.present:
+                well = [key for key in rows if key not in failed]
+                self._untold += [partial(failures.worked, "column", where, key) for key in well]
+            self._untold += [
+                partial(failures.failed, "column", where, key, error)
+                for key, error in failed.items()
+            ]
 
     def _consistent_read(self) -> tuple[Any, bool]:
         """Read the changed rows, together with exactly the generation they belong to.

@@ -33,6 +33,7 @@ class RowReader:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
+        self.failed: list[tuple[str, str, Exception]] = []  # column, key: user functions, last read
         self._header = [c for c in self.columns if c.header]
         self._below = [c for c in self.columns if c.path is not None or c.value is not None]
         has_trees = any(
@@ -61,6 +62,7 @@ class RowReader:
     def read(self, objects: Iterable[KubeObject]) -> list[Sequence[Any]]:
         """Return one list of values per column, in the columns' order."""
         objects = list(objects)
+        self.failed = []
         found: dict[str, list[Any]] = {column.name: [] for column in self._below}
         for column in self._header:
             get = attrgetter(column.header)
@@ -84,7 +86,11 @@ class RowReader:
         pruned = {fields: list(map(prune, structs)) for fields, prune in self._pruners.items()}
         result: list[Sequence[Any]] = []
         for number, (column, take) in enumerate(zip(self._below, self._takers, strict=True)):
-            values = take(structs) if take else [_value(column, t) for t in pruned[column.looks_at]]
+            if take:
+                values = take(structs)
+            else:
+                trees = zip(pruned[column.looks_at], objects, strict=True)
+                values = [self._value(column, tree, obj) for tree, obj in trees]
             if self._bytes_of is unmasked and column.type == "string":
                 values = mask_values(values, _last_field(column))
             for place, row in odd.items():
@@ -110,8 +116,19 @@ class RowReader:
         for obj in objects:
             tree = _decoded(obj)
             for column, values in zip(self._below, result, strict=True):
-                values.append(_value(column, tree))
+                values.append(self._value(column, tree, obj))
         return result
+
+    def _value(self, column: Column, tree: dict[str, Any], obj: KubeObject) -> Any:
+        if column.path is not None:
+            return column.take(column.path.find(tree))
+        assert column.value is not None
+        try:
+            return column.value(tree)
+        except Exception as error:  # noqa: BLE001 - a function met a shape it does not know
+            if column.is_users:
+                self.failed.append((column.name, obj.key, error))
+            return None
 
 
 def _is_plain(column: Column) -> bool:
@@ -131,16 +148,6 @@ def _decoded(obj: KubeObject) -> dict[str, Any]:
         return obj.to_dict()
     except (CrlabError, msgspec.DecodeError, RecursionError):
         return {}  # its row is there, its cells are missing
-
-
-def _value(column: Column, tree: dict[str, Any]) -> Any:
-    if column.path is not None:
-        return column.take(column.path.find(tree))
-    assert column.value is not None
-    try:
-        return column.value(tree)
-    except Exception:  # noqa: BLE001 - a user's or a printer's function met a shape it does not know
-        return None
 
 
 def _plant(tree: _Tree, path: tuple[str, ...]) -> None:

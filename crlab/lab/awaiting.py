@@ -11,6 +11,7 @@ import linecache
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from crlab.errors import describe_error
 from crlab.model.argument import checked_function, checked_timeout
 from crlab.model.plural import counted
 
@@ -94,7 +95,7 @@ def _controller(controller: LabController) -> str:
         parts.append(f"{counted(len(given_up), 'keys')} given up, {key} last: {error}")
     elif runs and runs[-1].error is not None:
         last = runs[-1]
-        parts.append(f"{last.key} failed last: {type(last.error).__name__}: {last.error}")
+        parts.append(f"{last.key} failed last: {describe_error(last.error)}")
     if made.error is not None:
-        parts.append(f"ended by {type(made.error).__name__}: {made.error}")
+        parts.append(f"ended by {describe_error(made.error)}")
     return f"controller {controller.name} is {', '.join(parts)}"

@@ -130,6 +130,17 @@ class LabCore:
         return endpoint, str(getattr(self._transport, "authentication", "none"))
 
     @property
+    def credential_error(self) -> tuple[CrlabError | None, float]:
+        """Why there are no credentials now, and since when (wall time); None while there are."""
+        credentials = getattr(self._transport, "credentials", None)
+        return getattr(credentials, "error", None), getattr(credentials, "failed_at", 0.0)
+
+    @property
+    def builtin_trace(self) -> Trace | None:
+        """What the embedded server's own controllers did; None where none run."""
+        return self._builtin.trace if self._builtin is not None else None
+
+    @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._is_closed

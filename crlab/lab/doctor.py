@@ -34,7 +34,8 @@ class Finding:
 
     Attributes:
         about: what it is about: a lab's title, or "libraries".
-        item: "server", "tls", "credentials", "writes", "redaction" or a library's name.
+        item: "server", "tls", "credentials", "writes", "redaction", "problems" or a library's
+            name.
         value: what it is.
         warning: what is dangerous in it, "" if nothing is.
     """
@@ -123,6 +124,8 @@ def _of_lab(lab: Lab) -> list[Finding]:
         found.append(Finding(about, "credentials", kind))
     found.append(_writes(lab, about))
     found.append(_redaction(lab, about))
+    if count := len(lab.problems):
+        found.append(Finding(about, "problems", str(count), "lab.problems says which"))
     return found
 
 

@@ -42,6 +42,8 @@ def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any
         clock=lab.clock,
         state=lambda: str(informer.status.state),
         later=None if known else _LaterDefinition(lab, informer),
+        failures=lab.trace.failures,
+        where=f"informer/{informer.shared.source}",
         **options,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crlab.cache import DeletedFinalStateUnknown, SharedInformer
+from crlab.errors import error_text
 from crlab.frame.array import floats, texts, times
 
 
@@ -90,7 +91,9 @@ def handlers_frame(shared: SharedInformer) -> pd.DataFrame:
         name: np.array([getattr(row, name) for row in rows], dtype=np.int64)
         for name in ("delivered", "backlog", "error_count")
     }
-    data["last_error"] = texts(repr(row.errors[-1]) if row.errors else "" for row in rows)
+    data["last_error"] = texts(
+        error_text(row.errors[-1], repr) if row.errors else "" for row in rows
+    )
     data["has_synced"] = np.array([row.has_synced for row in rows], dtype=np.bool_)
     return pd.DataFrame(data, index=pd.Index(texts(row.name for row in rows), name="handler"))
 

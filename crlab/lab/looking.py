@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crlab.lab.judging_controller import Stress
     from crlab.lab.live import Live
     from crlab.lab.owning import OwnerTree
+    from crlab.lab.problem import Problems
     from crlab.trace.recording import Recorder
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.timeline import TimelineView
@@ -112,6 +113,22 @@ class LookingLab(MakingLab):
         found = self.client.resolve(resource)
         text = SchemaReader(self.client).schema(found).at(path).documentation()
         return text or f"no definition of {found.gvr.group_resource} says more"
+
+    @property
+    def problems(self) -> Problems:
+        """What is wrong here now: ``lab.problems`` as text, ``.df`` a frame, ``.watch()`` live.
+
+        Keys that fail or were given up, handlers, mappers, predicates, indices, transforms and
+        column functions that raise, informers that are not live, runs that do not return,
+        threads that ended, a recorder that stopped, credentials that cannot be had. What
+        works again is gone from it; "no problems" and no rows when all is well. The same is
+        logged as it happens, below the logger ``crlab``.
+
+        Thread: any; asks no server.
+        """
+        from crlab.lab.problem import Problems
+
+        return Problems(self._whole)
 
     # -- judging a controller ------------------------------------------------------------
 

@@ -194,8 +194,8 @@ class MakingLab(PacedLab):
             free, number = f"{name}#{number}", number + 1
         return free
 
-    def wait_for_cache_sync(self, timeout_seconds: float = 10.0) -> None:
-        """Return once every informer made so far has synced.
+    def wait_for_cache_sync(self, timeout_seconds: float | None = 10.0) -> None:
+        """Return once every informer made so far has synced; None waits for ever.
 
         Raises:
             SyncTimeout: some had not in time; names them.
@@ -204,7 +204,7 @@ class MakingLab(PacedLab):
         checked_timeout(timeout_seconds)
         deadline = Deadline(self.clock, timeout_seconds)
         for informer in self.informers:
-            informer.wait_for_sync(deadline.remaining_seconds() or 0.0)
+            informer.shared.wait_for_sync(deadline.remaining_seconds())
 
     # -- controllers ---------------------------------------------------------------------
 

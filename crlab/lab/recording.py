@@ -28,6 +28,7 @@ class LabRecorder(Recorder):
     def close(self) -> None:
         """Write what is left and the end; idempotent."""
         super().close()
+        self._lab.trace.failures.forget(f"recorder/{self.path.name}")
         self._lab.release(self)
 
 

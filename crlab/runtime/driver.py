@@ -10,8 +10,8 @@ Guarantees:
   1. A stage's `step` and `wait` are never entered by two threads at once.
   2. `ManualDriver.step` performs at most one unit of work, of the first stage (in order
      of registration, upstream first) that has some.
-  3. An exception that leaves a stage is kept on its handle and reported to `on_error`;
-     the other stages go on.
+  3. An exception that leaves a stage is kept on its handle and reported to `on_error`
+     (without one: logged); the other stages go on.
 
 Thread: `add` and handles from any thread; `ManualDriver.step` from one thread at a time
 (a second caller waits).
@@ -27,6 +27,7 @@ from crlab.errors import LifecycleError
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dry_run import dry_run
+from crlab.runtime.telling import tell_of_end
 from crlab.runtime.thread import StageThread
 
 BATCH = 1000
@@ -79,11 +80,13 @@ class StageHandle:
         return f"crlab-{self.stage.name}"
 
     def failed(self, error: BaseException) -> None:
-        """Keep what ended the stage and report it."""
+        """Keep what ended the stage and report it, or log it if nobody asked for it."""
         self.error = error
         self.is_stopping = True
         if self._on_error is not None:
             self._on_error(error)
+        else:
+            tell_of_end(self.thread_name, error)
 
     def run_in_thread(self) -> None:
         """Start a thread that performs the stage until `stop`."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from crlab.errors import AlreadyStarted, NoThread
 from crlab.runtime.dry_run import dry_run
+from crlab.runtime.telling import tell_of_end
 
 PREFIX = "crlab-"
 
@@ -30,7 +31,10 @@ class StageThread:
         *,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """Prepare, without starting; `on_error` runs on the thread with what ended it."""
+        """Prepare, without starting; `on_error` runs on the thread with what ended it.
+
+        Without it the end is logged.
+        """
         self.name = name if name.startswith(PREFIX) else PREFIX + name
         self._body = body
         self._on_error = on_error
@@ -82,3 +86,5 @@ class StageThread:
             self.error = error
             if self._on_error is not None:
                 self._on_error(error)
+            else:
+                tell_of_end(self.name, error)

@@ -61,7 +61,8 @@ def assert_converges(
         How many runs and writes it took.
 
     Raises:
-        NotConverged: it ran out of runs or time, or one more run at rest still writes.
+        NotConverged: it ran out of runs or time, one more run at rest still writes, or in the
+            end `lab.problems` has something (a handler or mapper that raised, say).
         ConfigError: the lab runs in threads.
     """
     if not lab.driver.is_manual:
@@ -89,6 +90,10 @@ def assert_converges(
             writes += sum(1 for call in record.writes if not call.error)
             last = f"; last: {record.key}: {record.outcome}"
     _check_rest(lab, controller)
+    if problems := lab.problems.rows():
+        found = "; ".join(map(str, problems))
+        told = _told(controller, "came to rest", runs, waited, last)
+        raise NotConverged(f"{told}, but not all is well: {found}")
     return Converged(runs, writes, waited)
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 
 from crlab.runtime.clock import Clock
+from crlab.trace.failure import Failures
 
 
 class TraceStage(StrEnum):
@@ -85,7 +86,11 @@ Draft = tuple[str, str, str, str, str, tuple[int, ...], Mapping[str, Any] | None
 
 
 class Trace:
-    """The log of one lab."""
+    """The log of one lab.
+
+    Attributes:
+        failures: what fails now; see `trace.failure`.
+    """
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class Trace:
         max_payload_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         self._clock = clock
+        self.failures = Failures(clock)
         self._lock = threading.Lock()
         self._records: deque[TraceRecord] = deque()
         self._sizes: deque[int] = deque()

@@ -110,7 +110,9 @@ class Recorder:
             known = {record.seq for record in self._queued}
             history = trace.records(after=self._next - 1)
             self._queued += [record for record in history if record.seq not in known]
-        self._thread = StageThread("recorder", self._run) if is_threaded else None
+        self._thread = (
+            StageThread("recorder", self._run, on_error=self._stopped) if is_threaded else None
+        )
         if self._thread is not None:
             self._thread.start()
 
@@ -127,6 +129,9 @@ class Recorder:
         with self._lock:
             if not self._file.closed:
                 self._gzip.flush(zlib.Z_SYNC_FLUSH)
+
+    def _stopped(self, error: BaseException) -> None:
+        self._trace.failures.failed("recorder", f"recorder/{self.path.name}", "", error)
 
     def close(self) -> None:
         """Write what is left and the end; idempotent."""

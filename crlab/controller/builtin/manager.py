@@ -13,6 +13,7 @@ Thread: the stage ``crlab-builtin-controllers``; `_lock` guards the list of comm
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -152,6 +153,7 @@ class ControllerManager:
         )
         controller.env.field_manager = FIELD_MANAGER
         controller.env.keeps_bodies = False
+        controller.env.log_level = logging.DEBUG  # the server's affairs, not the user's
         self.controllers[name] = controller
 
     def _collect(self, uid: str) -> None:
@@ -171,8 +173,12 @@ class ControllerManager:
             controller.host(self.wake)
         self._unsubscribe = self._feed.subscribe(self._committed)
         self._take_in()
-        self._handle = self._driver.add(self)
+        self._handle = self._driver.add(self, on_error=self._died)
         return self
+
+    def _died(self, error: BaseException) -> None:
+        then = "the server's own controllers do nothing more"
+        self._trace.failures.failed("thread", self.name, "", error, then=then)
 
     def _take_in(self) -> None:
         for informer in self._informers.values():

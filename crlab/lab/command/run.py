@@ -3,6 +3,11 @@
 `module` is imported (the working folder comes first on the path); `controller` is what
 ``@lab.controller(...)`` made, or a function that takes a lab and returns one. Ends on
 SIGTERM and SIGINT: the runs in hand are finished, the rest stays queued on the server.
+
+Failures are told on stderr as they happen, one line each: keys that fail or are given up,
+informers that are refused or do not sync, handlers that raise; and what `ctx.log` says. A
+key that is given up ends nothing: others go on, and it is tried again when it changes.
+Caches that do not sync within --sync-timeout-seconds end it with 1 and the reason.
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ import sys
 from typing import Any
 
 from crlab.errors import ConfigError
+from crlab.lab.command.telling import add_log_level, tell_on_stderr
+from crlab.model.argument import checked_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='where the controller may write; "*" is everywhere. Repeatable',
     )
     parser.add_argument("--stop-timeout", type=float, default=20.0, metavar="SECONDS")
+    parser.add_argument(
+        "--sync-timeout-seconds",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long its caches may take to sync before it gives up; 0 is for ever",
+    )
+    add_log_level(parser)
 
 
 def perform(options: argparse.Namespace) -> int:
     """Run until a signal comes; 1 if the controller failed."""
     from crlab.lab.command.signals import wait_for_signal
 
+    checked_number(options.sync_timeout_seconds, "--sync-timeout-seconds")
+    tell_on_stderr(options.log_level)
     controller, lab = load(options)
+    controller.controller.pool.sync_timeout_seconds = options.sync_timeout_seconds or None
     controller.start(workers=options.workers)
     sys.stderr.write(f"{controller!r} runs in {lab!r}; SIGTERM or Ctrl-C ends it\n")
     try:

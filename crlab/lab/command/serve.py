@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from crlab.errors import ConfigError
+from crlab.lab.command.telling import add_log_level, tell_on_stderr
 from crlab.lab.kubeconfig import write_kubeconfig
 
 MASTERS = "system:masters"
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help='lines of token,user,uid,"group1,group2", as kube-apiserver reads them',
     )
+    add_log_level(parser)
 
 
 def perform(options: argparse.Namespace) -> int:
@@ -54,6 +56,7 @@ def perform(options: argparse.Namespace) -> int:
     from crlab.lab.command.signals import wait_for_signal
     from crlab.lab.opening import sandbox
 
+    tell_on_stderr(options.log_level)
     tokens = read_tokens(options)
     names = [] if options.controllers == "none" else options.controllers.split(",")
     lab = sandbox(seed=options.seed, port=options.port, controllers=names, tokens=tokens)

@@ -15,6 +15,7 @@ from crlab.errors import ConfigError, Conflict, LifecycleError
 from crlab.lab.controller import KEPT_STEPS
 from crlab.lab.source.event import as_json, diff_of
 from crlab.lab.source.status import Changing, status_state
+from crlab.model.redaction import mask_text
 from crlab.views.state import Call, QueueState, StepperState, StepState
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def step_state(record: StepRecord) -> StepState:
         calls=tuple(call_state(call) for call in record.calls),
         result=record.outcome,
         error=record.traceback,
-        log=tuple(record.log),
+        log=(*map(mask_text, record.log), *(f"printed: {mask_text(x)}" for x in record.printed)),
         events_back=tuple(str(event) for event in record.events_back),
         before=queue_state(record.before),
         after=queue_state(record.after),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import crlab
-from crlab.controller.step import trimmed_traceback
 from crlab.errors import ApiError, ConfigError, UnknownResource, api_error
+from crlab.runtime.telling import traceback_of
 
 FORGED = "a\x1b[31m\x9b2J\u202e\u200b\r\nINFO forged"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -83,4 +83,4 @@ def test_a_traceback_is_the_users_wherever_they_work(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="x") as caught:
         names["fail"]()  # type: ignore[operator]
 
-    assert "mine.py" in trimmed_traceback(caught.value)
+    assert "mine.py" in traceback_of(caught.value)

@@ -260,7 +260,7 @@ def every_write(lab: crlab.Lab, ctx: Any) -> None:
     lab.client.delete("configmaps", "b")
     lab.client.delete_collection("configmaps", namespace="default")
     lab.apply([config_map("new-4"), config_map("a", x="4"), CRD])
-    lab.apply(config_map("a", x="5"), server_side=True)
+    lab.apply(config_map("a", x="5"))
     lab.delete("configmaps", "b")
     asyncio.run(asyncio.to_thread(lab.client.create, "configmaps", config_map("new-5")))
     copied = contextvars.copy_context()
