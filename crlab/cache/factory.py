@@ -22,6 +22,7 @@ from crlab.cache.informer import SharedInformer
 from crlab.cache.tweaked import TweakedListerWatcher, TweakListOptions
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStopped, SyncTimeout
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -69,7 +70,7 @@ class SharedInformerFactory:
             tweak_list_options: changes the options of every list and watch.
             defaults: further arguments for every `SharedInformer`.
         """
-        self._connect = connect
+        self._connect = checked_function(connect, "connect", ("resource", "key"))
         self.driver = driver
         self.clock = clock
         self.ids = ids

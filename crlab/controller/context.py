@@ -81,7 +81,7 @@ class Context(WritingRun):
             return False
         wanted = [*present, finalizer] if is_wanted else [f for f in present if f != finalizer]
         # The resourceVersion makes it a 409 if somebody else changed the list meanwhile.
-        patch = {"metadata": {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}}
+        patch = {"metadata": {"finalizers": wanted, "resourceVersion": obj.resource_version}}
         self.patch(self.resource, self.request.name, patch, namespace=self.request.namespace)
         return True
 

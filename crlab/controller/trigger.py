@@ -26,6 +26,7 @@ from typing import Any
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.controller.request import Request
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind
 from crlab.workqueue.trigger import Trigger
@@ -127,11 +128,20 @@ class EventSource:
     def _passes(self, event: Event) -> bool:
         for predicate in self._predicates:
             try:
-                if not predicate(event):
+                if not passes(predicate, event):
                     return False
             except Exception as error:  # noqa: BLE001 - user code; one run too many is harmless
                 self._report("predicate", event.key, error)
         return True
+
+
+def passes(predicate: Predicate, event: Event) -> bool:
+    """Ask a predicate.
+
+    Raises:
+        ConfigError: it answers with something to await, which would pass everything.
+    """
+    return bool(checked_answer(predicate(event), "a predicate"))
 
 
 def own_key(event: Event) -> list[Request]:
@@ -174,7 +184,7 @@ def mapped_keys(mapper: Mapper, owner: ApiResource) -> KeysOf:
     def keys_of(event: Event) -> list[Request]:
         found: list[Request] = []
         for state in event.states:
-            found.extend(_requests(mapper(state), owner))
+            found.extend(_requests(checked_answer(mapper(state), "a mapper"), owner))
         return found
 
     return keys_of

@@ -19,6 +19,7 @@ import msgspec
 
 from crlab.errors import CrlabError
 from crlab.frame.column import Column
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject, unmasked
 from crlab.model.redaction import BEARERS, mask_values
 
@@ -138,7 +139,7 @@ def _value(column: Column, tree: dict[str, Any]) -> Any:
         return column.take(column.path.find(tree))
     assert column.value is not None
     try:
-        return column.value(tree)
+        return checked_answer(column.value(tree), f"column {column.name!r}")
     except Exception:  # noqa: BLE001 - a user's or a printer's function met a shape it does not know
         return None
 

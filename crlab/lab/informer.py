@@ -17,7 +17,6 @@ from crlab.lab.asking import check_columns
 from crlab.lab.registry import ByCell
 from crlab.model.argument import (
     checked_count,
-    checked_function,
     checked_key,
     checked_number,
     checked_text,
@@ -235,7 +234,6 @@ class Informer:
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
         self._lab.check_open(f"add a handler to {self.lane}")
-        _check_handlers(on_add=on_add, on_update=on_update, on_delete=on_delete)
         if resync_seconds is not None:
             checked_number(resync_seconds, "resync_seconds")
         if name is not None:
@@ -501,17 +499,3 @@ class Informer:
         from crlab.lab.view import informer_html
 
         return informer_html(self._lab, self)
-
-
-_TOLD = {
-    "on_add": ("obj", "is_in_initial_list"),
-    "on_update": ("old", "new"),
-    "on_delete": ("obj",),
-}
-
-
-def _check_handlers(**functions: Any) -> None:
-    """Raise unless each can be called as it will be: an event is too late to say so."""
-    for name, function in functions.items():
-        if function is not None:
-            checked_function(function, name, _TOLD[name])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crlab.errors import ConfigError
 from crlab.lab.asking import check_question, check_resource, check_sources
 from crlab.lab.pace import PacedLab
-from crlab.model.argument import checked_texts, checked_timeout
+from crlab.model.argument import checked_function, checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
 
@@ -245,6 +245,7 @@ class MakingLab(PacedLab):
         check_sources(informer, owns, watches, predicates)
 
         def decorate(reconcile: Callable[..., Any]) -> LabController:
+            checked_function(reconcile, "reconcile", ("request", "ctx"))
             return self._controller(
                 reconcile,
                 name or str(getattr(reconcile, "__name__", "controller")),

@@ -29,6 +29,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_optional
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import current_causes
@@ -91,7 +92,7 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._trace = trace
         self._resource = resource
-        self._touch = touch
+        self._touch = checked_optional(touch, "touch", ("item",))
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
         self._drained = threading.Condition(self._lock)

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_function
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +75,7 @@ def load(options: argparse.Namespace) -> tuple[Any, Any]:
         return found, found.lab
     if not callable(found):
         raise ConfigError(f"{module_name} has no controller {name!r}, nor a function of that name")
+    checked_function(found, options.target, ("lab",))
     lab = connect(
         options.kubeconfig,
         options.context,
