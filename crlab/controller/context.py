@@ -3,7 +3,8 @@
 From: a worker or the stepper, one `Context` per run. To: the caches and the API server.
 
 Guarantees:
-  1. Reads are fresh copies; whatever a reconcile does to them reaches no cache.
+  1. Reads are copies of the reconcile's own: a fresh one each time, but `object` one for the
+     run. Whatever is done to them reaches no cache, and no server before it is written.
   2. Reads see this controller's own writes (`overlay.py`), and never an older state.
   3. Every read and write is recorded as a `Call`, and every request carries the run as its
      cause and "controller/<name>" as its actor.
