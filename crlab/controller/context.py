@@ -35,19 +35,22 @@ class Context(WritingRun):
         """Make the object being reconciled (or `owner`) the controller of `child`.
 
         Returns:
-            `child` itself, with the ownerReference set. Nothing is sent.
+            `child` itself, with the ownerReference and the namespace set. Nothing is sent.
 
         Raises:
-            ConfigError: another controller owns it, or it lives in another namespace.
+            ConfigError: another controller owns it, or the owner cannot: it is not stored yet,
+                lives in another namespace, is namespaced where the child is cluster-scoped, or
+                is the child itself.
+            UnknownResource: nothing serves the kind of one of them.
         """
         parent = self._current() if owner is None else owner
         if parent is None:
             raise ConfigError(f"{self.request.key} is gone: it cannot own anything")
         if not isinstance(child, dict):
             raise ConfigError(f"ctx.own takes a dict or a Draft, not {type(child).__name__}")
-        if self.resource.is_namespaced:
-            child.setdefault("metadata", {}).setdefault("namespace", self.request.namespace)
-        add_owner(child, parent, self.resource)
+        home = self.resource if owner is None else self._env.resource_of(owner)
+        place = self._env.resource_of(child) if child.get("kind") else None
+        add_owner(child, parent, home, place)
         return child
 
     @property
