@@ -414,6 +414,8 @@ class SharedInformer:
             cause = f"{type(self._failure).__name__}: {self._failure}"
         elif self._is_stopped:
             state, cause = InformerState.STOPPED, "stopped"
+        elif not self._is_started:
+            cause = "not started: call start()"
         return replace(
             whole,
             state=state,

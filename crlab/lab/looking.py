@@ -127,7 +127,8 @@ class LookingLab(MakingLab):
 
         Derived from the requests they really made, so let a controller do all it can do
         first; with list beside watch, and update on finalizers of the kinds whose deletion an
-        owner reference blocks, which the sandbox needs not and other servers may. ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
+        owner reference blocks, which the sandbox needs not and other servers may.
+        ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
 
         Args:
             what: controllers and informers; none: all informers of this lab, and all

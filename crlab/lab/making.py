@@ -69,7 +69,7 @@ class MakingLab(PacedLab):
             poll_seconds: list so often where you may list but not watch; None: never.
             audit_seconds: compare the cache with the server so often, and list again if they
                 differ; None: never.
-            start: begin at once.
+            start: begin at once; else with `Informer.start`, or when it is asked for again.
             options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
 
         Raises:
@@ -109,7 +109,7 @@ class MakingLab(PacedLab):
         if known is not None and not known.shared.is_stopped:
             have = known.indexer.indexers()
             known.shared.add_indexers({k: f for k, f in (indexers or {}).items() if k not in have})
-            return known.framed(columns)
+            return (known.start() if start else known).framed(columns)
         shared = self._shared_informer(
             found,
             places,
@@ -139,12 +139,10 @@ class MakingLab(PacedLab):
         with self._lock:
             other = self._informers.get(identity)
             if other is not None and not other.shared.is_stopped:
-                return other  # somebody asked the same at the same time
+                return other.start() if start else other  # asked for at the same time
             self._informers[identity] = informer
         note_informer(self._whole, found)
-        if start:
-            shared.start()
-        return informer
+        return informer.start() if start else informer
 
     def _shared_informer(
         self,
