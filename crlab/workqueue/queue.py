@@ -30,7 +30,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from crlab.errors import ConfigError
 from crlab.model.argument import checked_optional
-from crlab.runtime.clock import Clock
+from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
@@ -73,7 +73,7 @@ class WorkQueue(Generic[K]):
         self,
         name: str = "",
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         trace: Trace | None = None,
         resource: str = "",
         touch: Callable[[K], None] | None = None,
@@ -83,13 +83,14 @@ class WorkQueue(Generic[K]):
 
         Args:
             name: for metrics and the trace.
+            clock: None is the machine's.
             resource: "plural.group" of the keys, for the trace.
             touch: called, under the lock, when a key already waiting is added again.
             keep_triggers: how many reasons are kept per key (the newest).
         """
         self.name = name
         self.check: Callable[[object], None] = require_item
-        self._clock = clock
+        self._clock = clock or RealClock()
         self._trace = trace
         self._resource = resource
         self._touch = checked_optional(touch, "touch", ("item",))
