@@ -62,7 +62,8 @@ class MakingLab(PacedLab):
             columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``; others
                 than before give another frame over the same cache.
             indexers: name → function from an object to values.
-            transform: what to keep of an object; applied before it is cached.
+            transform: what to keep of an object, with name and namespace; applied before it is
+                cached.
             is_metadata_only: cache only the objects' metadata; `df` then has the columns that
                 every object has.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
