@@ -22,6 +22,8 @@ from crlab.cache.informer import SharedInformer
 from crlab.cache.tweaked import TweakedListerWatcher, TweakListOptions
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStopped, SyncTimeout
+from crlab.model.argument import checked_function
+from crlab.model.redaction import Redactor
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -69,7 +71,7 @@ class SharedInformerFactory:
             tweak_list_options: changes the options of every list and watch.
             defaults: further arguments for every `SharedInformer`.
         """
-        self._connect = connect
+        self._connect = checked_function(connect, "connect", ("resource", "key"))
         self.driver = driver
         self.clock = clock
         self.ids = ids
@@ -97,7 +99,8 @@ class SharedInformerFactory:
         Args:
             namespace: None is the factory's.
             is_metadata_only: cache PartialObjectMetadata instead of whole objects.
-            options: for `SharedInformer`, if it is made now.
+            options: for `SharedInformer`, if it is made now; ``redact=None`` keeps the values
+                of Secrets.
 
         Raises:
             AlreadyStopped: the factory was shut down.
@@ -124,7 +127,12 @@ class SharedInformerFactory:
             clock=self.clock,
             ids=self.ids,
             trace=self.trace,
-            **{"resync_seconds": self.resync_seconds, **self._defaults, **options},
+            **{
+                "resync_seconds": self.resync_seconds,
+                "redact": Redactor(resource),
+                **self._defaults,
+                **options,
+            },
         )
 
     def informers(self) -> list[SharedInformer]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from crlab.model.argument import checked_answer, checked_function
 from crlab.model.object import KubeObject
 
 IndexFunc = Callable[[KubeObject], Iterable[str]]
@@ -27,13 +28,25 @@ def meta_namespace_index(obj: KubeObject) -> tuple[str, ...]:
     return (obj.namespace,)
 
 
+def checked_indexers(indexers: Mapping[str, IndexFunc]) -> Mapping[str, IndexFunc]:
+    """Return index functions that can be called.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    for name, func in indexers.items():
+        checked_function(func, f"index {name!r}", ("obj",), may_yield=True)
+    return indexers
+
+
 def values_of(func: IndexFunc, obj: KubeObject) -> tuple[str, ...]:
     """Return what `func` says of `obj`, checked.
 
     Raises:
         TypeError: it is not a sequence of strings (a lone string is a common slip).
+        ConfigError: it is something to await.
     """
-    values = func(obj)
+    values = checked_answer(func(obj), "an index function")
     if isinstance(values, str | bytes) or values is None:
         raise TypeError(
             f"an index function returns a list of strings, not {type(values).__name__}: "

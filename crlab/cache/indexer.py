@@ -26,8 +26,16 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crlab.cache.index import NAMESPACE_INDEX, Index, IndexFunc, meta_namespace_index, values_of
+from crlab.cache.index import (
+    NAMESPACE_INDEX,
+    Index,
+    IndexFunc,
+    checked_indexers,
+    meta_namespace_index,
+    values_of,
+)
 from crlab.errors import IndexerConflict, UnknownIndex
+from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
 from crlab.trace.failure import Failures
 
@@ -67,7 +75,7 @@ class Indexer:
         """
         self._lock = threading.Lock()
         self._items: dict[str, KubeObject] = {}
-        functions = {NAMESPACE_INDEX: meta_namespace_index, **(indexers or {})}
+        functions = {NAMESPACE_INDEX: meta_namespace_index, **checked_indexers(indexers or {})}
         self._indices = {name: Index(name, func) for name, func in functions.items()}
         self._sorted: builtins.list[str] | None = []
         self._listeners: tuple[ChangeListener, ...] = ()
@@ -195,9 +203,10 @@ class Indexer:
 
         Raises:
             IndexerConflict: an index of that name exists.
+            ConfigError: one that is no function of an object.
             Exception: an index function raised on a stored object; nothing was added.
         """
-        made = {name: Index(name, func) for name, func in indexers.items()}
+        made = {name: Index(name, func) for name, func in checked_indexers(indexers).items()}
         done: dict[str, KubeObject] = {}
         while True:
             with self._lock:
@@ -225,6 +234,7 @@ class Indexer:
 
         Thread: the writer's, after the lock is released; it must be quick.
         """
+        checked_function(listener, "what add_change_listener() takes", ("keys",))
         with self._lock:
             self._listeners = (*self._listeners, listener)
 

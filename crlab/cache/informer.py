@@ -33,6 +33,7 @@ from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
 from crlab.cache.listener import Handler, Listener
 from crlab.cache.lister import Lister
+from crlab.cache.listing import kept
 from crlab.cache.memory import Memory, measure
 from crlab.cache.processor import Processor
 from crlab.cache.queue import Queue
@@ -51,7 +52,12 @@ from crlab.errors import (
     SyncTimeout,
     describe_error,
 )
-from crlab.model.argument import checked_interval
+from crlab.model.argument import (
+    checked_answer,
+    checked_function,
+    checked_interval,
+    checked_optional,
+)
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.runtime.backoff import BackoffReset
@@ -62,6 +68,12 @@ from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 
 ListMode = Literal["auto", "watchlist", "list"]
+
+_TOLD = {
+    "on_add": ("obj", "is_in_initial_list"),
+    "on_update": ("old", "new"),
+    "on_delete": ("obj",),
+}
 
 
 class SharedInformer:
@@ -103,7 +115,8 @@ class SharedInformer:
                 item by item) or "delta" (the classic DeltaFIFO).
             list_mode: "auto" and "watchlist" stream the first list where the server can,
                 with pages as the fall-back; "list" always asks for pages.
-            transform: what to keep of an object, before it is queued; must be idempotent.
+            transform: what to keep of an object, before it is queued; must be idempotent, and
+                keep name and namespace.
             redact: applied before `transform`, for secrets.
             page_size: 500 unless set; setting it forces paging.
             poll_seconds: if the server allows list but not watch, list so often instead, and
@@ -114,6 +127,8 @@ class SharedInformer:
             timing: every limit of the reflector; `idle_timeout_seconds` and
                 `backoff_reset` are its most used two.
         """
+        checked_optional(transform, "transform", ("obj",))
+        checked_optional(watch_error_handler, "watch_error_handler", ("error",))
         sources = (
             tuple(lister_watcher) if isinstance(lister_watcher, Sequence) else (lister_watcher,)
         )
@@ -411,6 +426,8 @@ class SharedInformer:
             cause = describe_error(self._failure)
         elif self._is_stopped:
             state, cause = InformerState.STOPPED, "stopped"
+        elif not self._is_started:
+            cause = "not started: call start()"
         return replace(
             whole,
             state=state,
@@ -518,10 +535,14 @@ class SharedInformer:
             resync_seconds: how often to show everything again; None is the informer's.
 
         Raises:
+            ConfigError: one that is no function, cannot be called so, or would not run.
             AlreadyStopped: the informer was stopped.
             NoThread: there is no thread for it; it is not registered.
         """
         fork.check(self._born, f"informer {self.name}")
+        given = {"on_add": on_add, "on_update": on_update, "on_delete": on_delete}
+        for what, function in given.items():
+            checked_optional(function, what, _TOLD[what])
         with self._lock:
             if self._is_stopped:
                 raise AlreadyStopped(f"informer {self.name} was stopped; it tells nobody more")
@@ -579,6 +600,7 @@ class SharedInformer:
         Raises:
             AlreadyStarted: objects may have been cached untransformed.
         """
+        checked_optional(transform, "transform", ("obj",))
         with self._lock:
             if self._is_started:
                 raise AlreadyStarted(f"informer {self.name} runs; set the transform before")
@@ -592,6 +614,7 @@ class SharedInformer:
         Raises:
             AlreadyStarted: it runs.
         """
+        checked_function(handler, "watch_error_handler", ("error",))
         with self._lock:
             if self._is_started:
                 raise AlreadyStarted(f"informer {self.name} runs; set the handler before")
@@ -605,8 +628,8 @@ class SharedInformer:
         if transform is None:
             return redact
         if redact is None:
-            return lambda obj: KubeObject.of(transform(obj))
-        return lambda obj: KubeObject.of(transform(redact(obj)))
+            return lambda obj: kept(transform, obj)
+        return lambda obj: kept(transform, redact(obj))
 
     def _process_now(self) -> None:
         """Process on the reflector's thread; what fails there fails the processor."""
@@ -624,7 +647,8 @@ class SharedInformer:
     def _watch_failed(self, error: BaseException | str) -> None:
         if self._watch_error_handler is not None:
             try:
-                self._watch_error_handler(error)
+                answer = self._watch_error_handler(error)
+                checked_answer(answer, "watch_error_handler", is_used=False)
                 self.trace.failures.worked("watch error handler", self._where)
             except Exception as raised:  # noqa: BLE001 - a user's function never ends the reader
                 self.trace.failures.failed("watch error handler", self._where, "", raised)

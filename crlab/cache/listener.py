@@ -32,6 +32,7 @@ import msgspec
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.errors import describe_error
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -303,16 +304,18 @@ class Listener:
             },
         )
         now_caused_by((seq,) if seq else ())
-        handler = self.handler
+        handler, answer = self.handler, None
         try:
             if note.type is ADD:
                 if handler.on_add is not None:
-                    handler.on_add(obj, note.is_in_initial_list)
+                    answer = handler.on_add(obj, note.is_in_initial_list)
             elif note.type is UPDATE:
                 if handler.on_update is not None:
-                    handler.on_update(old, obj)
+                    answer = handler.on_update(old, obj)
             elif handler.on_delete is not None:
-                handler.on_delete(obj)
+                answer = handler.on_delete(obj)
+            if answer is not None:
+                checked_answer(answer, f"on_{_NAMES[note.type]}", is_used=False)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
         else:

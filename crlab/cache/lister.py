@@ -11,6 +11,7 @@ from collections.abc import Callable
 from crlab.cache.index import NAMESPACE_INDEX
 from crlab.cache.indexer import Indexer
 from crlab.errors import NotFound
+from crlab.model.argument import checked_answer, checked_function
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
@@ -72,4 +73,7 @@ class NamespaceLister:
 
 
 def _filtered(found: list[KubeObject], matches: Predicate | None) -> list[KubeObject]:
-    return found if matches is None else [obj for obj in found if matches(obj)]
+    if matches is None:
+        return found
+    checked_function(matches, "what list() takes", ("obj",))
+    return [obj for obj in found if checked_answer(matches(obj), "what list() takes")]

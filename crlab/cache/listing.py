@@ -9,13 +9,41 @@ Source: kubernetes/client-go:tools/pager/pager.go, reflector.go (the temporary s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from crlab.client.list_watch import ListPage, WatchEvent
-from crlab.errors import CrlabError, DecodeError, describe_error
+from crlab.errors import ConfigError, CrlabError, DecodeError, describe_error
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject
 
 Transform = Callable[[KubeObject], KubeObject]
+
+
+def kept(transform: Callable[[KubeObject], Any], obj: KubeObject) -> KubeObject:
+    """Return what a user's transform keeps of an object, under the identity the server gave it.
+
+    uid and resourceVersion may be dropped from what is kept: they stay beside it, so that the
+    cache can tell old from new, and an audit compare it with the server.
+
+    Raises:
+        ConfigError: it answers with no object, or with one of another key.
+        Exception: what it raised.
+    """
+    answer = checked_answer(transform(obj), "transform")
+    if not isinstance(answer, Mapping):
+        raise ConfigError(
+            f"a transform returns the object, or a smaller one, not {type(answer).__name__}: "
+            "nothing can be left out of a cache so; a selector can"
+        )
+    found = KubeObject.of(answer)
+    if found.key != obj.key:
+        raise ConfigError(
+            f"a transform keeps metadata.name and metadata.namespace, and this one made {found.key}"
+        )
+    if (found.uid, found.resource_version) == (obj.uid, obj.resource_version):
+        return found
+    return KubeObject.trusted(found.raw, obj.name, obj.namespace, obj.uid, obj.resource_version)
 
 
 class Listing:

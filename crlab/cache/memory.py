@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from crlab.cache.listing import kept
+from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
 
 _encode = msgspec.json.Encoder().encode
@@ -87,7 +89,8 @@ def measure(
     scale = json_bytes / sample_bytes if sample_bytes else 1.0
     saved = None
     if transform is not None:
-        saved = int(scale * sum(len(o.raw) - len(_kept(transform, o)) for o in sample))
+        checked_function(transform, "transform", ("obj",))
+        saved = int(scale * sum(len(o.raw) - len(kept(transform, o).raw) for o in sample))
     return Memory(
         kind=kind,
         objects=len(objects),
@@ -98,10 +101,6 @@ def measure(
         sampled=len(sample),
         transform_saves_bytes=saved,
     )
-
-
-def _kept(transform: Callable[[KubeObject], Any], obj: KubeObject) -> bytes:
-    return KubeObject.of(transform(obj)).raw
 
 
 def _overhead(obj: KubeObject) -> int:

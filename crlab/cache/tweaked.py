@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crlab.client.list_watch import ListerWatcher, ListOptions, ListPage, WatchStream
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 
 TweakListOptions = Callable[[ListOptions], ListOptions]
@@ -19,7 +20,7 @@ class TweakedListerWatcher:
 
     def __init__(self, inner: ListerWatcher, tweak: TweakListOptions) -> None:
         self._inner = inner
-        self._tweak = tweak
+        self._tweak = checked_function(tweak, "tweak_list_options", ("options",))
 
     @property
     def resource(self) -> ApiResource:

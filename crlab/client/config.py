@@ -41,6 +41,7 @@ from crlab.client.endpoint import ClientCertificate, Endpoint, TlsSettings, pars
 from crlab.client.kubeconfig import Entry, Kubeconfig, read_kubeconfigs
 from crlab.client.user import UserReader, decoded_value
 from crlab.errors import ConfigError, CredentialError
+from crlab.model.argument import checked_function
 from crlab.runtime.clock import Clock, RealClock
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -119,9 +120,14 @@ def from_configuration(configuration: Any) -> ClientConfig:
     has is an error.
 
     Raises:
-        ConfigError: it verifies nothing without saying so, or has no host.
+        ConfigError: it verifies nothing without saying so, has no host, or is of another
+            library, whose functions must be awaited.
     """
     clock = RealClock()
+    getter = configuration.get_api_key_with_prefix
+    checked_function(getter, "get_api_key_with_prefix of a Configuration", ("identifier",))
+    if hook := getattr(configuration, "refresh_api_key_hook", None):
+        checked_function(hook, "refresh_api_key_hook of a Configuration", ("configuration",))
     tls = TlsSettings(
         ca_file=configuration.ssl_ca_cert,
         server_name=getattr(configuration, "tls_server_name", None),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from crlab.errors import Conflict
+from crlab.model.argument import checked_answer, checked_function
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
 
@@ -53,12 +54,14 @@ def retry_on_conflict(
 
     Raises:
         Conflict: the last try's.
+        ConfigError: it is no function without arguments that runs when called.
     """
+    checked_function(function, "what retry_on_conflict() tries")
     wait = pause or pause_on(RealClock())
     chance = ids or Ids()
     for left in range(tries - 1, -1, -1):
         try:
-            return function()
+            return cast("T", checked_answer(function(), "what retry_on_conflict() tries"))
         except Conflict:
             if not left:
                 raise

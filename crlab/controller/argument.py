@@ -5,12 +5,12 @@ Thread: pure functions.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from crlab.controller.request import Request
 from crlab.errors import ConfigError
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.trace.record import Trace
@@ -36,19 +36,7 @@ def check_arguments(
 ) -> None:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"a controller needs a name, not {name!r}")
-    if not callable(reconcile):
-        raise ConfigError(f"reconcile must be a function, not {type(reconcile).__name__}")
-    if inspect.iscoroutinefunction(reconcile):
-        raise ConfigError("reconcile must be a plain function; async def is not supported")
-    try:
-        inspect.signature(reconcile).bind(object(), object())
-    except TypeError as error:
-        raise ConfigError(
-            f"{getattr(reconcile, '__name__', 'reconcile')}{inspect.signature(reconcile)} "
-            f"cannot be called as reconcile(request, ctx): {error}"
-        ) from None
-    except ValueError:  # a builtin without a signature
-        pass
+    checked_function(reconcile, "reconcile", ("request", "ctx"))
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigError(f"workers is a whole number ≥ 1, not {workers!r}")
     if max_retries is not None and (

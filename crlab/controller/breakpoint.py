@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from crlab.errors import ConfigError
-from crlab.model.argument import checked_key
+from crlab.model.argument import checked_answer, checked_key, checked_optional
 
 _ATTEMPT = re.compile(r"attempt\s*(>=|>|==|=)\s*(\d+)")
 
@@ -40,7 +40,7 @@ class Breakpoint:
         if self.condition is None:
             return True
         try:
-            return bool(self.condition(key, attempt))
+            return bool(checked_answer(self.condition(key, attempt), "a breakpoint's condition"))
         except Exception:  # noqa: BLE001 - user code; stopping shows the problem
             return True
 
@@ -71,8 +71,7 @@ class Breakpoints:
             checked_key(key, "the key of a breakpoint")
         if attempt is not None and (not isinstance(attempt, int) or attempt < 1):
             raise ConfigError(f"attempts count from 1, not {attempt!r}")
-        if condition is not None and not callable(condition):
-            raise ConfigError("a condition is a function of (key, attempt)")
+        checked_optional(condition, "a breakpoint's condition", ("key", "attempt"))
         made = Breakpoint(key, attempt, condition)
         self._held = (*self._held, made)
         return made

@@ -3,7 +3,8 @@
 From: a worker or the stepper, one `Context` per run. To: the caches and the API server.
 
 Guarantees:
-  1. Reads are fresh copies; whatever a reconcile does to them reaches no cache.
+  1. Reads are copies of the reconcile's own: a fresh one each time, but `object` one for the
+     run. Whatever is done to them reaches no cache, and no server before it is written.
   2. Reads see this controller's own writes (`overlay.py`), and never an older state.
   3. Every read and write is recorded as a `Call`, and every request carries the run as its
      cause and "controller/<name>" as its actor.
@@ -34,19 +35,22 @@ class Context(WritingRun):
         """Make the object being reconciled (or `owner`) the controller of `child`.
 
         Returns:
-            `child` itself, with the ownerReference set. Nothing is sent.
+            `child` itself, with the ownerReference and the namespace set. Nothing is sent.
 
         Raises:
-            ConfigError: another controller owns it, or it lives in another namespace.
+            ConfigError: another controller owns it, or the owner cannot: it is not stored yet,
+                lives in another namespace, is namespaced where the child is cluster-scoped, or
+                is the child itself.
+            UnknownResource: nothing serves the kind of one of them.
         """
         parent = self._current() if owner is None else owner
         if parent is None:
             raise ConfigError(f"{self.request.key} is gone: it cannot own anything")
         if not isinstance(child, dict):
             raise ConfigError(f"ctx.own takes a dict or a Draft, not {type(child).__name__}")
-        if self.resource.is_namespaced:
-            child.setdefault("metadata", {}).setdefault("namespace", self.request.namespace)
-        add_owner(child, parent, self.resource)
+        home = self.resource if owner is None else self._env.resource_of(owner)
+        place = self._env.resource_of(child) if child.get("kind") else None
+        add_owner(child, parent, home, place)
         return child
 
     @property
@@ -81,7 +85,7 @@ class Context(WritingRun):
             return False
         wanted = [*present, finalizer] if is_wanted else [f for f in present if f != finalizer]
         # The resourceVersion makes it a 409 if somebody else changed the list meanwhile.
-        patch = {"metadata": {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}}
+        patch = {"metadata": {"finalizers": wanted, "resourceVersion": obj.resource_version}}
         self.patch(self.resource, self.request.name, patch, namespace=self.request.namespace)
         return True
 

@@ -48,6 +48,7 @@ from crlab.errors import (
     LifecycleError,
     describe_error,
 )
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -376,6 +377,8 @@ class Controller:
 
     def add_hook(self, hook: CallHook) -> Callable[[], None]:
         """Put `hook` between reconciles and their calls; returns the undo."""
+        checked_function(hook.before, "before() of a hook", ("verb", "resource", "key", "is_write"))
+        checked_function(hook.after, "after() of a hook", ("call",))
         self.env.hooks = (*self.env.hooks, hook)
 
         def remove() -> None:

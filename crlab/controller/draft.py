@@ -1,7 +1,7 @@
 """An object to be changed: a dict that also reads and writes as attributes.
 
-`ctx.get` answers with a `Draft`: a fresh copy that is the reconcile's own. It is an
-ordinary dict (``d["spec"]["replicas"] = 2``) and an attribute tree
+`ctx.get` answers with a `Draft`: a fresh copy that is the reconcile's own (`ctx.object` with
+one for the whole run). It is an ordinary dict (``d["spec"]["replicas"] = 2``) and an attribute tree
 (``d.spec.replicas = 2``). With the schema of its CRD it completes field names, explains a
 field on ``?``, refuses a misspelt one, and lets a section that is not there yet be filled
 in (``d.status.phase = "Ready"``).
@@ -113,6 +113,32 @@ class Draft(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Draft, (self.to_dict(),)
+
+
+def rebased(mine: Any, base: Any, new: Any) -> Any:
+    """Return `new` with what was changed between `base` and `mine` on top, in place.
+
+    Dicts, and lists that are as long as before, stay the same objects, so that a part of a
+    draft that somebody holds is still a part of it.
+    """
+    if isinstance(mine, dict) and isinstance(new, Mapping):
+        old = base if isinstance(base, Mapping) else {}
+        for name in {**mine, **new}:
+            if name not in mine:
+                if name not in old:
+                    mine[name] = new[name]
+            elif name in new:
+                held = mine[name]
+                if (value := rebased(held, old.get(name), new[name])) is not held:
+                    mine[name] = value
+            elif name in old and mine[name] == old[name]:
+                del mine[name]
+        return mine
+    if isinstance(mine, list) and isinstance(new, list) and len(mine) == len(new):
+        same = base if isinstance(base, list) and len(base) == len(mine) else [None] * len(mine)
+        mine[:] = [rebased(*each) for each in zip(mine, same, new, strict=True)]
+        return mine
+    return new if mine == base else mine
 
 
 def _drafted(value: Any, schema: SchemaNode) -> Any:

@@ -9,10 +9,11 @@ Source: kubernetes-sigs/controller-runtime:pkg/predicate/predicate.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crlab.controller.trigger import Event, Predicate
+from crlab.controller.trigger import Event, Predicate, passes
+from crlab.model.argument import checked_function
 
 
 def generation_changed(event: Event) -> bool:
@@ -37,17 +38,25 @@ def annotations_changed(event: Event) -> bool:
 
 def any_of(*predicates: Predicate) -> Predicate:
     """Pass what any of these passes."""
-    return lambda event: any(predicate(event) for predicate in predicates)
+    _check(predicates)
+    return lambda event: any(passes(predicate, event) for predicate in predicates)
 
 
 def all_of(*predicates: Predicate) -> Predicate:
     """Pass what all of these pass."""
-    return lambda event: all(predicate(event) for predicate in predicates)
+    _check(predicates)
+    return lambda event: all(passes(predicate, event) for predicate in predicates)
 
 
 def not_(predicate: Predicate) -> Predicate:
     """Pass what this one does not."""
-    return lambda event: not predicate(event)
+    _check((predicate,))
+    return lambda event: not passes(predicate, event)
+
+
+def _check(predicates: Iterable[Predicate]) -> None:
+    for each in predicates:
+        checked_function(each, "a predicate", ("event",))
 
 
 def _changed(event: Event, field: str) -> bool:

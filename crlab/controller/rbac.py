@@ -5,25 +5,30 @@ ClusterRole where something is not bound to a namespace, and their bindings.
 
 Guarantees:
   1. A right is there because a request was made that needs it: by a run of the controller,
-     its event recorder, or the informers it listens to (list and watch).
+     its event recorder, or the informers it listens to; but list is there beside each watch
+     unless it is left out, since not every server can stream the first list.
   2. A server-side apply that created the object needs create besides patch.
-  3. Dry runs count: the server authorises them as the real thing.
+  3. An owner reference that blocks the owner's deletion (`ctx.own` makes such) needs update on
+     finalizers of the owner's kind, where a server enforces it (OpenShift does).
+  4. Dry runs count: the server authorises them as the real thing.
 
 What was never exercised is not there: step through the deletion of an object and a failing
-run before the rules are taken for complete.
+run before the rules are taken for complete. To adopt an object that exists, a server that
+enforces 3 asks for delete on it too: that cannot be seen here, and is not there.
 
-Thread: pure functions over a copy of the trace.
+Thread: any; works on a copy of the trace, and looks up owners' kinds in discovery.
 Source: kubernetes/kubernetes:staging/src/k8s.io/apiserver/pkg/endpoints/request/requestinfo.go
-(verbs), pkg/endpoints/handlers/patch.go (create on apply).
+(verbs), pkg/endpoints/handlers/patch.go (create on apply), plugin/pkg/admission/gc
+(OwnerReferencesPermissionEnforcement); pkg/features/kube_features.go (WatchList).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crlab.errors import ConfigError
+from crlab.errors import ConfigError, UnknownResource
 from crlab.model.argument import checked_text
 from crlab.model.plural import counted
 from crlab.model.resource import GroupVersionResource
@@ -121,7 +126,7 @@ def derive(
     service_account: str = "",
     user: str = "",
     is_cluster_wide: bool = False,
-    is_list_included: bool = False,
+    is_list_included: bool = True,
 ) -> Rbac:
     """Return the least rights for what `controller` did, as far as the trace goes back.
 
@@ -148,7 +153,7 @@ def derive_all(
     service_account: str = "",
     user: str = "",
     is_cluster_wide: bool = False,
-    is_list_included: bool = False,
+    is_list_included: bool = True,
 ) -> Rbac:
     """Return the least rights for several controllers and shared informers together.
 
@@ -159,9 +164,10 @@ def derive_all(
         user: bind to this user instead.
         is_cluster_wide: grant everything in a ClusterRole, for a controller that will meet
             other namespaces than those it has met.
-        is_list_included: grant list beside watch, for servers that cannot stream the first
-            list (before 1.32, or with WatchList switched off); a server that can never gets
-            asked for one.
+        is_list_included: grant list beside watch. Without it the role works only where the
+            server streams the first list: WatchList is on in 1.32, off by default in 1.33, on
+            again from 1.34, and may be switched off in any. A server that has it is never asked
+            for a list.
 
     Raises:
         ConfigError: the trace holds no run of a controller.
@@ -171,6 +177,7 @@ def derive_all(
     rights = set(_source_rights(records, sources, is_list_included=is_list_included))
     for controller in controllers:
         seen = _request_rights(records, f"controller/{controller.name}")
+        seen |= _owner_rights(records, controller)
         if not seen and not controller.runner.runs:
             raise ConfigError(
                 f"{controller.name} has not run yet: there are no requests to derive rights from; "
@@ -210,11 +217,17 @@ def _is_of(right: Right, gvr: GroupVersionResource) -> bool:
     return (right.group, right.resource) == (gvr.group, gvr.resource)
 
 
+def _requests_of(records: Iterable[TraceRecord], actor: str) -> list[TraceRecord]:
+    return [
+        record
+        for record in records
+        if (record.stage, record.kind) == ("client", "request") and record.get("actor") == actor
+    ]
+
+
 def _request_rights(records: Iterable[TraceRecord], actor: str) -> set[Right]:
     rights = set()
-    for record in records:
-        if record.stage != "client" or record.kind != "request" or record.get("actor") != actor:
-            continue
+    for record in _requests_of(records, actor):
         plural, _, group = record.resource.partition(".")
         subresource = record.get("subresource") or ""
         resource = f"{plural}/{subresource}" if subresource else plural
@@ -227,6 +240,40 @@ def _request_rights(records: Iterable[TraceRecord], actor: str) -> set[Right]:
         if verb == "patch" and record.get("status") == 201:
             rights.add(Right(namespace, group, plural, "create"))
     return rights
+
+
+def _owner_rights(records: Iterable[TraceRecord], controller: Any) -> set[Right]:
+    """Return what the owner references need that a controller wrote."""
+    rights = set()
+    for record in _requests_of(records, f"controller/{controller.name}"):
+        for reference in _blocking(record):
+            kind = {name: reference.get(name) for name in ("apiVersion", "kind")}
+            try:
+                owner = controller.env.resource_of(kind)
+            except (ConfigError, UnknownResource):
+                continue  # the server refused the reference, or its kind went meanwhile
+            if record.get("verb") == "update" and owner.gvr != controller.resource.gvr:
+                continue  # sent back as it was read: somebody else's
+            namespace = record.get("namespace") or "" if owner.is_namespaced else ""
+            resource = f"{owner.gvr.resource}/finalizers"
+            rights.add(Right(namespace, owner.gvr.group, resource, "update"))
+    return rights
+
+
+def _blocking(record: TraceRecord) -> list[Mapping[str, Any]]:
+    """Return the owner references of a write that block their owner's deletion."""
+    body = record.get("request_body")
+    if isinstance(body, list | tuple):  # a JSON patch: what it made of them is in the answer
+        paths = [str(op.get("path")) for op in body if isinstance(op, Mapping)]
+        is_about = any(path.startswith("/metadata/ownerReferences") for path in paths)
+        body = record.get("response_body") if is_about else None
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    references = metadata.get("ownerReferences") if isinstance(metadata, Mapping) else None
+    return [
+        each
+        for each in references or ()
+        if isinstance(each, Mapping) and each.get("blockOwnerDeletion") is True
+    ]
 
 
 def _subject(name: str, service_account: str, user: str) -> tuple[tuple[str, str], ...]:

@@ -20,16 +20,22 @@ class ReadingRun(Run):
 
     @property
     def object(self) -> Draft | None:
-        """A fresh copy of the object to reconcile as cached, None if it is gone."""
+        """The object to reconcile, as a copy that is this run's own; None if it is gone.
+
+        One for the run: what is changed in it stays changed, and `ctx.update(ctx.object)` sends
+        it. Nothing is sent by itself. It follows the cache, and this run's own writes, until it
+        is changed; from then on it follows only those writes, so that an update that would undo
+        what somebody else wrote meanwhile is a 409.
+        """
         self.check()
-        obj = self._reader.cached(self.resource, self.request.key)
+        obj = self._current()
         version = "" if obj is None else obj.resource_version
         if version not in self._versions_read:  # looked at again: not another read to show
             self._versions_read.add(version)
             self._writer.read(
                 "get", self.resource, self.request.namespace, self.request.name, response=obj
             )
-        return None if obj is None else self._reader.draft(self.resource, obj)
+        return self._follow(obj)
 
     def get(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from crlab.controller.call import Call
+from crlab.controller.draft import Draft, rebased
 from crlab.controller.request import Request
 from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
@@ -63,6 +64,7 @@ class Run:
             None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
         )
         self._writer = Writer(self, environment)
+        self._draft: tuple[Draft, KubeObject] | None = None  # `object`, and what it was made of
         self._client: Any = None
 
     @property
@@ -148,6 +150,8 @@ class Run:
 
     def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
         """Return an object's resource and a copy with its namespace filled in."""
+        if self._draft is not None and obj is self._draft[0]:
+            self._follow(self._current())  # an earlier write of this run moved its version
         found = self._env.resource_of(obj)
         tree = dict(obj)
         metadata = tree.get("metadata") or {}
@@ -160,6 +164,22 @@ class Run:
 
     def _current(self) -> KubeObject | None:
         return self._reader.cached(self.resource, self.request.key)
+
+    def _follow(self, obj: KubeObject | None) -> Draft | None:
+        """Bring the run's own copy to `obj`, without losing what was changed in it."""
+        if obj is None:
+            self._draft = None
+            return None
+        if self._draft is None:
+            self._draft = self._reader.draft(self.resource, obj), obj
+        mine, base = self._draft
+        if base.resource_version != obj.resource_version:
+            was = base.to_dict()
+            is_ours = any(c.resource_version == obj.resource_version for c in self.calls)
+            if is_ours or mine == was:
+                rebased(mine, was, obj.to_dict())
+                self._draft = mine, obj
+        return mine
 
     def __repr__(self) -> str:
         return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"

@@ -23,6 +23,7 @@ from crlab.controller.trigger import (
     owner_keys,
 )
 from crlab.errors import ConfigError, describe_error
+from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.workqueue import LOW_PRIORITY, PriorityQueue, RateLimitingQueue, Trigger
 
@@ -54,8 +55,7 @@ class Sources:
         self._registrations: list[Any] = []
         self._has_synced = False
         for each in predicates:
-            if not callable(each):
-                raise ConfigError(f"a predicate is a function of an event, not {each!r}")
+            checked_function(each, "a predicate", ("event",))
         self._pairs = [self._source(informer, own_key, predicates)]
         self._pairs += [self._owned(each) for each in owned]
         self._pairs += [self._watched(each, mapper) for each, mapper in mappers.items()]
@@ -78,8 +78,8 @@ class Sources:
         return self._source(informer, owner_keys(self._resource))
 
     def _watched(self, informer: Any, mapper: Mapper) -> tuple[Any, EventSource]:
-        if not callable(mapper):
-            raise ConfigError(f"watches maps an informer to a function, not {mapper!r}")
+        what = f"what watches has for {informer.resource.gvr.group_resource}"
+        checked_function(mapper, what, ("obj",), may_yield=True)
         return self._source(informer, mapped_keys(mapper, self._resource))
 
     def register(self) -> None:

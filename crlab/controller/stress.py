@@ -24,6 +24,7 @@ from crlab.cache import SharedInformer
 from crlab.controller.controller import Controller
 from crlab.controller.fault_plan import FaultPlan, FaultyListerWatcher
 from crlab.errors import ConfigError, CrlabError, UnknownResource, describe_error
+from crlab.model.argument import checked_answer, checked_function
 from crlab.model.diff import Change, diff
 from crlab.model.plural import counted
 
@@ -161,8 +162,11 @@ def stress(
         max_steps: more reconciles than this without a rest are an error of the run.
 
     Raises:
-        ConfigError: the worlds do not have a manual driver.
+        ConfigError: the worlds do not have a manual driver, or a part of the scenario is no
+            function of a client.
     """
+    for action in scenario:
+        checked_function(action, "a part of the scenario", ("client",))
     clean_plan = FaultPlan(max_steps=max_steps)
     clean = _play(controller, new_world, scenario, clean_plan)
     plans = _plans(clean_plan, [i.resource.gvr.group_resource for i in controller.informers])
@@ -289,7 +293,7 @@ def _play(
         try:
             for action in scenario or (lambda client: None,):
                 life, more = _settled(model, world, plan, life)
-                action(world.client)
+                checked_answer(action(world.client), "a part of the scenario")
                 steps += more
             life, more = _settled(model, world, plan, life)
             steps += more

@@ -26,6 +26,7 @@ from typing import Any
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.controller.request import Request
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind
 from crlab.workqueue.trigger import Trigger
@@ -134,7 +135,7 @@ class EventSource:
         is_passing = True
         for predicate in self._predicates:
             try:
-                is_passing = bool(predicate(event))
+                is_passing = passes(predicate, event)
             except Exception as error:  # noqa: BLE001 - user code; one run too many is harmless
                 has_failed = True
                 self._report("predicate", self._group_resource, event.key, error)
@@ -143,6 +144,15 @@ class EventSource:
         if self._predicates and not has_failed:
             self._worked("predicate", self._group_resource, event.key)
         return is_passing
+
+
+def passes(predicate: Predicate, event: Event) -> bool:
+    """Ask a predicate.
+
+    Raises:
+        ConfigError: it answers with something to await, which would pass everything.
+    """
+    return bool(checked_answer(predicate(event), "a predicate"))
 
 
 def own_key(event: Event) -> list[Request]:
@@ -185,7 +195,7 @@ def mapped_keys(mapper: Mapper, owner: ApiResource) -> KeysOf:
     def keys_of(event: Event) -> list[Request]:
         found: list[Request] = []
         for state in event.states:
-            found.extend(_requests(mapper(state), owner))
+            found.extend(_requests(checked_answer(mapper(state), "a mapper"), owner))
         return found
 
     return keys_of

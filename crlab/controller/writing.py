@@ -6,12 +6,13 @@ Thread: the thread of the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from crlab.controller.draft import Draft
 from crlab.controller.reading import ReadingRun
 from crlab.controller.run import checked_name
 from crlab.errors import ConfigError, Conflict, NotFound
+from crlab.model.argument import checked_answer, checked_function
 from crlab.model.resource import ApiResource
 
 T = TypeVar("T")
@@ -162,12 +163,13 @@ class WritingRun(ReadingRun):
         namespace: str | None = None,
     ) -> Draft:
         """Read live, let `change` alter it, update; again from the read on a conflict."""
+        checked_function(change, "what ctx.modify() changes with", ("obj",))
 
         def attempt() -> Draft:
             obj = self.get(resource, name, namespace=namespace, live=True)
             if obj is None:
                 raise ConfigError(f"cannot modify {resource} {name}: it does not exist")
-            change(obj)
+            checked_answer(change(obj), "what ctx.modify() changes with")
             return self.update(obj)
 
         return self.retry_on_conflict(attempt)
@@ -177,9 +179,10 @@ class WritingRun(ReadingRun):
 
         `attempt` must read what it changes anew, live, or it conflicts again.
         """
+        checked_function(attempt, "what ctx.retry_on_conflict() tries")
         for number in range(CONFLICT_TRIES):
             try:
-                return attempt()
+                return cast("T", checked_answer(attempt(), "what ctx.retry_on_conflict() tries"))
             except Conflict:
                 if number == CONFLICT_TRIES - 1:
                     raise

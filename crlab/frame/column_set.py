@@ -19,7 +19,7 @@ from typing import Any
 
 from crlab.errors import UnknownColumn, nearest
 from crlab.frame.column import Column
-from crlab.model.argument import checked_texts
+from crlab.model.argument import checked_function, checked_texts
 from crlab.model.diff import field_path
 from crlab.model.jsonpath import compile_path
 from crlab.model.object import FrozenList
@@ -219,7 +219,7 @@ def _named(
     chosen = []
     for item in wanted:
         if isinstance(item, Column):
-            chosen.append(item)
+            chosen.append(_made(item.name, item, schema))
         elif item in known:
             chosen.append(known[item])
         elif item[:1] in (".", "{", "$"):
@@ -242,6 +242,9 @@ def unknown_column(name: str, known: Iterable[str]) -> UnknownColumn:
 
 
 def _made(name: str, spec: Any, schema: Mapping[str, Any] | None) -> Column:
+    value = spec.value if isinstance(spec, Column) else spec
+    if callable(value):
+        checked_function(value, f"column {name!r}", ("obj",))
     if isinstance(spec, Column):
         return spec.named(name)
     if callable(spec):

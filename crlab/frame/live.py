@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from crlab.model.argument import checked_answer, checked_function
 from crlab.runtime.clock import Clock, RealClock
 
 
@@ -58,8 +59,11 @@ class LiveExpression:
         Args:
             function: returns a DataFrame, a Series, a figure, or anything else.
             min_interval_seconds: between two evaluations; changes meanwhile are put together.
+
+        Raises:
+            ConfigError: it is no function without arguments that runs when called.
         """
-        self._function = function
+        self._function = checked_function(function, "what live() takes, as lambda: pods.df,")
         self._clock = clock or RealClock()
         self._interval = min_interval_seconds
         self._name = name or getattr(function, "__name__", "expression")
@@ -143,7 +147,7 @@ class LiveExpression:
         token = _reading.set(found)
         before = {key: source.live_version() for key, source in self._sources.items()}
         try:
-            self._value = self._function()
+            self._value = checked_answer(self._function(), self._name)
             self.error = None
             self.evaluations += 1
         except Exception as error:  # noqa: BLE001 - a user's function; kept in `error`

@@ -19,6 +19,7 @@ import msgspec
 
 from crlab.errors import CrlabError
 from crlab.frame.column import Column
+from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject, unmasked
 from crlab.model.redaction import BEARERS, mask_values
 
@@ -124,7 +125,7 @@ class RowReader:
             return column.take(column.path.find(tree))
         assert column.value is not None
         try:
-            return column.value(tree)
+            return checked_answer(column.value(tree), f"column {column.name!r}")
         except Exception as error:  # noqa: BLE001 - a function met a shape it does not know
             if column.is_users:
                 self.failed.append((column.name, obj.key, error))

@@ -9,12 +9,14 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from crlab.cache.index import checked_indexers
 from crlab.errors import ConfigError, nearest
 from crlab.model.argument import (
     checked_count,
     checked_function,
     checked_list,
     checked_number,
+    checked_optional,
     checked_text,
 )
 from crlab.model.field_selector import parse_field_selector
@@ -115,7 +117,7 @@ def check_sources(informer: Any, owns: Any, watches: Any, predicates: Any) -> No
         )
     for each, mapper in (watches or {}).items():
         _check_source(each, "watches")
-        checked_function(mapper, f"what watches has for {each!r}", ("obj",))
+        checked_function(mapper, f"what watches has for {each!r}", ("obj",), may_yield=True)
     for each in checked_list(predicates, "predicates", "functions of an event"):
         checked_function(each, "a predicate", ("event",))
 
@@ -130,15 +132,15 @@ def _check_source(source: Any, taker: str) -> None:
 def _check_functions(indexers: Any, transform: Any) -> None:
     if indexers is not None and not isinstance(indexers, Mapping):
         raise ConfigError(f"indexers maps names to functions, not a {type(indexers).__name__}")
-    for name, function in (indexers or {}).items():
+    for name in indexers or ():
         checked_text(name, "an index's name")
-        checked_function(function, f"index {name!r}", ("obj",))
-    if transform is not None:
-        checked_function(transform, "transform", ("obj",))
+    checked_indexers(indexers or {})
+    checked_optional(transform, "transform", ("obj",))
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
     """Check those that would otherwise show on a thread, or never."""
+    checked_optional(options.get("watch_error_handler"), "watch_error_handler", ("error",))
     if options.get("name") is not None:
         checked_text(options["name"], "name")
     if options.get("page_size") is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_LINE = 120
 
 
-def check_wait(predicate: Any, timeout_seconds: Any) -> None:
+def check_wait(predicate: Any, timeout_seconds: Any, what: Any = "") -> None:
     """Raise unless these can be waited for.
 
     Raises:
@@ -31,6 +31,8 @@ def check_wait(predicate: Any, timeout_seconds: Any) -> None:
     """
     checked_function(predicate, "what wait_until() waits for, as lambda: len(pods) == 3,")
     checked_timeout(timeout_seconds)
+    if not isinstance(what, str):
+        checked_function(what, "what= of wait_until()", may_yield=True)
 
 
 def name_of_predicate(predicate: Callable[..., Any]) -> str:

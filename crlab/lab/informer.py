@@ -9,15 +9,15 @@ Thread: any; see the parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
-from crlab.errors import AlreadyStopped, ConfigError, NotCached, nearest
+from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
 from crlab.lab.asking import check_columns
 from crlab.lab.registry import ByCell
 from crlab.model.argument import (
     checked_count,
-    checked_function,
     checked_key,
     checked_number,
     checked_text,
@@ -118,11 +118,27 @@ class Informer:
         """Whether the first full list has been delivered to the cache."""
         return self.shared.has_synced
 
+    def start(self) -> Informer:
+        """Begin to list and watch, if it was made with ``start=False``; return this informer.
+
+        Nothing happens if it runs; `lab.informer` of the same arguments starts it as well.
+
+        Raises:
+            AlreadyStopped: the informer was stopped, or its lab closed.
+            NoThread: one of its threads could not be started; it is stopped.
+        """
+        self._lab.check_open(f"start {self.lane}")
+        if not self.shared.is_started or self.shared.is_stopped:
+            with suppress(AlreadyStarted):  # by another thread, meanwhile
+                self.shared.start()
+        return self
+
     def wait_for_sync(self, timeout_seconds: float = 10.0) -> Informer:
         """Return this informer once it has synced.
 
         Raises:
-            SyncTimeout: it did not in time; carries its state and the cause.
+            SyncTimeout: it did not in time, or was never started; carries its state and the
+                cause.
         """
         self.shared.wait_for_sync(checked_timeout(timeout_seconds))
         return self
@@ -235,7 +251,6 @@ class Informer:
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
         self._lab.check_open(f"add a handler to {self.lane}")
-        _check_handlers(on_add=on_add, on_update=on_update, on_delete=on_delete)
         if resync_seconds is not None:
             checked_number(resync_seconds, "resync_seconds")
         if name is not None:
@@ -418,7 +433,7 @@ class Informer:
         Args:
             truth: key → resourceVersion as the server has it; None if unknown.
         """
-        if self.shared.is_stopped:
+        if self.shared.is_stopped or not self.shared.is_started:
             return []
         found = [f"{self.lane}: {text}" for text in self.shared.unsynced()]
         if truth is not None:
@@ -501,17 +516,3 @@ class Informer:
         from crlab.lab.view import informer_html
 
         return informer_html(self._lab, self)
-
-
-_TOLD = {
-    "on_add": ("obj", "is_in_initial_list"),
-    "on_update": ("old", "new"),
-    "on_delete": ("obj",),
-}
-
-
-def _check_handlers(**functions: Any) -> None:
-    """Raise unless each can be called as it will be: an event is too late to say so."""
-    for name, function in functions.items():
-        if function is not None:
-            checked_function(function, name, _TOLD[name])

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.frame.live import LiveExpression
-from crlab.model.argument import checked_function
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -20,7 +19,6 @@ class Live(LiveExpression):
     """A frame, a Series or a figure that follows what it reads."""
 
     def __init__(self, lab: Lab, function: Callable[[], Any], *, name: str = "") -> None:
-        checked_function(function, "what live() takes, as lambda: pods.df,")
         interval = 0.0 if lab.driver.is_manual else 0.25
         super().__init__(function, clock=lab.clock, min_interval_seconds=interval, name=name)
         self._lab = lab

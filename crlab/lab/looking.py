@@ -138,12 +138,14 @@ class LookingLab(MakingLab):
         service_account: str = "",
         user: str = "",
         is_cluster_wide: bool = False,
-        is_list_included: bool = False,
+        is_list_included: bool = True,
     ) -> Rbac:
         """Return the least role for what controllers and informers did, with its binding.
 
         Derived from the requests they really made, so let a controller do all it can do
-        first. ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
+        first; with list beside watch, and update on finalizers of the kinds whose deletion an
+        owner reference blocks, which the sandbox needs not and other servers may.
+        ``print(lab.rbac(reconcile))`` is YAML; ``.rights`` are the verbs one by one.
 
         Args:
             what: controllers and informers; none: all informers of this lab, and all
@@ -151,8 +153,9 @@ class LookingLab(MakingLab):
             service_account: "namespace/name" to bind to; default "default/<controller>".
             user: bind to this user instead.
             is_cluster_wide: one ClusterRole, for namespaces it has not met yet.
-            is_list_included: grant list beside watch, for servers that cannot stream the
-                first list (before 1.32, or with WatchList switched off).
+            is_list_included: grant list beside watch, for servers that do not stream the
+                first list: WatchList is on in 1.32, off by default in 1.33, on again from
+                1.34, and may be switched off.
 
         Raises:
             ConfigError: a controller has not run yet, or there is nothing to derive from.

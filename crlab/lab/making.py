@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crlab.errors import ConfigError
 from crlab.lab.asking import check_question, check_resource, check_sources
 from crlab.lab.pace import PacedLab
-from crlab.model.argument import checked_texts, checked_timeout
+from crlab.model.argument import checked_function, checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
 
@@ -62,14 +62,15 @@ class MakingLab(PacedLab):
             columns: of `df`, beside the resource's own: ``{"image": ".spec.image"}``; others
                 than before give another frame over the same cache.
             indexers: name → function from an object to values.
-            transform: what to keep of an object; applied before it is cached.
+            transform: what to keep of an object, with name and namespace; applied before it is
+                cached.
             is_metadata_only: cache only the objects' metadata; `df` then has the columns that
                 every object has.
             include_secrets: keep the values of Secrets; otherwise only keys and lengths.
             poll_seconds: list so often where you may list but not watch; None: never.
             audit_seconds: compare the cache with the server so often, and list again if they
                 differ; None: never.
-            start: begin at once.
+            start: begin at once; else with `Informer.start`, or when it is asked for again.
             options: further ones of `SharedInformer`: page_size, idle_timeout_seconds, …
 
         Raises:
@@ -109,7 +110,7 @@ class MakingLab(PacedLab):
         if known is not None and not known.shared.is_stopped:
             have = known.indexer.indexers()
             known.shared.add_indexers({k: f for k, f in (indexers or {}).items() if k not in have})
-            return known.framed(columns)
+            return (known.start() if start else known).framed(columns)
         shared = self._shared_informer(
             found,
             places,
@@ -139,12 +140,10 @@ class MakingLab(PacedLab):
         with self._lock:
             other = self._informers.get(identity)
             if other is not None and not other.shared.is_stopped:
-                return other  # somebody asked the same at the same time
+                return other.start() if start else other  # asked for at the same time
             self._informers[identity] = informer
         note_informer(self._whole, found)
-        if start:
-            shared.start()
-        return informer
+        return informer.start() if start else informer
 
     def _shared_informer(
         self,
@@ -245,6 +244,7 @@ class MakingLab(PacedLab):
         check_sources(informer, owns, watches, predicates)
 
         def decorate(reconcile: Callable[..., Any]) -> LabController:
+            checked_function(reconcile, "reconcile", ("request", "ctx"))
             return self._controller(
                 reconcile,
                 name or str(getattr(reconcile, "__name__", "controller")),

@@ -16,7 +16,7 @@ from crlab.errors import ConfigError, SyncTimeout
 from crlab.lab.awaiting import activity, advice_for, check_wait, name_of_predicate
 from crlab.lab.core import LabCore
 from crlab.lab.transition import Transition
-from crlab.model.argument import checked_number, checked_text, checked_timeout
+from crlab.model.argument import checked_answer, checked_number, checked_text, checked_timeout
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import ManualDriver, Stage
@@ -118,8 +118,11 @@ class PacedLab(LabCore):
             ConfigError: `predicate` is no function, or the limit no number.
         """
         self.check_open("wait")
-        check_wait(predicate, timeout_seconds)
+        check_wait(predicate, timeout_seconds, what)
         happened = threading.Condition()
+
+        def is_true() -> bool:
+            return bool(checked_answer(predicate(), name_of_predicate(predicate)))
 
         def notify(_: TraceRecord) -> None:
             # Whoever writes the trace may hold a lock that the predicate is waiting for, so
@@ -130,14 +133,14 @@ class PacedLab(LabCore):
 
         untap = self.trace.tap(notify)
         try:
-            if self.driver.wait_until(happened, lambda: bool(predicate()), 0):
+            if self.driver.wait_until(happened, is_true, 0):
                 return
             deadline = Deadline(self.clock, timeout_seconds)
             while not deadline.is_over():
                 # Not every change leaves a record (a backlog that drains): look again soon.
                 left = deadline.remaining_seconds()
                 slice_seconds = 0.05 if left is None else min(0.05, left)
-                if self.driver.wait_until(happened, lambda: bool(predicate()), slice_seconds):
+                if self.driver.wait_until(happened, is_true, slice_seconds):
                     return
                 if self.driver.is_manual:
                     break

@@ -8,6 +8,7 @@ Thread: pure functions.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
@@ -15,6 +16,8 @@ from math import isinf
 from typing import Any
 
 from crlab.errors import ConfigError
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict, set})
 
 
 def checked_text(value: Any, what: str, example: str = "") -> str:
@@ -120,16 +123,22 @@ def checked_path(value: Any, what: str) -> str | os.PathLike[str]:
     return value
 
 
-def checked_function(value: Any, what: str, parameters: Sequence[str] = ()) -> Callable[..., Any]:
-    """Return a function that can be called with these parameters.
+def checked_function(
+    value: Any, what: str, parameters: Sequence[str] = (), *, may_yield: bool = False
+) -> Callable[..., Any]:
+    """Return a function that can be called with these parameters, and then runs.
+
+    Args:
+        may_yield: whether its answer is gone through, so that a generator runs as well.
 
     Raises:
-        ConfigError: it is no function, or takes others.
+        ConfigError: it is no function, takes others, or only makes something to await.
     """
     takes = f"({', '.join(parameters)})" if parameters else "without arguments"
     if not callable(value):
         raise ConfigError(f"{what} is a function {takes}, not {_shown(value)}")
     function: Callable[..., Any] = value
+    _check_runs(function, what, may_yield=may_yield)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a builtin without a signature
@@ -137,9 +146,61 @@ def checked_function(value: Any, what: str, parameters: Sequence[str] = ()) -> C
     try:
         signature.bind(*parameters)
     except TypeError as error:
-        name = getattr(value, "__name__", type(value).__name__)
-        raise ConfigError(f"{what} is called {takes}, and {name}{signature}: {error}") from None
+        raise ConfigError(
+            f"{what} is called {takes}, and {_name_of(value)}{signature}: {error}"
+        ) from None
     return function
+
+
+def checked_optional(value: Any, what: str, parameters: Sequence[str] = ()) -> Any:
+    """Return a function as `checked_function` does, or None."""
+    return None if value is None else checked_function(value, what, parameters)
+
+
+def _check_runs(function: Callable[..., Any], what: str, *, may_yield: bool) -> None:
+    """Refuse what a plain call would not run: `async def`, and a generator nobody goes through."""
+    body: Any = function
+    while isinstance(body, functools.partial):
+        body = body.func
+    if not inspect.isroutine(body) and not isinstance(body, type):
+        body = type(body).__call__
+    if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body):
+        raise ConfigError(
+            f"{what} must be a plain function; {_name_of(function)} is async def, which is not "
+            "supported: nothing awaits it"
+        )
+    if inspect.isgeneratorfunction(body) and not may_yield:
+        raise ConfigError(
+            f"{what} must be a plain function; {_name_of(function)} yields, and nothing goes "
+            "through what it yields: return instead"
+        )
+
+
+def checked_answer(answer: Any, what: str, *, is_used: bool = True) -> Any:
+    """Return what a function answered, unless that must be awaited first.
+
+    Args:
+        is_used: whether the answer matters; a task that runs by itself is none.
+
+    Raises:
+        ConfigError: it is a coroutine (then closed) or anything else to await: it would pass
+            for true, and never run.
+    """
+    if type(answer) in _PLAIN:  # nearly all are; a frame asks once per cell
+        return answer
+    if not is_used and hasattr(answer, "add_done_callback"):
+        return answer
+    if inspect.isawaitable(answer) or inspect.isasyncgen(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise ConfigError(f"{what} returned {_shown(answer)}, which nothing awaits: return a value")
+    return answer
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _shown(value: Any) -> str:

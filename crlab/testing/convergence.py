@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crlab.errors import ConfigError, CrlabError
+from crlab.model.argument import checked_answer, checked_function
 from crlab.model.plural import counted
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ def assert_converges(
     Raises:
         NotConverged: it ran out of runs or time, one more run at rest still writes, or in the
             end `lab.problems` has something (a handler or mapper that raised, say).
-        ConfigError: the lab runs in threads.
+        ConfigError: the lab runs in threads, or `holds` is no plain function.
     """
+    checked_function(holds, "what assert_converges() waits for")
     if not lab.driver.is_manual:
         raise ConfigError('assert_converges needs a manual lab: fake_lab(), or driver="manual"')
     runs = writes = 0
@@ -74,7 +76,7 @@ def assert_converges(
         lab.settle()
         if controller.queue.peek() is None:
             is_retrying = any(key.attempts for key in controller.queue.snapshot().delayed)
-            if holds() and not is_retrying and not controller.given_up:
+            if checked_answer(holds(), "holds()") and not is_retrying and not controller.given_up:
                 break
             pause = _next_due_seconds(controller)
             if pause is None or waited + pause > max_seconds:

@@ -26,6 +26,7 @@ from typing import Any
 
 import msgspec
 
+from crlab.model.argument import checked_function
 from crlab.runtime.clock import Clock
 from crlab.trace.failure import Failures
 
@@ -251,7 +252,12 @@ class Trace:
         A listener must not block, raise or append; it marks something dirty or writes a
         line. It runs outside the log's lock, so two records may reach it out of order;
         `seq` tells.
+
+        Raises:
+            ConfigError: it is no function of a record.
         """
+        checked_function(listener, "what tap() takes", ("record",))
+        checked_function(listener, "what tap() takes", ("record",))
         with self._lock:
             self._listeners = (*self._listeners, listener)
 

@@ -89,7 +89,7 @@ class PriorityQueue(RateLimitingQueue[K]):
         self,
         name: str = "",
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         limiter: RateLimiter | None = None,
         trace: Trace | None = None,
         resource: str = "",

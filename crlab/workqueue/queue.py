@@ -32,7 +32,8 @@ from itertools import takewhile
 from typing import Any, Generic, Protocol, TypeVar
 
 from crlab.errors import ConfigError
-from crlab.runtime.clock import Clock
+from crlab.model.argument import checked_optional
+from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
@@ -76,7 +77,7 @@ class WorkQueue(Generic[K]):
         self,
         name: str = "",
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         trace: Trace | None = None,
         resource: str = "",
         touch: Callable[[K], None] | None = None,
@@ -86,16 +87,17 @@ class WorkQueue(Generic[K]):
 
         Args:
             name: for metrics and the trace.
+            clock: None is the machine's.
             resource: "plural.group" of the keys, for the trace.
             touch: called, under the lock, when a key already waiting is added again.
             keep_triggers: how many reasons are kept per key (the newest).
         """
         self.name = name
         self.check: Callable[[object], None] = require_item
-        self._clock = clock
+        self._clock = clock or RealClock()
         self._trace = trace
         self._resource = resource
-        self._touch = touch
+        self._touch = checked_optional(touch, "touch", ("item",))
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
         self._drained = threading.Condition(self._lock)

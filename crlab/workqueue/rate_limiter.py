@@ -16,7 +16,7 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from crlab.errors import ConfigError
-from crlab.runtime.clock import Clock
+from crlab.runtime.clock import Clock, RealClock
 
 
 class RateLimiter(Protocol):
@@ -101,18 +101,21 @@ class BucketRateLimiter:
     `_tokens`, `_last_at` — guarded by `_lock`.
     """
 
-    def __init__(self, clock: Clock, *, rate_per_second: float = 10.0, burst: int = 100) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, rate_per_second: float = 10.0, burst: int = 100
+    ) -> None:
+        """Make a full bucket; `clock` defaults to the machine's."""
         if not math.isfinite(rate_per_second) or rate_per_second <= 0 or burst < 1:
             raise ConfigError(
                 f"a bucket needs rate_per_second > 0 and burst ≥ 1, not {rate_per_second!r} "
                 f"and {burst!r}"
             )
-        self._clock = clock
+        self._clock = clock or RealClock()
         self._lock = threading.Lock()
         self.rate_per_second = rate_per_second
         self.burst = burst
         self._tokens = float(burst)
-        self._last_at = clock.monotonic()
+        self._last_at = self._clock.monotonic()
 
     def when(self, item: Hashable) -> float:
         del item  # one bucket for all
@@ -165,7 +168,7 @@ class WithMaxWaitRateLimiter:
         return self.limiter.num_requeues(item)
 
 
-def default_controller_rate_limiter(clock: Clock) -> MaxOfRateLimiter:
+def default_controller_rate_limiter(clock: Clock | None = None) -> MaxOfRateLimiter:
     """Return client-go's default: 5 ms … 1000 s per item and 10/s with burst 100 overall."""
     return MaxOfRateLimiter(ItemExponentialFailureRateLimiter(), BucketRateLimiter(clock))
 

@@ -31,14 +31,14 @@ class RateLimitingQueue(WorkQueue[K]):
         self,
         name: str = "",
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         limiter: RateLimiter | None = None,
         trace: Trace | None = None,
         resource: str = "",
         touch: Callable[[K], None] | None = None,
         keep_triggers: int = 1000,
     ) -> None:
-        """Make an empty queue; `limiter` defaults to client-go's default."""
+        """Make an empty queue; `clock` defaults to the machine's, `limiter` to client-go's."""
         super().__init__(
             name,
             clock=clock,
@@ -47,7 +47,7 @@ class RateLimitingQueue(WorkQueue[K]):
             touch=touch,
             keep_triggers=keep_triggers,
         )
-        self.limiter = limiter or default_controller_rate_limiter(clock)
+        self.limiter = limiter or default_controller_rate_limiter(self._clock)
 
     def add_rate_limited(self, item: K, *, trigger: Trigger | None = None) -> float:
         """Add `item` after the limiter's delay, which counts a failure; return the delay."""

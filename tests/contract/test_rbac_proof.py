@@ -50,9 +50,11 @@ def derived():
         yield made, derive(lab.trace, made, user="alice")
 
 
-def run_as_alice(model, rbac):
+def run_as_alice(model, rbac, *, is_streaming=True):
     """Return what was refused to a controller that has just these rights."""
     with sandbox() as lab:
+        if not is_streaming:
+            lab.faults.refuse_watch_list()
         for obj in rbac.objects():
             lab.client.create(lab.client.resolve(obj["kind"]), obj)
         client = DynamicClient(
@@ -94,23 +96,31 @@ def run_as_alice(model, rbac):
 
 
 def test_the_derived_role_is_enough(derived):
-    """Nothing is refused, and the work is done."""
+    """Nothing is refused, and the work is done, whether the server streams lists or not."""
     assert run_as_alice(*derived) == []
+    assert run_as_alice(*derived, is_streaming=False) == []
 
 
 def test_any_one_right_less_is_too_little(derived):
-    """Each one is needed."""
+    """Each one is needed where lists are not streamed; finalizers elsewhere: see below."""
     model, rbac = derived
-    spare = [str(right) for right in rbac.rights if not run_as_alice(model, rbac.without(right))]
+    spare = [
+        str(right)
+        for right in rbac.rights
+        if not run_as_alice(model, rbac.without(right), is_streaming=False)
+    ]
 
-    assert ", ".join(spare) == ""
+    assert spare == ["update myservices/finalizers.example.com in default"]
 
 
 def test_the_rights_are_the_least(derived):
-    """Watch everywhere, since it watches everywhere; the rest where it happened."""
+    """List and watch everywhere, since it watches everywhere; the rest where it happened."""
     assert [str(right) for right in derived[1].rights] == [
+        "list services",
         "watch services",
+        "list deployments.apps",
         "watch deployments.apps",
+        "list myservices.example.com",
         "watch myservices.example.com",
         "create configmaps in default",
         "patch configmaps in default",
@@ -121,17 +131,112 @@ def test_the_rights_are_the_least(derived):
         "create deployments.apps in default",
         "patch deployments.apps in default",
         "patch myservices.example.com in default",
+        "update myservices/finalizers.example.com in default",
         "patch myservices/status.example.com in default",
     ]
 
 
-def test_list_is_added_for_servers_that_cannot_stream(derived):
-    """On request only."""
+def test_list_is_left_out_for_servers_that_stream_it():
+    """On request only: such a role is refused by a server that does not."""
     with sandbox() as lab:
         made = myservice.controller(lab).controller
         play(made, lab)
-        rights = derive(lab.trace, made, is_list_included=True).rights
-    assert "list services" in {str(right) for right in rights}
+        rbac = derive(lab.trace, made, is_list_included=False, user="alice")
+    assert [right for right in rbac.rights if right.verb == "list"] == []
+    assert run_as_alice(made, rbac) == []
+    refused = run_as_alice(made, rbac, is_streaming=False)
+    assert all('missing permission: verb "list"' in str(each) for each in refused)
+    assert refused
+
+
+OWNERS = {
+    "create": lambda ctx, child: ctx.create(child),
+    "apply": lambda ctx, child: ctx.apply(child),
+    "ctx.client": lambda ctx, child: ctx.client.create("configmaps", child),
+    "merge patch": lambda ctx, child: ctx.patch(
+        "configmaps",
+        "there",
+        {"metadata": {"ownerReferences": child["metadata"]["ownerReferences"]}},
+    ),
+    "JSON patch": lambda ctx, child: ctx.patch(
+        "configmaps",
+        "there",
+        [
+            {
+                "op": "add",
+                "path": "/metadata/ownerReferences",
+                "value": child["metadata"]["ownerReferences"],
+            }
+        ],
+        patch_type="json",
+    ),
+    "update": lambda ctx, child: ctx.update(
+        {**child, "metadata": {**child["metadata"], "name": "there"}}
+    ),
+    "dry run": lambda ctx, child: ctx.client.create("configmaps", child, dry_run=True),
+}
+
+
+def rights_of(write, **owner):
+    """The rights of a controller that makes one write of a ConfigMap that a MyService owns."""
+    with sandbox() as lab:
+        lab.apply(myservice.EXAMPLE)
+        lab.client.create("configmaps", {"metadata": {"name": "there"}})
+
+        def reconcile(request, ctx):
+            child = ctx.own({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}})
+            child["metadata"]["ownerReferences"][0].update(owner)
+            write(ctx, child)
+
+        made = lab.controller("myservices", name="test")(reconcile)
+        lab.settle()
+        assert made.step("default/web").error is None
+        return {str(right) for right in lab.rbac(made).rights}
+
+
+@pytest.mark.parametrize("verb", OWNERS)
+def test_a_reference_that_blocks_deletion_needs_the_owners_finalizers(verb):
+    """Whatever write carried it; OwnerReferencesPermissionEnforcement asks for it."""
+    right = "update myservices/finalizers.example.com in default"
+    assert right in rights_of(OWNERS[verb])
+    assert right not in rights_of(OWNERS[verb], blockOwnerDeletion=False)
+
+
+def test_a_reference_that_was_only_sent_back_needs_nothing():
+    """The owner's owner is somebody else's to block."""
+    with sandbox() as lab:
+        namespace = lab.get("namespaces", "default")
+        above = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "name": "default",
+            "uid": namespace["metadata"]["uid"],
+            "blockOwnerDeletion": True,
+        }
+        lab.apply(myservice.EXAMPLE)
+        lab.client.patch("myservices", "web", {"metadata": {"ownerReferences": [above]}})
+        made = lab.controller("myservices", name="test")(
+            lambda request, ctx: ctx.update(ctx.object) and None
+        )
+        lab.settle()
+        assert made.step("default/web").error is None
+        rights = {str(right) for right in lab.rbac(made).rights}
+    assert "update myservices.example.com in default" in rights
+    assert not [right for right in rights if "finalizers" in right]
+
+
+def test_the_finalizers_of_a_cluster_scoped_owner_are_a_cluster_role():
+    """In a namespace the right would grant nothing."""
+    with sandbox() as lab:
+
+        def reconcile(request, ctx):
+            child = {"apiVersion": "v1", "kind": "ConfigMap"}
+            ctx.apply(ctx.own({**child, "metadata": {"name": "c", "namespace": request.name}}))
+
+        made = lab.controller("namespaces", name="test")(reconcile)
+        lab.settle()
+        assert made.step("default").error is None
+        assert "update namespaces/finalizers" in {str(right) for right in lab.rbac(made).rights}
 
 
 def test_it_is_yaml_that_kubectl_takes(derived):

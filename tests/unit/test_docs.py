@@ -132,7 +132,8 @@ def test_no_page_loads_anything_from_elsewhere(pages: dict[str, Page], site: Pat
 
 def test_names_in_the_tables_of_coming_from_exist() -> None:
     """What a newcomer is told to type is there."""
-    text = (DOCS / "coming-from.md").read_text()
+    lines = (DOCS / "coming-from.md").read_text().splitlines()
+    text = "\n".join(line for line in lines if line.startswith("|"))  # the examples are executed
     homes = {
         "lab": crlab.Lab,
         "informer": crlab.Informer,

@@ -19,7 +19,7 @@ from typing import Any
 
 from crlab.errors import ConfigError
 from crlab.lab.command.telling import add_log_level, tell_on_stderr
-from crlab.model.argument import checked_number
+from crlab.model.argument import checked_function, checked_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +92,7 @@ def load(options: argparse.Namespace) -> tuple[Any, Any]:
         return found, found.lab
     if not callable(found):
         raise ConfigError(f"{module_name} has no controller {name!r}, nor a function of that name")
+    checked_function(found, options.target, ("lab",))
     lab = connect(
         options.kubeconfig,
         options.context,

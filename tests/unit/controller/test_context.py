@@ -33,8 +33,8 @@ def test_cached_reads_are_copies(cluster):
     """Whatever is done to them."""
 
     def body(ctx):
-        ctx.object.spec.replicas = 99
-        return ctx.object.spec.replicas
+        ctx.get("myservices", "web").spec.replicas = 99
+        return ctx.get("myservices", "web").spec.replicas
 
     assert answer(cluster, body) == 2
     assert cluster.informer(SERVICES).indexer.get_by_key("default/web")["spec"]["replicas"] == 2

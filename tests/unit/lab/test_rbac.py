@@ -16,12 +16,13 @@ def rights(rbac: object) -> list[str]:
     return [str(right) for right in rbac.rights]  # type: ignore[attr-defined]
 
 
-def test_an_informer_needs_no_more_than_to_watch(lab: crlab.Lab) -> None:
-    """Never more than list, watch and get by itself."""
+def test_an_informer_needs_no_more_than_to_list_and_watch(lab: crlab.Lab) -> None:
+    """Less only where the server streams the first list, and on request."""
     pods = lab.informer("pods", namespace="default").wait_for_sync()
     old = lab.informer("secrets", list_mode="list").wait_for_sync()
 
-    assert rights(lab.rbac(pods)) == ["watch pods in default"]
+    assert rights(lab.rbac(pods)) == ["list pods in default", "watch pods in default"]
+    assert rights(lab.rbac(pods, is_list_included=False)) == ["watch pods in default"]
     assert rights(lab.rbac(old)) == ["list secrets", "watch secrets"]
 
 
@@ -30,7 +31,7 @@ def test_everything_that_runs_is_in_the_role_of_nothing_named(lab: crlab.Lab) ->
     lab.informer("pods").wait_for_sync()
     lab.informer("configmaps", namespace=["a", "b"]).wait_for_sync()
 
-    rbac = lab.required_rbac(user="alice")
+    rbac = lab.required_rbac(user="alice", is_list_included=False)
 
     assert rights(rbac) == ["watch pods", "watch configmaps in a", "watch configmaps in b"]
     assert [obj["kind"] for obj in rbac.objects()] == [
@@ -43,7 +44,7 @@ def test_another_informer_of_the_resource_grants_nothing(lab: crlab.Lab) -> None
     lab.informer("configmaps").wait_for_sync()
     here = lab.informer("configmaps", namespace="default").wait_for_sync()
 
-    assert rights(lab.rbac(here)) == ["watch configmaps in default"]
+    assert rights(lab.rbac(here)) == ["list configmaps in default", "watch configmaps in default"]
 
 
 def test_a_controllers_role_is_in_it_once_it_has_run(lab: crlab.Lab) -> None:
@@ -52,8 +53,9 @@ def test_a_controllers_role_is_in_it_once_it_has_run(lab: crlab.Lab) -> None:
     with pytest.raises(ConfigError, match="has not run yet"):
         lab.rbac(reconcile)
     lab.settle()
-    assert rights(lab.rbac()) == ["watch services", "watch deployments.apps",
-                                  "watch myservices.example.com"]  # fmt: skip
+    assert rights(lab.rbac(is_list_included=False)) == [
+        "watch services", "watch deployments.apps", "watch myservices.example.com",
+    ]  # fmt: skip
 
     lab.apply(myservice.EXAMPLE)
     reconcile.run()
