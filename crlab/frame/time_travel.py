@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral  # those of numpy, in an index of seqs, are some too
 from typing import Any
 
 import pandas as pd
@@ -34,8 +35,6 @@ from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
-
-When = str | int | float | datetime
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,9 @@ class Moment:
         return f"Moment(rv={self.resource_version}, seq={self.seq}, {count})"
 
 
+When = str | int | datetime | Moment
+
+
 class TimeTravel:
     """Moments, differences and timelines of one resource."""
 
@@ -109,42 +111,50 @@ class TimeTravel:
         self,
         moment: When | None = None,
         *,
-        resource_version: str | None = None,
         seq: int | None = None,
         time: float | datetime | None = None,
     ) -> Moment:
-        """Return the cache as it was.
+        """Return the cache as it was; of nothing named, as it is.
 
         Args:
-            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a time.
+            moment: a resourceVersion (a text or an int), a datetime, or a `Moment`.
+            seq: a record of the trace.
+            time: wall time: seconds since the epoch, or a datetime.
 
         Raises:
             OutOfTrace: the trace does not reach that far back, or not yet that far.
+            ConfigError: none of these, or more than one.
         """
+        if sum(given is not None for given in (moment, seq, time)) > 1:
+            raise ConfigError("one moment at a time: a resourceVersion, seq= or time=")
+        if isinstance(moment, Moment):
+            return moment
+        if isinstance(moment, datetime):
+            moment, time = None, moment
         if moment is not None:
-            if isinstance(moment, str):
-                resource_version = moment
-            elif isinstance(moment, int) and not isinstance(moment, bool):
-                seq = moment
-            else:
-                time = moment
-        if resource_version is not None:
-            return self._at_version(resource_version)
+            if not isinstance(moment, str) and not _is_whole(moment):
+                raise ConfigError(
+                    "a moment is a resourceVersion (a text or an int) or a datetime, not "
+                    f"{moment!r}; at(seq=…) is a record of the trace, at(time=…) a wall time"
+                )
+            return self._at_version(str(moment))
         if seq is not None:
-            return self._at_seq(seq)
+            if not _is_whole(seq):
+                raise ConfigError(f"seq is a record of the trace (1, 2, …), not {seq!r}")
+            return self._at_seq(int(seq))
         if time is None:
             return self._at_seq(self._trace.last_seq)
         if isinstance(time, datetime):
             return self._at_time(time.timestamp())
-        if isinstance(time, bool) or not isinstance(time, int | float):
-            raise ConfigError(
-                "a moment is a resourceVersion (a text), a seq of the trace (int) or a time "
-                f"(float or datetime), not a {type(time).__name__}"
-            )
+        if isinstance(time, bool) or not isinstance(time, int | float) or time < 0:
+            raise ConfigError(f"time is seconds since the epoch, or a datetime, not {time!r}")
         return self._at_time(float(time))
 
     def diff(self, before: When, after: When, *, ignore: Collection[str] = NOISE) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
+
+        Args:
+            before, after: as `at` takes them; ``diff(at(seq=3), at(seq=9))`` for others.
 
         Shape: RangeIndex; key, change ("added", "removed", "modified"), path ("" for whole
             objects), old, new (object).
@@ -199,7 +209,7 @@ class TimeTravel:
         return list(streams.values()) or [[]]
 
     def _at_seq(self, seq: int) -> Moment:
-        if seq > self._trace.last_seq or seq < 0:
+        if seq > self._trace.last_seq:
             raise OutOfTrace(f"no record {seq} yet; the trace ends at seq {self._trace.last_seq}")
         streams = [[r for r in stream if r.seq <= seq] for stream in self._streams()]
         return self._rebuilt(streams, f"seq {seq}")
@@ -369,6 +379,10 @@ def trace_frame(trace: Trace, after: int = 0) -> pd.DataFrame:
         },
         index=seqs([record.seq for record in records]),
     )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
 
 
 def _number(version: str) -> int | None:

@@ -9,6 +9,7 @@ Thread: any; see the parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
@@ -350,20 +351,31 @@ class Informer:
             self._history = framing.time_travel(self._lab, self)
         return self._history
 
-    def at(self, moment: When) -> Moment:
-        """Return the cache as it was; ``services.at("42").df``.
+    def at(
+        self,
+        moment: When | None = None,
+        *,
+        seq: int | None = None,
+        time: float | datetime | None = None,
+    ) -> Moment:
+        """Return the cache as it was; ``services.at("42").df``, ``services.at(lab.revision)``.
 
         Args:
-            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a
-                wall time.
+            moment: a resourceVersion (a text or an int), a datetime, or a `Moment`.
+            seq: a record of the trace, as `lab.step().seq` and `events.df` name it.
+            time: wall time: seconds since the epoch, or a datetime.
 
         Raises:
             OutOfTrace: the trace does not reach that far back, or not yet that far.
+            ConfigError: none of these, or more than one.
         """
-        return self.history.at(moment)
+        return self.history.at(moment, seq=seq, time=time)
 
     def diff(self, before: When, after: When) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
+
+        Args:
+            before, after: as `at` takes them; ``diff(at(seq=3), at(seq=9))`` for others.
 
         Shape:
             RangeIndex; key, change, path, old, new.
