@@ -492,6 +492,15 @@ class ColumnTypeError(FrameError):
     """A column cannot hold a value."""
 
 
+class ColumnFailed(FrameError):
+    """A column's function raised for every row; the cause is what it raised last.
+
+    Attributes:
+        name: the column.
+        key: the row that failed last.
+    """
+
+
 class JSONPathError(FrameError):
     """A JSONPath does not parse; says where and what was expected."""
 

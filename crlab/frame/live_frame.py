@@ -31,7 +31,8 @@ import pandas as pd
 
 from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
-from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_column
+from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_columns
+from crlab.frame.failing import FailingColumn, FailingColumns
 from crlab.frame.live import note_read
 from crlab.frame.row_reader import RowReader
 from crlab.frame.slots import Slots
@@ -110,6 +111,7 @@ class LiveFrame:
         self._is_recast = False  # other columns were taken up since the last frame
         self._frame: pd.DataFrame | None = None
         self._pristine: tuple[Any, ...] = ()
+        self._failing = FailingColumns()
         self._wide_paths: dict[tuple[str, ...], None] | None = {} if wide else None
         self._later = later
         self._choose = partial(
@@ -137,11 +139,20 @@ class LiveFrame:
         return self._generation
 
     @property
+    def column_errors(self) -> list[FailingColumn]:
+        """The columns that could not be worked out for some rows, as of the last read."""
+        return self._failing.list()
+
+    @property
     def df(self) -> pd.DataFrame:
         """The present frame; the same object while nothing changes, the state included.
 
         Shape: index "key" ("namespace/name", sorted); columns as `columns`, with their dtypes;
-            attrs: resource, resource_version, time, state.
+            attrs: resource, resource_version, time, state; column_errors (name → text), where
+            cells are missing because working them out failed.
+
+        Raises:
+            ColumnFailed: a column's function raised for every row.
         """
         note_read(self)
         self._learn()
@@ -170,6 +181,7 @@ class LiveFrame:
     def close(self) -> None:
         """Stop listening; the last frame stays."""
         self._remove_listener()
+        self._failing.forget()
 
     def __repr__(self) -> str:
         name = self._resource.gvr.group_resource if self._resource else "objects"
@@ -196,7 +208,7 @@ class LiveFrame:
     def _hold(self, columns: Sequence[Column]) -> None:
         """Begin anew with other columns."""
         self._slots = Slots(columns)
-        self._reader = RowReader(columns)
+        self._reader = RowReader(columns, self._failing)
 
     def _learn(self) -> None:
         """Take up the columns of a definition that was not known before, if it is now."""
@@ -227,10 +239,12 @@ class LiveFrame:
             snapshot, is_whole = self._consistent_read()
             if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
                 snapshot, is_whole = self._indexer.read(None), True
+            self._failing.forget(None if is_whole else snapshot.rows)
             if is_whole:
                 self._slots.build(snapshot.rows, self._reader)
             else:
                 self._slots.patch(snapshot.rows, self._reader)
+            self._failing.check(len(self._slots.keys))
         except BaseException:  # a notebook's interrupt too: the keys it had taken must not be lost
             with self._dirty_lock:
                 self._is_all_dirty = True
@@ -269,10 +283,8 @@ class LiveFrame:
                 self._wide_paths.update(dict.fromkeys(flatten(obj.to_dict())))
         if len(self._wide_paths) == before:
             return False
-        taken = {column.name for column in self._chosen}
-        extra = [wide_column(path, self._schema) for path in sorted(self._wide_paths)]
-        columns = [*self._chosen, *(c for c in extra if c.name not in taken)]
-        self._hold(columns)
+        extra = wide_columns(sorted(self._wide_paths), self._schema, self._chosen)
+        self._hold([*self._chosen, *extra])
         return True
 
     def _attrs(self, resource_version: str) -> dict[str, Any]:
@@ -284,7 +296,7 @@ class LiveFrame:
             moment = datetime.fromtimestamp(self._clock.now(), UTC)
             attrs["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         attrs["state"] = self._state() if self._state is not None else ""
-        return attrs
+        return attrs | self._failing.attrs()
 
     def _handed_out(self, attrs: dict[str, Any]) -> pd.DataFrame:
         frame = self._slots.frame()

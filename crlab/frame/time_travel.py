@@ -58,8 +58,8 @@ class Moment:
     @property
     def df(self) -> pd.DataFrame:
         """The frame of that moment, in the shape of the live one; attrs state is "past"."""
-        slots = Slots(self.columns)
-        slots.build(self.objects, RowReader(self.columns))
+        slots, reader = Slots(self.columns), RowReader(self.columns)
+        slots.build(self.objects, reader)
         frame = slots.frame()
         moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
         frame.attrs.update(
@@ -67,6 +67,7 @@ class Moment:
             resource_version=self.resource_version,
             time=moment.replace("+00:00", "Z"),
             state="past",
+            **reader.failing.attrs(),
         )
         return frame
 
@@ -382,7 +383,7 @@ def trace_frame(trace: Trace, after: int = 0) -> pd.DataFrame:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _number(version: str) -> int | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from crlab.cache import HandlerRegistration, Lister
     from crlab.controller import Draft
+    from crlab.frame.failing import FailingColumn
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
     from crlab.lab.describing import Description
@@ -75,6 +76,7 @@ class Informer:
         self._siblings: list[Informer] = []  # the same cache, framed in other columns
         self._handlers_by_cell = ByCell()
         self._frame: LiveFrame | None = None
+        self._frames: list[LiveFrame] = []  # that one, and those of `with_columns`
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
         self._history: TimeTravel | None = None
@@ -145,7 +147,7 @@ class Informer:
     def close(self) -> list[str]:
         """Stop and wait; return the names of threads that user code did not let go."""
         for each in (self, *self._siblings):
-            for part in (each._frame, each._rates):
+            for part in (*each._frames, each._rates):
                 if part is not None:
                     part.close()
         self.shared.close()
@@ -273,6 +275,7 @@ class Informer:
             from crlab.lab import framing
 
             self._frame = framing.live_frame(self._lab, self, self._columns)
+            self._frames.append(self._frame)
         return self._frame
 
     @property
@@ -290,13 +293,31 @@ class Informer:
         """Return another live frame over the same cache: ``columns={"image": ".spec.image"}``.
 
         Args:
-            columns: name → JSONPath, beside the resource's own columns.
+            columns: name → JSONPath, (JSONPath, type) or function of an object, beside the
+                resource's own columns. Of several values at a path, a "quantity", "integer"
+                or "number" is the sum, "string" joins them, no type keeps the list; "boolean"
+                and "date" refuse them (see `column_errors`).
             options: as `LiveFrame`: labels, conditions, owner, wide, quantities.
+
+        Raises:
+            UnknownColumn, JSONPathError: with the nearest that exist.
+            ConfigError: a name that is the object's own: key, namespace, name, created.
         """
         from crlab.lab import framing
 
         check_columns(columns)
-        return framing.live_frame(self._lab, self, columns, **options)
+        self._frames.append(framing.live_frame(self._lab, self, columns, **options))
+        return self._frames[-1]
+
+    @property
+    def column_errors(self) -> list[FailingColumn]:
+        """The columns of this cache's frames that could not be worked out for some rows.
+
+        Each says how many rows lack it, and which failed last with what error; as of the
+        last read of its frame. [] if all is well.
+        """
+        frames = [frame for each in (self, *self._siblings) for frame in each._frames]
+        return [failing for frame in frames for failing in frame.column_errors]
 
     @property
     def events(self) -> InformerEvents:

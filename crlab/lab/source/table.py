@@ -186,7 +186,7 @@ def as_frame(value: Any) -> pd.DataFrame:
     """Return what a live expression gave as a frame; a Series becomes one column.
 
     An index that says something (groups, counted values) is shown as the first columns; row
-    numbers are not, nor are the keys of rows that have their names.
+    numbers are not, nor are keys that the columns `namespace` and `name` say already.
     """
     if isinstance(value, pd.Series):
         value = value.to_frame(value.name if value.name is not None else "value")
@@ -194,7 +194,7 @@ def as_frame(value: Any) -> pd.DataFrame:
         return pd.DataFrame({"value": [value]})
     index = value.index
     is_count = isinstance(index, pd.RangeIndex) and index.name is None
-    if is_count or (index.name == "key" and "name" in value.columns):
+    if is_count or (index.name == "key" and _says_keys(value)):
         return value
     shown = value.copy(deep=False)
     if isinstance(shown.columns, pd.MultiIndex):
@@ -205,6 +205,16 @@ def as_frame(value: Any) -> pd.DataFrame:
             title = f"index {title}"
         shown.insert(level, title, index.get_level_values(level).array)
     return shown
+
+
+def _says_keys(frame: pd.DataFrame) -> bool:
+    """Whether the columns of names hold what the index of keys does."""
+    if "name" not in frame.columns or not frame.columns.is_unique:
+        return False
+    names = frame["name"].astype("str")
+    if "namespace" in frame.columns:
+        names = frame["namespace"].astype("str").str.cat(names, sep="/")
+    return bool(pd.Index(names).equals(frame.index.astype("str")))
 
 
 def plain_cell(value: Any) -> Any:
