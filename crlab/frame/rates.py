@@ -129,7 +129,8 @@ class Rates:
         kind = str(record.get("type", ""))
         place = (record.resource, record.key)
         old = self._last.pop(place, None)
-        writer = writer_of(obj, old) if isinstance(obj, KubeObject) else ""
+        is_write = isinstance(obj, KubeObject) and kind != "DELETED"  # a deletion names nobody
+        writer = writer_of(obj, old) if is_write else ""
         if isinstance(obj, KubeObject) and kind != "DELETED":
             self._last[place] = obj
         self._count(record.at, kind, record.resource, record.key, writer)
