@@ -492,6 +492,10 @@ class ColumnTypeError(FrameError):
     """A column cannot hold a value."""
 
 
+class NotFollowed(FrameError):
+    """A live expression reads what cannot be followed: the server, or nothing of a lab."""
+
+
 class ColumnFailed(FrameError):
     """A column's function raised for every row; the cause is what it raised last.
 

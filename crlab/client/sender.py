@@ -22,6 +22,7 @@ from crlab.model.object import thawed
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
+from crlab.runtime.reading import refuse_read
 from crlab.trace.record import Trace
 
 FIELD_MANAGER = "crlab"
@@ -160,6 +161,7 @@ class Sender:
             dry_run,
             new_name,
         )
+        refuse_read(demand.tried)
         return self._sent(demand) if self._around is None else self._around(demand, self._sent)
 
     def _sent(self, demand: Demand) -> dict[str, Any]:

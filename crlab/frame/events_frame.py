@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from crlab.frame.array import cells, floats, seqs, texts, times
-from crlab.frame.live import note_read
 from crlab.frame.writer import MOST, Deletions, changes_between, writer_of
 from crlab.model.diff import NOISE, Change
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.printer import text_of
+from crlab.runtime.reading import note_read
 from crlab.trace.record import Trace, TraceRecord
 
 _SHORT = 60
@@ -101,7 +101,7 @@ class EventsFrame:
 
     def live_version(self) -> object:
         """Return what tells a live expression that there may be new events."""
-        return self._trace.last_seq
+        return self._trace.live_version()
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every watch event (quick, on the writer's thread)."""

@@ -33,12 +33,12 @@ from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
 from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_columns
 from crlab.frame.failing import FailingColumn, FailingColumns
-from crlab.frame.live import note_read
 from crlab.frame.row_reader import RowReader
 from crlab.frame.slots import Slots
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
+from crlab.runtime.reading import note_read, unread
 
 _TRIES = 100
 Definition = tuple[Sequence[Mapping[str, Any]] | None, Mapping[str, Any] | None]
@@ -134,6 +134,11 @@ class LiveFrame:
         return tuple(self._slots.columns)
 
     @property
+    def indexer(self) -> FrameSource:
+        """What it shows."""
+        return self._indexer
+
+    @property
     def generation(self) -> int:
         """The store's generation that `df` last showed, -1 before the first."""
         return self._generation
@@ -160,7 +165,7 @@ class LiveFrame:
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
-        with self._lock:
+        with self._lock, unread():
             frame = self._frame
             if frame is None or self._indexer.generation != self._generation or self._is_recast:
                 self._frame = self._refreshed()
@@ -172,7 +177,8 @@ class LiveFrame:
     def live_version(self) -> object:
         """Return what tells a live expression that this frame changed."""
         self._learn()
-        return self._indexer.generation, len(self._chosen)
+        state = self._state() if self._state is not None else ""
+        return self._indexer.generation, len(self._chosen), state
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every change (quick, on the writer's thread); return the undo."""
@@ -213,7 +219,10 @@ class LiveFrame:
     def _learn(self) -> None:
         """Take up the columns of a definition that was not known before, if it is now."""
         later = self._later
-        definition = later() if later is not None else None  # may ask a server: not in the lock
+        if later is None:
+            return
+        with unread():
+            definition = later()  # may ask a server: not in the lock
         if definition is None:
             return
         definitions, schema = definition

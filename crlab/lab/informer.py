@@ -28,6 +28,7 @@ from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
+from crlab.runtime.reading import Seconds, note_read, refuse_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,7 @@ class Informer:
     @property
     def has_synced(self) -> bool:
         """Whether the first full list has been delivered to the cache."""
+        note_read(self._lab.trace)
         return self.shared.has_synced
 
     def wait_for_sync(self, timeout_seconds: float = 10.0) -> Informer:
@@ -133,11 +135,14 @@ class Informer:
     @property
     def status(self) -> Any:
         """What can be claimed of the cache now: state, age, cause (`InformerStatus`)."""
+        note_read(self._lab.trace)
+        note_read(Seconds(self._lab.clock))  # it ages by itself
         return self.shared.status
 
     @property
     def last_sync_resource_version(self) -> str:
         """The resourceVersion the cache has reached."""
+        note_read(self._lab.trace)
         return self.shared.last_sync_resource_version
 
     def stop(self) -> None:
@@ -264,6 +269,7 @@ class Informer:
         """
         from crlab.lab.judging import handlers_frame
 
+        note_read(self._lab.trace)
         return handlers_frame(self.shared)
 
     # -- frames --------------------------------------------------------------------------
@@ -359,6 +365,7 @@ class Informer:
         """
         from crlab.lab.judging import deltas_frame
 
+        note_read(self._lab.trace)
         return deltas_frame(self.shared)
 
     # -- the past ------------------------------------------------------------------------
@@ -417,6 +424,7 @@ class Informer:
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
         self._lab.check_open(f"audit {self.lane}")
+        refuse_read(f"audit {self.lane}")
         if self.shared.is_stopped:
             raise AlreadyStopped(
                 f"cannot audit {self.lane}: this informer was stopped, so its cache ages; "

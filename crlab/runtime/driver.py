@@ -26,6 +26,7 @@ from typing import Protocol
 from crlab.errors import LifecycleError
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.reading import unread
 from crlab.runtime.thread import StageThread
 
 BATCH = 1000
@@ -170,7 +171,7 @@ class ManualDriver:
 
     def step(self, only: Callable[[Stage], bool] | None = None) -> Stage | None:
         """Perform one unit of the first stage that has work; None if nothing moves."""
-        with self._turn:
+        with self._turn, unread():
             for handle in list(self._handles):
                 if handle.is_stopping or (only is not None and not only(handle.stage)):
                     continue

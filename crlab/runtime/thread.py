@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 
 from crlab.errors import AlreadyStarted, NoThread
+from crlab.runtime.reading import unread
 
 PREFIX = "crlab-"
 
@@ -75,7 +76,8 @@ class StageThread:
 
     def _run(self) -> None:
         try:
-            self._body()
+            with unread():
+                self._body()
         except BaseException as error:  # noqa: BLE001 - nothing may end a stage unseen
             self.error = error
             if self._on_error is not None:
