@@ -141,7 +141,7 @@ class MakingLab(PacedLab):
             if other is not None and not other.shared.is_stopped:
                 return other  # somebody asked the same at the same time
             self._informers[identity] = informer
-        note_informer(self._whole, found)
+        note_informer(self._whole, informer)
         if start:
             shared.start()
         return informer
