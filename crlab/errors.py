@@ -518,6 +518,19 @@ class ColumnTypeError(FrameError):
     """A column cannot hold a value."""
 
 
+class NotFollowed(FrameError):
+    """A live expression reads what cannot be followed: the server, or nothing of a lab."""
+
+
+class ColumnFailed(FrameError):
+    """A column's function raised for every row; the cause is what it raised last.
+
+    Attributes:
+        name: the column.
+        key: the row that failed last.
+    """
+
+
 class JSONPathError(FrameError):
     """A JSONPath does not parse; says where and what was expected."""
 

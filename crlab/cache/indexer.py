@@ -37,6 +37,7 @@ from crlab.cache.index import (
 from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
+from crlab.runtime.reading import note_read
 from crlab.trace.failure import Failures
 
 Change = tuple[str, KubeObject | None]
@@ -90,16 +91,20 @@ class Indexer:
 
     def get_by_key(self, key: str) -> KubeObject | None:
         """Return the object of a key, None if there is none."""
+        note_read(self)
         return self._items.get(key)
 
     def __len__(self) -> int:
+        note_read(self)
         return len(self._items)
 
     def __contains__(self, key: object) -> bool:
+        note_read(self)
         return key in self._items
 
     def list(self) -> list[KubeObject]:
         """Return every object, sorted by key."""
+        note_read(self)
         with self._lock:
             items, known = self._items.copy(), self._sorted
             generation = self.generation
@@ -108,6 +113,7 @@ class Indexer:
 
     def list_keys(self) -> builtins.list[str]:
         """Return every key, sorted."""
+        note_read(self)
         with self._lock:
             items, known = self._items, self._sorted
             if known is not None:
@@ -129,6 +135,7 @@ class Indexer:
         Raises:
             UnknownIndex: no index of that name was added.
         """
+        note_read(self)
         with self._lock:
             keys = self._index_locked(name).keys.get(value, ())
             found = [(key, self._items[key]) for key in keys]
@@ -140,6 +147,7 @@ class Indexer:
         Raises:
             UnknownIndex: no index of that name was added.
         """
+        note_read(self)
         with self._lock:
             keys = tuple(self._index_locked(name).keys.get(value, ()))
         return sorted(keys)
@@ -150,6 +158,7 @@ class Indexer:
         Raises:
             UnknownIndex: no index of that name was added.
         """
+        note_read(self)
         with self._lock:
             func = self._index_locked(name).func
         values = values_of(func, obj)
@@ -166,6 +175,7 @@ class Indexer:
         Raises:
             UnknownIndex: no index of that name was added.
         """
+        note_read(self)
         with self._lock:
             return sorted(self._index_locked(name).keys)
 
@@ -181,6 +191,7 @@ class Indexer:
 
     def read(self, keys: Iterable[str] | None = None) -> Snapshot:
         """Return `keys` (None: everything, in no order) at one moment."""
+        note_read(self)
         with self._lock:
             rows: dict[str, KubeObject | None]
             if keys is None:
@@ -195,6 +206,14 @@ class Indexer:
             known = sorted(self._indices)
             raise UnknownIndex(f"no index {name!r}; there are: {', '.join(known)}", name=name)
         return index
+
+    def live_version(self) -> object:
+        """Return what tells a live expression that the content changed."""
+        return self.generation
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on every change (quick, on the writer's thread); return the undo."""
+        return self.add_change_listener(lambda keys: listener())
 
     # Extending ---------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from crlab.model.key import join_key
 from crlab.model.redaction import redact_body
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
+from crlab.runtime.reading import note_read
 from crlab.trace.cause import current_actor, current_causes
 from crlab.trace.record import Trace, TraceStage
 
@@ -71,6 +72,8 @@ class RequestLog:
     @property
     def records(self) -> list[RequestRecord]:
         """The requests, oldest first."""
+        if self._trace is not None:
+            note_read(self._trace)
         return list(self._records)
 
     def add(

@@ -23,6 +23,7 @@ from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionReso
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.dry_run import in_dry_run
 from crlab.runtime.ids import Ids
+from crlab.runtime.reading import refuse_read
 from crlab.trace.record import Trace
 
 FIELD_MANAGER = "crlab"
@@ -166,6 +167,7 @@ class Sender:
             dry_run,
             new_name,
         )
+        refuse_read(demand.tried)
         return self._sent(demand) if self._around is None else self._around(demand, self._sent)
 
     def _sent(self, demand: Demand) -> dict[str, Any]:

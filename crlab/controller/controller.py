@@ -54,6 +54,7 @@ from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import Driver, ManualDriver
 from crlab.runtime.ids import Ids
+from crlab.runtime.reading import note_read
 from crlab.trace.record import Trace
 from crlab.workqueue import (
     RateLimiter,
@@ -245,11 +246,13 @@ class Controller:
     @property
     def history(self) -> list[StepRecord]:
         """The newest runs, oldest first, at most 200."""
+        note_read(self._trace)
         return list(self.runner.history)
 
     @property
     def given_up(self) -> dict[str, str]:
         """Keys that failed too often or terminally, with their last error."""
+        note_read(self._trace)
         return dict(self.runner.given_up)
 
     def explain(self, key: str) -> Explanation:

@@ -152,7 +152,10 @@ def _event_text(event: TraceRecord, records: dict[int, TraceRecord]) -> str:
     writer = next((records[seq] for seq in event.causes if seq in records), None)
     by = ""
     if writer is not None and writer.kind == "request":
-        by = f", written by {writer.get('actor') or 'this lab'} (request {writer.seq})"
+        did = "written"
+        if event.get("type") == "DELETED":  # or its last finalizer was taken
+            did = "deleted" if writer.get("verb") == "delete" else "released"
+        by = f", {did} by {writer.get('actor') or 'this lab'} (request {writer.seq})"
     return f"The watch brought {what}{version}{by}"
 
 

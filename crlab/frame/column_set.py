@@ -2,6 +2,12 @@
 
 Order: namespace, name, the kind's own columns, then conditions, owner, labels, extras.
 
+Names: "key", "namespace", "name" and "created" are an object's own identity in every frame.
+A column that would have one of these names, or one that a column before it has, is called
+after where it comes from: ``printer_name``, ``label_name``, ``condition_ready``,
+``owner_…``, ``wide_…``, and ``…_2`` if that is taken too. Only a column that the user names
+in ``columns={…}`` may take the place of a printed one; an identity it may not.
+
 Wide rule "crlab/wide/1": every printed column, then each field below ``.spec`` and
 ``.status`` (other top-level fields where the kind has neither), flattened to a dotted
 name; lists of scalars are one text joined by commas, other lists one JSON text; the dtype
@@ -13,22 +19,29 @@ Source: kubectl get (-o wide, -L, --show-labels, custom-columns).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from crlab.errors import UnknownColumn, nearest
-from crlab.frame.column import Column
+from crlab.errors import ConfigError, UnknownColumn, nearest
+from crlab.frame.column import AGES, CREATED, Column
 from crlab.model.argument import checked_function, checked_texts
 from crlab.model.diff import field_path
 from crlab.model.jsonpath import compile_path
-from crlab.model.object import FrozenList
+from crlab.model.object import FrozenList, KubeObject
 from crlab.model.printer import PrinterColumn, columns_for, crd_columns, dig, maps, text_of
 from crlab.model.resource import ApiResource
 
-ColumnSpec = Column | str | Callable[[Mapping[str, Any]], Any] | tuple[str, str]
+ColumnSpec = Column | str | Callable[[KubeObject], Any] | tuple[str, str]
 ColumnsArgument = Mapping[str, ColumnSpec] | Sequence[str | Column] | None
 WIDE_RULE = "crlab/wide/1"
+
+IDENTITY: dict[str, tuple[str, ...]] = {
+    "key": (),
+    "namespace": ("metadata", "namespace"),
+    "name": ("metadata", "name"),
+    "created": CREATED,
+}
 
 _LABELS = (("metadata", "labels"),)
 _CONDITIONS = (("status", "conditions"),)
@@ -49,7 +62,7 @@ def header_columns() -> list[Column]:
     return [
         Column("uid", "string", header="uid"),
         Column("resource_version", "string", header="resource_version"),
-        Column.at("created", ".metadata.creationTimestamp", "date"),
+        _created_column(),
         Column.at("deleted", ".metadata.deletionTimestamp", "date"),
         Column.at("generation", ".metadata.generation", "integer"),
         Column.at("kind", ".kind", "string"),
@@ -72,18 +85,44 @@ def printed_columns(
         definitions: the CRD version's additionalPrinterColumns, if it is a custom resource.
         wide: with those that kubectl shows with ``-o wide`` only.
     """
+    hidden: set[str] = set()  # named all the same: a name does not depend on `wide`
     printed: Sequence[PrinterColumn] | None = None
     if definitions is None and resource is not None:
         printed = columns_for(resource.gvr.group, resource.kind)
     if printed is None:
         printed = crd_columns(definitions)
-    columns = [
-        Column.of_printer(column)
-        for column in printed
-        if column.format != "name" and (wide or column.priority == 0)
-    ]
+    printed = [column for column in printed if column.format != "name"]
     fields = _PRINTERS_LOOK_AT.get((resource.gvr.group, resource.kind)) if resource else None
-    return [replace(c, looks_at=fields) if c.value is not None else c for c in columns]
+    columns: dict[str, Column] = {}
+    for column, each in zip(printed, map(Column.of_printer, printed), strict=True):
+        known = columns.get(each.name)
+        if known is not None and known.path is each.path is not None:
+            continue  # said twice, as Age and Created At
+        each = _distinct("printer", each, columns)
+        columns[each.name] = each if each.value is None else replace(each, looks_at=fields)
+        if not wide and column.priority:
+            hidden.add(each.name)
+    if "created" not in columns and any(name in columns for name in AGES):
+        columns["created"] = _created_column()  # what is called age is another one
+    return [column for name, column in columns.items() if name not in hidden]
+
+
+def _distinct(origin: str, column: Column, taken: Container[str]) -> Column:
+    """Return a column under a name that is neither taken nor an object's identity."""
+    if column.name not in taken and _is_free(column):
+        return column
+    name = free = f"{origin}_{column.name}"
+    number = 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return column.named(free)
+
+
+def _is_free(column: Column) -> bool:
+    """Whether a column may have its name: an identity is the object's own."""
+    path = column.path
+    fields = path.fields if path is not None else None
+    return column.name not in IDENTITY or (bool(fields) and fields == IDENTITY[column.name])
 
 
 def label_columns(labels: Iterable[str]) -> list[Column]:
@@ -127,6 +166,10 @@ def owner_columns() -> list[Column]:
     ]
 
 
+def _created_column() -> Column:
+    return Column.at("created", ".metadata.creationTimestamp", "date")
+
+
 def _labels_column() -> Column:
     return Column("labels", "string", value=_labels_text, looks_at=_LABELS)
 
@@ -162,13 +205,15 @@ def choose_columns(
     """Return the columns of a frame, in order, each name once.
 
     Args:
-        columns: names to choose; or name → JSONPath, (JSONPath, type), function or Column,
-            added to the kind's own; None: the kind's own.
+        columns: names to choose; or name → JSONPath, (JSONPath, type), function of a
+            `KubeObject` or Column, added to the kind's own; None: the kind's own.
         quantities: names of columns to read as numbers ("100m" → 0.1); True: those that
-            are called cpu, memory, storage or capacity.
+            are called cpu, memory, storage or capacity. Several values, as of
+            ``.spec.containers[*].resources.requests.cpu``, are their sum.
 
     Raises:
         UnknownColumn: a name or, where the schema is known, a path that does not exist.
+        ConfigError: a name that is an object's own: key, namespace, name, created.
         JSONPathError: a path that does not parse.
     """
     for name, wanted in (
@@ -179,24 +224,40 @@ def choose_columns(
         if not isinstance(wanted, bool):
             checked_texts(wanted, f"{name} (or True)")
     is_namespaced = resource is None or resource.is_namespaced
-    chosen = base_columns(is_namespaced)
     if columns is None or isinstance(columns, Mapping):
-        chosen += printed_columns(resource, definitions, wide=wide)
-        for name, spec in (columns or {}).items():
-            chosen.append(_made(name, spec, schema))
+        own = [*base_columns(is_namespaced), *printed_columns(resource, definitions, wide=wide)]
+        named = [_made(name, spec, schema) for name, spec in (columns or {}).items()]
     else:
-        chosen = _named(columns, resource, definitions, schema, is_namespaced)
-    if conditions is True:
-        chosen.append(_conditions_column())
-    elif conditions:
-        chosen += condition_columns(conditions)
+        own, named = [], _named(columns, resource, definitions, schema, is_namespaced)
+    chosen = {column.name: column for column in [*own, *map(_allowed, named)]}
+    extras: list[tuple[str, Sequence[Column]]] = []
+    if conditions:
+        kinds = () if isinstance(conditions, bool) else conditions
+        extras.append(("condition", condition_columns(kinds) or [_conditions_column()]))
     if owner:
-        chosen += owner_columns()
-    if labels is True:
-        chosen.append(_labels_column())
-    elif labels:
-        chosen += label_columns(labels)
-    return _as_quantities(_unique(chosen), quantities)
+        extras.append(("owner", owner_columns()))
+    if labels:
+        keys = () if isinstance(labels, bool) else labels
+        extras.append(("label", label_columns(dict.fromkeys(keys)) or [_labels_column()]))
+    for origin, group in extras:
+        for column in group:
+            column = _distinct(origin, column, chosen)
+            chosen[column.name] = column
+    return _as_quantities(list(chosen.values()), quantities)
+
+
+def _allowed(column: Column) -> Column:
+    """Return a column that the user named.
+
+    Raises:
+        ConfigError: it would stand for what every row is found by.
+    """
+    if not _is_free(column) and column.header != column.name:
+        raise ConfigError(
+            f"a column cannot be called {column.name!r}: {', '.join(IDENTITY)} are the object's "
+            "own in every frame; choose another name"
+        )
+    return column
 
 
 def _named(
@@ -246,9 +307,11 @@ def _made(name: str, spec: Any, schema: Mapping[str, Any] | None) -> Column:
     if callable(value):
         checked_function(value, f"column {name!r}", ("obj",))
     if isinstance(spec, Column):
-        return spec.named(name)
+        if spec.value is None:
+            return spec.named(name)
+        return Column(name, spec.type, function=spec.value)  # a user's: it gets what all get
     if callable(spec):
-        return Column(name, "object", value=spec, is_users=True)
+        return Column(name, "object", function=spec)
     text, kind = spec if isinstance(spec, tuple) else (spec, "")
     column = Column.at(name, text, kind or "object")
     if schema is not None and column.path is not None:
@@ -316,12 +379,6 @@ def _schema_leaf(node: Any) -> str:
     return kind if kind in ("integer", "number", "boolean") else "object"
 
 
-def _unique(columns: Sequence[Column]) -> list[Column]:
-    """The last definition of a name wins and keeps the first one's place."""
-    by_name = {column.name: column for column in columns}
-    return list(by_name.values())
-
-
 _QUANTITIES = ("cpu", "memory", "storage", "capacity")
 
 
@@ -337,7 +394,7 @@ def _as_quantities(columns: list[Column], wanted: Sequence[str] | bool) -> list[
     for name in names:
         if name not in known:
             raise unknown_column(name, known)
-    return [replace(c, type="quantity") if c.name in names else c for c in columns]
+    return [replace(c, type="quantity", is_first=False) if c.name in names else c for c in columns]
 
 
 # --- wide -----------------------------------------------------------------------------
@@ -367,8 +424,23 @@ def _leaf(value: Any) -> Any:
     return None if isinstance(value, Mapping) else value
 
 
-def wide_column(path: tuple[str, ...], schema: Mapping[str, Any] | None) -> Column:
-    """Return the column of a flattened leaf."""
+def wide_columns(
+    paths: Iterable[tuple[str, ...]],
+    schema: Mapping[str, Any] | None,
+    beside: Sequence[Column],
+) -> list[Column]:
+    """Return the columns of flattened leaves, but for those that are there already."""
+    taken = {column.name: column for column in beside}
+    for path in paths:
+        column = _wide_column(path, schema)
+        known = taken.get(column.name)
+        if known is None or known.path is None or known.path.fields != path:
+            column = _distinct("wide", column, taken)
+            taken[column.name] = column
+    return list(taken.values())[len(beside) :]
+
+
+def _wide_column(path: tuple[str, ...], schema: Mapping[str, Any] | None) -> Column:
     kind = "object"
     if schema is not None:
         try:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from crlab.frame.array import cells, floats, seqs, texts, times
-from crlab.frame.live import note_read
-from crlab.frame.writer import changes_between, writer_of
+from crlab.frame.writer import MOST, Deletions, changes_between, writer_of
 from crlab.model.diff import NOISE, Change
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.printer import text_of
+from crlab.runtime.reading import note_read
 from crlab.trace.record import Trace, TraceRecord
 
 _SHORT = 60
@@ -34,7 +34,8 @@ class Event:
 
     Attributes:
         changes: field by field, noise left out; () for ADDED and DELETED.
-        writer: manager of the newest managed fields entry, "" if unknown.
+        writer: manager of the newest managed fields entry, "" if unknown. Of a DELETED: who
+            deleted it, which is known only if this lab did; never the last who wrote to it.
         lag_seconds: from the request that caused it, if that is in the trace; else None.
     """
 
@@ -85,7 +86,9 @@ class EventsFrame:
         self._ignore = ignore
         self._lock = threading.Lock()
         self._seen = 0
-        self._last: dict[tuple[str, str], KubeObject] = {}
+        self._last: dict[tuple[str, str], tuple[KubeObject, float]] = {}  # with when it came
+        self._deletions = Deletions()
+        self._unnamed: dict[str, int] = {}  # uid → number of its DELETED, while nobody did it
         self._events: deque[Event] = deque(maxlen=max_events)
         self._count = 0
         self._frame: pd.DataFrame | None = None
@@ -98,7 +101,7 @@ class EventsFrame:
 
     def live_version(self) -> object:
         """Return what tells a live expression that there may be new events."""
-        return self._trace.last_seq
+        return self._trace.live_version()
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every watch event (quick, on the writer's thread)."""
@@ -121,7 +124,8 @@ class EventsFrame:
         """The events, oldest first; the same object while none came.
 
         Shape: index "seq" (int64); time, type, key, resource_version, paths (list), change
-            (text "path: old → new"), writer, lag_seconds.
+            (text "path: old → new"), writer ("" where it is not known, as for a deletion by
+            somebody else), lag_seconds.
         """
         note_read(self)
         with self._lock:
@@ -161,6 +165,8 @@ class EventsFrame:
     def _collect(self) -> None:
         for record in self._trace.records(after=self._seen):
             self._seen = record.seq
+            if record.kind == "request" and self._resource in ("", record.resource):
+                self._asked(record)
             if record.stage != "reflector" or (self._resource not in ("", record.resource)):
                 continue
             if self._source and record.get("source", self._source) != self._source:
@@ -179,20 +185,37 @@ class EventsFrame:
         for place in [p for p in self._last if p[0] == record.resource]:
             if not scope or _namespace(place[1]) == scope:
                 del self._last[place]
-        self._last.update(((record.resource, obj.key), obj) for obj in objects)
+        self._last.update(((record.resource, obj.key), (obj, record.at)) for obj in objects)
+
+    def _asked(self, record: TraceRecord) -> None:
+        """Note a deletion; its event may have overtaken the answer to the request."""
+        known, known_at = self._last.get((record.resource, record.key), (None, 0.0))
+        uid = self._deletions.note(record, known, known_at)
+        place = self._unnamed.pop(uid, 0) - 1 - self.dropped if uid else -1
+        if place >= 0:
+            event = self._events[place]
+            self._events[place] = replace(event, writer=self._deletions.by(uid))
+            self._frame = None
 
     def _came(self, record: TraceRecord) -> None:
         obj = record.get("object")
         kind = str(record.get("type", ""))
         place = (record.resource, record.key)
-        old = self._last.pop(place, None)
+        old, _ = self._last.pop(place, (None, 0.0))
         if isinstance(obj, KubeObject) and kind != "DELETED":
-            self._last[place] = obj
+            self._last[place] = obj, record.at
         if self._namespace is not None and _namespace(record.key) != self._namespace:
             return
         is_object = isinstance(obj, KubeObject)
+        writer = ""
+        if is_object:
+            writer = self._deletions.by(obj.uid) if kind == "DELETED" else writer_of(obj, old)
         changes = changes_between(old, obj, ignore=self._ignore) if kind == "MODIFIED" else []
         self._count += 1
+        if is_object and kind == "DELETED" and not writer:
+            self._unnamed[obj.uid] = self._count
+            if len(self._unnamed) > MOST:
+                del self._unnamed[next(iter(self._unnamed))]
         self._events.append(
             Event(
                 seq=record.seq,
@@ -202,7 +225,7 @@ class EventsFrame:
                 key=record.key,
                 resource_version=record.resource_version,
                 changes=tuple(changes),
-                writer=writer_of(obj, old) if is_object else "",
+                writer=writer,
                 lag_seconds=self._lag(record),
                 object=obj if is_object else None,
                 old=old,

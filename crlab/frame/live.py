@@ -1,12 +1,15 @@
 """An expression over live frames that is worked out again when what it reads has changed.
 
-``live(lambda: pods.df.groupby("phase").size())``: the frames read while the function runs
-are its sources; a change of one of them makes it dirty. It runs on whoever asks for
-`value`, at most once per interval, and never on a thread of its own.
+``live(lambda: pods.df.groupby("phase").size())``: whatever of a lab is read while the
+function runs is a source (`runtime.reading`); a change of one of them makes it dirty. It
+runs on whoever asks for `value`, at most once per interval, and never on a thread of its own.
 
 Guarantees:
-  1. A function that raises keeps the last good value; `error` has the exception.
+  1. A function that raises keeps the last good value; `error` has the exception, `failed_at`
+     since when, `good_at` of when the value is.
   2. Nothing changed: the function is not called, and `value` is the same object.
+  3. A function that reads what cannot be followed (the server), or nothing at all, fails
+     with `NotFollowed`: it is never shown as live.
 
 Thread: any; `_lock` guards the value. Change listeners only set a flag.
 Source: docs/architecture.md, decision 9 (dirty flags, no queues of payloads).
@@ -16,35 +19,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
+from crlab.errors import NotFollowed, let_go
 from crlab.model.argument import checked_answer, checked_function
 from crlab.runtime.clock import Clock, RealClock
-
-
-class LiveSource(Protocol):
-    """Something a live expression can read."""
-
-    def live_version(self) -> object:
-        """Return a value that differs after a change."""
-
-    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` (quick, any thread) on a change; return the undo."""
-
-
-_reading: ContextVar[dict[int, LiveSource] | None] = ContextVar("crlab_reading", default=None)
-
-
-def note_read(source: LiveSource) -> None:
-    """Tell the expression that is being worked out, if one is, that it reads `source`."""
-    found = _reading.get()
-    if found is not None:
-        found[id(source)] = source
+from crlab.runtime.reading import Readable, note_read, reading
 
 
 class LiveExpression:
-    """A value that follows its sources."""
+    """A value that follows its sources.
+
+    Attributes:
+        evaluations: how often it was worked out well.
+        error: why it could not be, the last time; None if it could.
+        failed_at, good_at: wall times: since when `error` holds, and of when the value is;
+            None if never.
+    """
 
     def __init__(
         self,
@@ -68,25 +59,30 @@ class LiveExpression:
         self._interval = min_interval_seconds
         self._name = name or getattr(function, "__name__", "expression")
         self._lock = threading.RLock()
-        self._sources: dict[int, LiveSource] = {}
-        self._versions: dict[int, object] = {}
+        self._sources: dict[int, tuple[Readable, object]] = {}
         self._undo: dict[int, Callable[[], None]] = {}
         self._listeners: tuple[Callable[[], None], ...] = ()
         self._value: Any = None
         self._evaluated_at: float | None = None
         self.evaluations = 0
         self.error: Exception | None = None
+        self.failed_at: float | None = None
+        self.good_at: float | None = None
 
     @property
     def value(self) -> Any:
         """The value, worked out anew if a source changed and the interval has passed.
 
+        While the function fails it is the last good one; `error` says so.
+
         Raises:
+            NotFollowed: the function reads the server, or nothing that can be followed.
             Exception: what the function raised, if it has never succeeded.
         """
         with self._lock:
             if self.is_due():
                 self._evaluate()
+            note_read(self, tuple(version for _, version in self._sources.values()))
             if self.error is not None and self.evaluations == 0:
                 raise self.error
             return self._value
@@ -95,6 +91,11 @@ class LiveExpression:
     def df(self) -> Any:
         """The same as `value`."""
         return self.value
+
+    @property
+    def sources(self) -> list[Readable]:
+        """What it read the last time."""
+        return [source for source, _ in self._sources.values()]
 
     def refresh(self) -> Any:
         """Work it out now, changed or not, and return it."""
@@ -107,7 +108,7 @@ class LiveExpression:
         """Whether a source has changed since the last evaluation."""
         if self._evaluated_at is None:
             return True
-        return any(s.live_version() != self._versions[k] for k, s in self._sources.items())
+        return any(source.live_version() != seen for source, seen in self._sources.values())
 
     def is_due(self) -> bool:
         """Whether the next `value` will work it out anew."""
@@ -115,6 +116,14 @@ class LiveExpression:
             return True
         is_early = self._clock.monotonic() - self._evaluated_at < self._interval
         return not is_early and self.is_dirty
+
+    def live_version(self) -> object:
+        """Return what tells another expression that what this one reads changed."""
+        return tuple(source.live_version() for source, _ in self._sources.values())
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when a source changed; see `on_change`."""
+        return self.on_change(listener)
 
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` when a source changed (quick, any thread); return the undo."""
@@ -143,28 +152,37 @@ class LiveExpression:
             listener()
 
     def _evaluate(self) -> None:
-        found: dict[int, LiveSource] = {}
-        token = _reading.set(found)
-        before = {key: source.live_version() for key, source in self._sources.items()}
-        try:
-            self._value = checked_answer(self._function(), self._name)
-            self.error = None
+        before = {key: (s, s.live_version()) for key, (s, _) in self._sources.items()}
+        error: Exception | None = None
+        with reading() as read:
+            try:
+                value = checked_answer(self._function(), self._name)
+            except Exception as raised:  # noqa: BLE001 - a user's function; kept in `error`
+                error = raised
+        found = read.sources
+        if read.refused and not isinstance(error, NotFollowed):
+            error = NotFollowed(read.refused)  # somebody between caught it
+        elif error is None and not found and not before:
+            error = NotFollowed(
+                f"{self._name} reads nothing of a lab that can be followed: read inside the "
+                "function (lambda: pods.df), not before it"
+            )
+        now = self._clock.now()
+        if error is None:
+            self._value, self.good_at, self.failed_at = value, now, None
             self.evaluations += 1
-        except Exception as error:  # noqa: BLE001 - a user's function; kept in `error`
-            self.error = error
-        finally:
-            _reading.reset(token)
+        else:
+            let_go(error)
+            self.failed_at = now if self.error is None else self.failed_at
+        self.error = error
         self._evaluated_at = self._clock.monotonic()
-        if self.error is not None and not found:
-            found = self._sources
-        self._versions = {k: before.get(k, s.live_version()) for k, s in found.items()}
-        self._follow(found)
+        self._follow(found or before)
 
-    def _follow(self, found: dict[int, LiveSource]) -> None:
+    def _follow(self, found: dict[int, tuple[Readable, object]]) -> None:
         for key in self._undo.keys() - found.keys():
             self._undo.pop(key)()
         for key in found.keys() - self._undo.keys():
-            self._undo[key] = found[key].on_live_change(self._changed)
+            self._undo[key] = found[key][0].on_live_change(self._changed)
         self._sources = found
 
 

@@ -31,13 +31,14 @@ import pandas as pd
 
 from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
-from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_column
-from crlab.frame.live import note_read
+from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_columns
+from crlab.frame.failing import FailingColumn, FailingColumns
 from crlab.frame.row_reader import RowReader
 from crlab.frame.slots import Slots
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
+from crlab.runtime.reading import note_read, unread
 from crlab.trace.failure import Failures
 
 _TRIES = 100
@@ -117,6 +118,7 @@ class LiveFrame:
         self._is_recast = False  # other columns were taken up since the last frame
         self._frame: pd.DataFrame | None = None
         self._pristine: tuple[Any, ...] = ()
+        self._failing = FailingColumns()
         self._wide_paths: dict[tuple[str, ...], None] | None = {} if wide else None
         self._later = later
         self._choose = partial(
@@ -139,16 +141,30 @@ class LiveFrame:
         return tuple(self._slots.columns)
 
     @property
+    def indexer(self) -> FrameSource:
+        """What it shows."""
+        return self._indexer
+
+    @property
     def generation(self) -> int:
         """The store's generation that `df` last showed, -1 before the first."""
         return self._generation
+
+    @property
+    def column_errors(self) -> list[FailingColumn]:
+        """The columns that could not be worked out for some rows, as of the last read."""
+        return self._failing.list()
 
     @property
     def df(self) -> pd.DataFrame:
         """The present frame; the same object while nothing changes, the state included.
 
         Shape: index "key" ("namespace/name", sorted); columns as `columns`, with their dtypes;
-            attrs: resource, resource_version, time, state.
+            attrs: resource, resource_version, time, state; column_errors (name → text), where
+            cells are missing because working them out failed.
+
+        Raises:
+            ColumnFailed: a column's function raised for every row.
         """
         note_read(self)
         self._learn()
@@ -156,7 +172,7 @@ class LiveFrame:
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
-        with self._lock:
+        with self._lock, unread():
             frame = self._frame
             if frame is None or self._indexer.generation != self._generation or self._is_recast:
                 self._frame = self._refreshed()
@@ -171,7 +187,8 @@ class LiveFrame:
     def live_version(self) -> object:
         """Return what tells a live expression that this frame changed."""
         self._learn()
-        return self._indexer.generation, len(self._chosen)
+        state = self._state() if self._state is not None else ""
+        return self._indexer.generation, len(self._chosen), state
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every change (quick, on the writer's thread); return the undo."""
@@ -180,6 +197,7 @@ class LiveFrame:
     def close(self) -> None:
         """Stop listening; the last frame stays."""
         self._remove_listener()
+        self._failing.forget()
 
     def __repr__(self) -> str:
         name = self._resource.gvr.group_resource if self._resource else "objects"
@@ -206,12 +224,15 @@ class LiveFrame:
     def _hold(self, columns: Sequence[Column]) -> None:
         """Begin anew with other columns."""
         self._slots = Slots(columns)
-        self._reader = RowReader(columns)
+        self._reader = RowReader(columns, self._failing)
 
     def _learn(self) -> None:
         """Take up the columns of a definition that was not known before, if it is now."""
         later = self._later
-        definition = later() if later is not None else None  # may ask a server: not in the lock
+        if later is None:
+            return
+        with unread():
+            definition = later()  # may ask a server: not in the lock
         if definition is None:
             return
         definitions, schema = definition
@@ -237,11 +258,13 @@ class LiveFrame:
             snapshot, is_whole = self._consistent_read()
             if self._wide_paths is not None and self._found_new_fields(snapshot.rows.values()):
                 snapshot, is_whole = self._indexer.read(None), True
+            self._failing.forget(None if is_whole else snapshot.rows)
             if is_whole:
                 self._slots.build(snapshot.rows, self._reader)
             else:
                 self._slots.patch(snapshot.rows, self._reader)
-            self._note_failed(snapshot.rows, is_whole=is_whole)
+            self._note_failed()
+            self._failing.check(len(self._slots.keys))
         except BaseException:  # a notebook's interrupt too: the keys it had taken must not be lost
             with self._dirty_lock:
                 self._is_all_dirty = True
@@ -250,24 +273,19 @@ class LiveFrame:
         self._is_recast = False
         return self._handed_out(self._attrs(snapshot.resource_version))
 
-    def _note_failed(self, rows: Mapping[str, Any], *, is_whole: bool) -> None:
-        """Let it be told on which objects of a read the user's column functions raised."""
+    def _note_failed(self) -> None:
+        """Let it be told which cells failed in this read, and drop what fails no more."""
         failures = self._failures
         if failures is None:
             return
-        for column in self._reader.columns:
-            if not column.is_users:
-                continue
-            where = f"{self._where} column {column.name}"
-            failed = {key: error for name, key, error in self._reader.failed if name == column.name}
-            if is_whole:
-                self._untold.append(partial(failures.keep, "column", where, failed))
-            elif failures.present:
-                well = [key for key in rows if key not in failed]
-                self._untold += [partial(failures.worked, "column", where, key) for key in well]
+        fresh = self._failing.take()
+        for column in self._reader.columns if fresh or failures.present else ():
+            where, now = f"{self._where} column {column.name}", self._failing.rows(column.name)
+            self._untold.append(partial(failures.keep, "column", where, now))
             self._untold += [
                 partial(failures.failed, "column", where, key, error)
-                for key, error in failed.items()
+                for name, key, error in fresh
+                if name == column.name
             ]
 
     def _consistent_read(self) -> tuple[Any, bool]:
@@ -300,10 +318,8 @@ class LiveFrame:
                 self._wide_paths.update(dict.fromkeys(flatten(obj.to_dict())))
         if len(self._wide_paths) == before:
             return False
-        taken = {column.name for column in self._chosen}
-        extra = [wide_column(path, self._schema) for path in sorted(self._wide_paths)]
-        columns = [*self._chosen, *(c for c in extra if c.name not in taken)]
-        self._hold(columns)
+        extra = wide_columns(sorted(self._wide_paths), self._schema, self._chosen)
+        self._hold([*self._chosen, *extra])
         return True
 
     def _attrs(self, resource_version: str) -> dict[str, Any]:
@@ -315,7 +331,7 @@ class LiveFrame:
             moment = datetime.fromtimestamp(self._clock.now(), UTC)
             attrs["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         attrs["state"] = self._state() if self._state is not None else ""
-        return attrs
+        return attrs | self._failing.attrs()
 
     def _handed_out(self, attrs: dict[str, Any]) -> pd.DataFrame:
         frame = self._slots.frame()

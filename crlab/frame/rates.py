@@ -25,11 +25,11 @@ import pandas as pd
 from crlab.errors import ConfigError, UnknownColumn, nearest
 from crlab.frame.array import cells, floats, texts, times
 from crlab.frame.events_frame import EventsFrame
-from crlab.frame.live import note_read
 from crlab.frame.writer import writer_of
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock
+from crlab.runtime.reading import note_read
 from crlab.trace.record import Trace, TraceRecord
 
 DIMENSIONS = ("type", "kind", "namespace", "key", "writer")
@@ -72,7 +72,7 @@ class Rates:
         self._codes = {name: array("l") for name in DIMENSIONS}
         self._known: dict[str, dict[str, int]] = {name: {} for name in DIMENSIONS}
         self._last: dict[tuple[str, str], KubeObject] = {}  # to tell who wrote what follows
-        self.total = 0
+        self._total = 0
         self._untap = trace.tap(self._tap)
         backlog = trace.records()
         self._first_live = backlog[-1].seq + 1 if backlog else 0  # tapped before: seen here
@@ -80,13 +80,21 @@ class Rates:
             if self._is_counted(record):
                 self._take(record)
 
+    @property
+    def total(self) -> int:
+        """How many events were counted so far."""
+        note_read(self)
+        with self._lock:
+            self._digest()
+            return self._total
+
     def close(self) -> None:
         """Count no more; what was counted stays."""
         self._untap()
 
     def live_version(self) -> object:
         """Return what tells a live expression that the counts changed."""
-        return (self._trace.last_seq, int(self._clock.now()))
+        return (self._trace.live_version(), int(self._clock.now()))
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on every counted event (quick, on the writer's thread)."""
@@ -129,7 +137,8 @@ class Rates:
         kind = str(record.get("type", ""))
         place = (record.resource, record.key)
         old = self._last.pop(place, None)
-        writer = writer_of(obj, old) if isinstance(obj, KubeObject) else ""
+        is_write = isinstance(obj, KubeObject) and kind != "DELETED"  # a deletion names nobody
+        writer = writer_of(obj, old) if is_write else ""
         if isinstance(obj, KubeObject) and kind != "DELETED":
             self._last[place] = obj
         self._count(record.at, kind, record.resource, record.key, writer)
@@ -138,7 +147,7 @@ class Rates:
         namespace = split_key(key)[0] if key else ""
         if self._namespace is not None and namespace != self._namespace:
             return
-        self.total += 1
+        self._total += 1
         self._times.append(at)
         values = (kind, resource, namespace, key, writer)
         for name, value in zip(DIMENSIONS, values, strict=True):

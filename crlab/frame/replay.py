@@ -1,6 +1,7 @@
 """A recording as something to list and watch: informers run on it as on a server.
 
-From: the reflector records of a recording. To: any `SharedInformer`, through the
+From: the reflector records of a recording, each reflector's by itself: one for each namespace
+of each informer. To: any `SharedInformer`, through the
 `ListerWatcher` protocol. What was listed is listed, what was watched comes on the watch,
 in its order; where the recorded informer had to list again, so has the replaying one.
 
@@ -19,6 +20,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.errors import ConfigError, ResourceExpired, TransportError, UnknownResource, nearest
@@ -31,8 +35,31 @@ from crlab.runtime.deadline import Deadline
 from crlab.trace.record import TraceRecord
 from crlab.trace.recording import Recording
 
-_KINDS = ("listed", "watch_event", "bookmark")
+HELD = "held"  # what an informer held when the recording began, and the trace had lost
+_KINDS = ("listed", "watch_event", "bookmark", HELD)
 _BOOKMARK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one recorded reflector listed and watched.
+
+    Attributes:
+        source: what the trace calls its informer.
+        namespace: None for all.
+    """
+
+    source: str
+    namespace: str | None = None
+    label_selector: str = ""
+    field_selector: str = ""
+    is_metadata_only: bool = False
+
+    def __str__(self) -> str:
+        place = f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
+        chosen = [each for each in (self.label_selector, self.field_selector) if each]
+        kind = " as metadata only" if self.is_metadata_only else ""
+        return f"{place}{''.join(f' where {each}' for each in chosen)}{kind}"
 
 
 class ReplayControl:
@@ -63,6 +90,12 @@ class ReplayControl:
             if record.stage == "reflector" and record.kind in _KINDS
         ]
         self._seqs = [record.seq for record in self._records]
+        self._informers = {
+            (record.resource, scope.source): scope
+            for record in recording.records
+            if record.stage == "lab" and record.kind == "informer" and record.get("source")
+            for scope in [_recorded_scope(record)]
+        }
         self._released = 0  # how many of `_records`
         self._anchor = (0.0, 0.0)  # monotonic time, recorded time
         self.play(speed)
@@ -159,36 +192,105 @@ class ReplayControl:
                 while self._released < self.total and self._records[self._released].at <= upto:
                     self._released += 1
 
-    def sources(self, resource: ApiResource) -> list[str]:
-        """Return the recorded informers of a resource, in the order of their first lists."""
+    def scopes(self, resource: ApiResource) -> list[Scope]:
+        """Return what was recorded of a resource, in the order of the first lists."""
+        return list(self._streams(resource))
+
+    def _streams(self, resource: ApiResource) -> dict[Scope, list[TraceRecord]]:
+        """Return the records of each recorded reflector, from a list on."""
         name = resource.gvr.group_resource
-        listed = [r for r in self._records if r.resource == name and r.kind == "listed"]
-        return list(dict.fromkeys(str(record.get("source", "")) for record in listed))
+        streams: dict[Scope, list[TraceRecord]] = {}
+        mine = [record for record in self._records if record.resource == name]
+        first = next((source for r in mine if (source := r.get("source"))), "")
+        for record in mine:
+            source = str(record.get("source", first))  # one that names none is the first's
+            known = self._informers.get((name, source)) or _scope_of(source)
+            scope = replace(known, namespace=record.get("namespace") or known.namespace)
+            streams.setdefault(scope, []).append(record)
+        begun = {scope: _from_list(records) for scope, records in streams.items()}
+        listed = [(records[0].seq, scope) for scope, records in begun.items() if records]
+        return {scope: begun[scope] for _, scope in sorted(listed, key=lambda pair: pair[0])}
 
     def lister_watcher(
-        self, resource: ApiResource, namespace: str | None = None, *, source: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        *,
+        is_metadata_only: bool = False,
     ) -> Replay:
-        """Return a lister-watcher over one recorded resource.
+        """Return a lister-watcher over what was recorded so of one resource.
 
-        Args:
-            source: which recorded informer, where several watched it; "" for the first.
+        A namespace is taken out of all of them, if it was not recorded by itself.
 
         Raises:
             UnknownResource: it was not recorded.
+            ConfigError: not in this namespace, or so selected; says what was.
         """
-        name = resource.gvr.group_resource
-        chosen = source or next(iter(self.sources(resource)), "")
-        mine = [
-            record
-            for record in self._records
-            if record.resource == name and record.get("source", chosen) == chosen
-        ]
-        if not any(record.kind == "listed" for record in mine):
+        streams = self._streams(resource)
+        if not streams:
             known = sorted({record.resource for record in self._records})
+            name = resource.gvr.group_resource
             raise UnknownResource(
                 name, nearest=nearest(name, known) or known, where="the recording"
             )
-        return Replay(self, mine, resource, namespace)
+        for place in dict.fromkeys((namespace, None)):
+            wanted = Scope("", place, label_selector, field_selector, is_metadata_only)
+            for scope, records in streams.items():
+                if replace(scope, source="") == wanted:
+                    return Replay(self, records, resource, namespace)
+        asked = Scope("", namespace, label_selector, field_selector, is_metadata_only)
+        held = "; ".join(dict.fromkeys(map(str, streams)))
+        raise ConfigError(
+            f"{resource.gvr.group_resource} were not recorded {asked}; they were: {held}"
+        )
+
+
+def _from_list(records: list[TraceRecord]) -> list[TraceRecord]:
+    """Return a reflector's records from its first list on, else from what it held.
+
+    What the informer held when the recording began comes after events that may be older or
+    newer than it: the newer ones follow it.
+    """
+    place = next((n for n, record in enumerate(records) if record.kind == "listed"), None)
+    held = next((record for record in records if record.kind == HELD), None)
+    if place is None or (held is not None and held.seq < records[place].seq):
+        if held is None:
+            return []
+        base = structs.replace(held, kind="listed")
+        reached = _number(held.resource_version)
+        later = [r for r in records if r.kind != HELD]
+        return [base, *(r for r in later if _number(r.resource_version) > reached)]
+    return [record for record in records[place:] if record.kind != HELD]
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isascii() and version.isdigit() else 0
+
+
+def _recorded_scope(record: TraceRecord) -> Scope:
+    """Return what an informer was asked for, as its lab noted it."""
+    namespaces = tuple(record.get("namespaces") or [])
+    return Scope(
+        str(record.get("source")),
+        str(namespaces[0]) if len(namespaces) == 1 else None,
+        str(record.get("label_selector", "")),
+        str(record.get("field_selector", "")),
+        record.get("is_metadata_only") is True,
+    )
+
+
+def _scope_of(source: str) -> Scope:
+    """Return what an informer's name in the trace says, where nothing else does."""
+    name, *selectors = source.split("?")
+    chosen = dict(each.partition("=")[::2] for each in selectors)
+    return Scope(
+        source,
+        name.partition("#")[0].partition("/")[2] or None,
+        chosen.get("label_selector", ""),
+        chosen.get("field_selector", ""),
+    )
 
 
 class Replay:
@@ -251,16 +353,17 @@ class Replay:
         if self._is_aborted:
             raise TransportError("the replay was closed", phase="watch")
         initial: list[WatchEvent] = []
+        version = options.resource_version or ""
         if options.send_initial_events:
             page = self.list(options)
             initial = [WatchEvent("ADDED", obj, obj.resource_version) for obj in page.items]
             initial.append(
                 WatchEvent("BOOKMARK", None, page.resource_version, is_initial_events_end=True)
             )
-            start = self._position + 1
+            start, version = self._position + 1, page.resource_version
         else:
-            start = self._after(options.resource_version or "")
-        self._stream = ReplayStream(self._control, self, start, initial)
+            start = self._after(version)
+        self._stream = ReplayStream(self._control, self, start, initial, version)
         return self._stream
 
     def abort(self) -> None:
@@ -306,14 +409,19 @@ class ReplayStream:
     """A watch over recorded events."""
 
     def __init__(
-        self, control: ReplayControl, owner: Replay, start: int, initial: list[WatchEvent]
+        self,
+        control: ReplayControl,
+        owner: Replay,
+        start: int,
+        initial: list[WatchEvent],
+        version: str = "",
     ) -> None:
         self._control = control
         self._owner = owner
         self._next = start
         self._initial = initial
         self._is_closed = False
-        self._version = ""
+        self._version = version
         self._said_at = control.clock.monotonic()
 
     def read(self, timeout_seconds: float | None) -> list[WatchEvent]:

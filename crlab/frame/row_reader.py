@@ -4,6 +4,8 @@ A msgspec struct is generated from the columns' paths, so that a 5 KB object cos
 and not a dict. An object that does not have the expected shape (a list where a field
 should be) is decoded as a whole instead; one that cannot be decoded gives missing values.
 Bytes that were not masked yet are read as they are where it is enough to mask the values.
+A user's function is given the object itself, as every callback is; what it raises leaves its
+cell missing, and is noted in `failing`.
 
 Thread: a reader is immutable; any thread.
 Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on demand).
@@ -17,13 +19,15 @@ from typing import Any
 
 import msgspec
 
-from crlab.errors import CrlabError
+from crlab.errors import ColumnTypeError, CrlabError
 from crlab.frame.column import Column
+from crlab.frame.failing import FailingColumns
 from crlab.model.argument import checked_answer
-from crlab.model.object import KubeObject, unmasked
+from crlab.model.object import KubeObject, thawed, unmasked
 from crlab.model.redaction import BEARERS, mask_values
 
 _Tree = dict[str, Any]
+_Take = Callable[[list[Any], list[KubeObject]], list[Any]]
 _BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
 _TOGETHER = 256  # objects decoded in one call
 _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
@@ -32,9 +36,10 @@ _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, f
 class RowReader:
     """Reads the values of fixed columns from objects."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], failing: FailingColumns | None = None) -> None:
         self.columns = tuple(columns)
-        self.failed: list[tuple[str, str, Exception]] = []  # column, key: user functions, last read
+        self.failing = failing if failing is not None else FailingColumns()
+        self._functions = [c for c in self.columns if c.function is not None]
         self._header = [c for c in self.columns if c.header]
         self._below = [c for c in self.columns if c.path is not None or c.value is not None]
         has_trees = any(
@@ -53,7 +58,7 @@ class RowReader:
             self._decode = msgspec.json.Decoder(kind).decode
             self._decode_many = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
             self._blank = self._decode(b"{}")
-            self._takers = [_taker(tree, column) for column in self._below]
+            self._takers = [self._taker(tree, column) for column in self._below]
             self._pruners: dict[Any, Callable[[Any], dict[str, Any]]] = {
                 column.looks_at: _pruner(tree, column.looks_at)
                 for column in self._below
@@ -63,11 +68,12 @@ class RowReader:
     def read(self, objects: Iterable[KubeObject]) -> list[Sequence[Any]]:
         """Return one list of values per column, in the columns' order."""
         objects = list(objects)
-        self.failed = []
         found: dict[str, list[Any]] = {column.name: [] for column in self._below}
         for column in self._header:
             get = attrgetter(column.header)
             found[column.name] = [get(obj) for obj in objects]
+        for column in self._functions:
+            found[column.name] = mask_values([self._called(column, obj) for obj in objects])
         rows = [found[column.name] for column in self._below]
         for start in range(0, len(objects) if rows else 0, self._together):
             part = objects[start : start + self._together]
@@ -75,6 +81,15 @@ class RowReader:
             for row, more in zip(rows, values, strict=True):
                 row += more
         return [found[column.name] for column in self.columns]
+
+    def _called(self, column: Column, obj: KubeObject) -> Any:
+        """Return what a user's function makes of an object, as plain JSON where it is some."""
+        assert column.function is not None
+        try:
+            return thawed(checked_answer(column.function(obj), f"column {column.name!r}"))
+        except Exception as error:  # noqa: BLE001 - a user's function; noted
+            self.failing.add(column.name, obj.key, error)
+            return None
 
     def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
         odd: dict[int, list[Any]] = {}
@@ -87,11 +102,10 @@ class RowReader:
         pruned = {fields: list(map(prune, structs)) for fields, prune in self._pruners.items()}
         result: list[Sequence[Any]] = []
         for number, (column, take) in enumerate(zip(self._below, self._takers, strict=True)):
-            if take:
-                values = take(structs)
+            if take is not None:
+                values = take(structs, objects)
             else:
-                trees = zip(pruned[column.looks_at], objects, strict=True)
-                values = [self._value(column, tree, obj) for tree, obj in trees]
+                values = [_valued(column, tree) for tree in pruned[column.looks_at]]
             if self._bytes_of is unmasked and column.type == "string":
                 values = mask_values(values, _last_field(column))
             for place, row in odd.items():
@@ -117,19 +131,36 @@ class RowReader:
         for obj in objects:
             tree = _decoded(obj)
             for column, values in zip(self._below, result, strict=True):
-                values.append(self._value(column, tree, obj))
+                path = column.path
+                values.append(
+                    _valued(column, tree)
+                    if path is None
+                    else self._taken(column, path.find(tree), obj)
+                )
         return result
 
-    def _value(self, column: Column, tree: dict[str, Any], obj: KubeObject) -> Any:
-        if column.path is not None:
-            return column.take(column.path.find(tree))
-        assert column.value is not None
+    def _taken(self, column: Column, found: list[Any], obj: KubeObject) -> Any:
+        """Return the cell of what a path found; one that cannot be shown is noted."""
         try:
-            return checked_answer(column.value(tree), f"column {column.name!r}")
-        except Exception as error:  # noqa: BLE001 - a function met a shape it does not know
-            if column.is_users:
-                self.failed.append((column.name, obj.key, error))
+            return column.take(found)
+        except ColumnTypeError as error:
+            self.failing.add(column.name, obj.key, error)
             return None
+
+    def _taker(self, tree: _Tree, column: Column) -> _Take | None:
+        """Return what takes a path's values out of structs; None where a function does it."""
+        path = column.path
+        if path is None:
+            return None
+        spot, consumed = _place(tree, path.prefix)
+        get = attrgetter(".".join(spot))
+        if path.fields is not None and consumed == len(path.fields):
+            return lambda structs, objects: list(map(get, structs))
+        steps = path.below(consumed)
+        return lambda structs, objects: [
+            None if value is None else self._taken(column, steps(value), obj)
+            for value, obj in zip(map(get, structs), objects, strict=True)
+        ]
 
 
 def _is_plain(column: Column) -> bool:
@@ -149,6 +180,14 @@ def _decoded(obj: KubeObject) -> dict[str, Any]:
         return obj.to_dict()
     except (CrlabError, msgspec.DecodeError, RecursionError):
         return {}  # its row is there, its cells are missing
+
+
+def _valued(column: Column, tree: dict[str, Any]) -> Any:
+    assert column.value is not None
+    try:
+        return column.value(tree)
+    except Exception:  # noqa: BLE001 - a printer's function met a shape it does not know
+        return None
 
 
 def _plant(tree: _Tree, path: tuple[str, ...]) -> None:
@@ -179,21 +218,6 @@ def _fields(column: Column) -> tuple[tuple[str, ...], ...]:
     if column.path is not None:
         return (column.path.prefix,)
     return ((),) if column.looks_at is None else column.looks_at
-
-
-def _taker(tree: _Tree, column: Column) -> Callable[[list[Any]], list[Any]] | None:
-    """Return what takes a path's values out of structs; None where a function does it."""
-    path = column.path
-    if path is None:
-        return None
-    spot, consumed = _place(tree, path.prefix)
-    get = attrgetter(".".join(spot))
-    if path.fields is not None and consumed == len(path.fields):
-        return lambda structs: list(map(get, structs))
-    steps = path.below(consumed)
-    return lambda structs: [
-        None if value is None else column.take(steps(value)) for value in map(get, structs)
-    ]
 
 
 def _pruner(tree: _Tree, fields: tuple[tuple[str, ...], ...]) -> Callable[[Any], dict[str, Any]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral  # those of numpy, in an index of seqs, are some too
 from typing import Any
 
 import pandas as pd
@@ -34,8 +35,6 @@ from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
-
-When = str | int | float | datetime
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class Moment:
     @property
     def df(self) -> pd.DataFrame:
         """The frame of that moment, in the shape of the live one; attrs state is "past"."""
-        slots = Slots(self.columns)
-        slots.build(self.objects, RowReader(self.columns))
+        slots, reader = Slots(self.columns), RowReader(self.columns)
+        slots.build(self.objects, reader)
         frame = slots.frame()
         moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
         frame.attrs.update(
@@ -68,12 +67,16 @@ class Moment:
             resource_version=self.resource_version,
             time=moment.replace("+00:00", "Z"),
             state="past",
+            **reader.failing.attrs(),
         )
         return frame
 
     def __repr__(self) -> str:
         count = counted(len(self.objects), "objects")
         return f"Moment(rv={self.resource_version}, seq={self.seq}, {count})"
+
+
+When = str | int | datetime | Moment
 
 
 class TimeTravel:
@@ -109,42 +112,50 @@ class TimeTravel:
         self,
         moment: When | None = None,
         *,
-        resource_version: str | None = None,
         seq: int | None = None,
         time: float | datetime | None = None,
     ) -> Moment:
-        """Return the cache as it was.
+        """Return the cache as it was; of nothing named, as it is.
 
         Args:
-            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a time.
+            moment: a resourceVersion (a text or an int), a datetime, or a `Moment`.
+            seq: a record of the trace.
+            time: wall time: seconds since the epoch, or a datetime.
 
         Raises:
             OutOfTrace: the trace does not reach that far back, or not yet that far.
+            ConfigError: none of these, or more than one.
         """
+        if sum(given is not None for given in (moment, seq, time)) > 1:
+            raise ConfigError("one moment at a time: a resourceVersion, seq= or time=")
+        if isinstance(moment, Moment):
+            return moment
+        if isinstance(moment, datetime):
+            moment, time = None, moment
         if moment is not None:
-            if isinstance(moment, str):
-                resource_version = moment
-            elif isinstance(moment, int) and not isinstance(moment, bool):
-                seq = moment
-            else:
-                time = moment
-        if resource_version is not None:
-            return self._at_version(resource_version)
+            if not isinstance(moment, str) and not _is_whole(moment):
+                raise ConfigError(
+                    "a moment is a resourceVersion (a text or an int) or a datetime, not "
+                    f"{moment!r}; at(seq=…) is a record of the trace, at(time=…) a wall time"
+                )
+            return self._at_version(str(moment))
         if seq is not None:
-            return self._at_seq(seq)
+            if not _is_whole(seq):
+                raise ConfigError(f"seq is a record of the trace (1, 2, …), not {seq!r}")
+            return self._at_seq(int(seq))
         if time is None:
             return self._at_seq(self._trace.last_seq)
         if isinstance(time, datetime):
             return self._at_time(time.timestamp())
-        if isinstance(time, bool) or not isinstance(time, int | float):
-            raise ConfigError(
-                "a moment is a resourceVersion (a text), a seq of the trace (int) or a time "
-                f"(float or datetime), not a {type(time).__name__}"
-            )
+        if isinstance(time, bool) or not isinstance(time, int | float) or time < 0:
+            raise ConfigError(f"time is seconds since the epoch, or a datetime, not {time!r}")
         return self._at_time(float(time))
 
     def diff(self, before: When, after: When, *, ignore: Collection[str] = NOISE) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
+
+        Args:
+            before, after: as `at` takes them; ``diff(at(seq=3), at(seq=9))`` for others.
 
         Shape: RangeIndex; key, change ("added", "removed", "modified"), path ("" for whole
             objects), old, new (object).
@@ -199,7 +210,7 @@ class TimeTravel:
         return list(streams.values()) or [[]]
 
     def _at_seq(self, seq: int) -> Moment:
-        if seq > self._trace.last_seq or seq < 0:
+        if seq > self._trace.last_seq:
             raise OutOfTrace(f"no record {seq} yet; the trace ends at seq {self._trace.last_seq}")
         streams = [[r for r in stream if r.seq <= seq] for stream in self._streams()]
         return self._rebuilt(streams, f"seq {seq}")
@@ -369,6 +380,10 @@ def trace_frame(trace: Trace, after: int = 0) -> pd.DataFrame:
         },
         index=seqs([record.seq for record in records]),
     )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _number(version: str) -> int | None:

@@ -1,4 +1,7 @@
-"""Who wrote a version of an object, and what it changed, read from its bytes.
+"""Who wrote a version of an object, and what it changed, read from its bytes; who deleted it.
+
+Managed fields name no one for a deletion. It is known only where this lab sent the request,
+and its answer names the incarnation that went (`Deletions`).
 
 Only the parts that differ are decoded: a 5 KB pod whose status changed costs its status.
 
@@ -10,13 +13,14 @@ that of its last change, to the second), server-side apply docs.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from crlab.model.diff import NOISE, Change, diff
 from crlab.model.object import KubeObject
+from crlab.trace.record import TraceRecord
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +49,7 @@ _entries = msgspec.json.Decoder(_Object).decode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 _HIDDEN = frozenset({"managedFields", "resourceVersion"})
+MOST = 10_000  # deletions that are remembered
 _STEP = re.compile(r"\.([A-Za-z_$][A-Za-z0-9_$-]*)|\['((?:[^'\\]|\\.)*)'\]")
 
 
@@ -72,6 +77,44 @@ def writer_of(obj: KubeObject, old: KubeObject | None = None) -> str:
         owners = [e for e in candidates if any(_owns(_decode(e.fieldsV1), p) for p in paths)]
         candidates = owners or candidates
     return candidates[-1].manager
+
+
+class Deletions:
+    """Which incarnations this lab deleted, by uid. The newest ones are kept.
+
+    Thread: its owner's, under the owner's lock.
+    """
+
+    def __init__(self) -> None:
+        self._deleters: dict[str, str] = {}
+
+    def note(self, record: TraceRecord, known: KubeObject | None, known_at: float) -> str:
+        """Take in a request; return the uid that it deleted, "" if it is no such request.
+
+        Args:
+            known: the newest version seen of that object, at wall time `known_at`; if it was
+                on its way out before the request was sent, somebody else had deleted it.
+        """
+        if record.get("verb") != "delete" or record.get("dry_run") or record.get("error"):
+            return ""
+        body = record.get("response_body")
+        answer = body if isinstance(body, Mapping) else {}
+        about = answer.get("details") if answer.get("kind") == "Status" else answer.get("metadata")
+        uid = about.get("uid") if isinstance(about, Mapping) else None
+        if not isinstance(uid, str) or not uid:
+            return ""
+        is_late = known is not None and known.uid == uid and _managed(known).deletionTimestamp
+        if is_late and known_at <= record.at - record.get("duration_seconds", 0.0):
+            return ""
+        actor = str(record.get("actor", ""))
+        self._deleters[uid] = actor.partition("controller/")[2] or "crlab"
+        if len(self._deleters) > MOST:
+            del self._deleters[next(iter(self._deleters))]
+        return uid
+
+    def by(self, uid: str) -> str:
+        """Return who deleted it, as managed fields would name him; "" if that is not known."""
+        return self._deleters.get(uid, "")
 
 
 def _managed(obj: KubeObject) -> _Managed:

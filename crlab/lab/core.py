@@ -20,6 +20,7 @@ from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import Driver
 from crlab.runtime.ids import Ids
+from crlab.runtime.reading import refuse_read
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
@@ -248,6 +249,7 @@ class LabCore:
 
     def _own_server(self, verb: str) -> ApiServer:
         self.check_open(verb)
+        refuse_read(verb)
         if self.server is None:
             raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
         return self.server

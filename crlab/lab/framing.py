@@ -17,6 +17,7 @@ from crlab.frame.rates import Rates
 from crlab.frame.time_travel import TimeTravel
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource
+from crlab.runtime.reading import unread
 from crlab.trace.record import TraceStage
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def live_frame(lab: Lab, informer: Informer, columns: Any = None, **options: Any
         definitions=definitions,
         schema=schema,
         clock=lab.clock,
-        state=lambda: str(informer.status.state),
+        state=lambda: str(informer.shared.status.state),
         later=None if known else _LaterDefinition(lab, informer),
         failures=lab.trace.failures,
         where=f"informer/{informer.shared.source}",
@@ -61,7 +62,7 @@ class _LaterDefinition:
         self._asked_at = lab.clock.monotonic()
 
     def __call__(self) -> Definition | None:
-        was_live, self._was_live = self._was_live, self._informer.status.state == "live"
+        was_live, self._was_live = self._was_live, self._informer.shared.status.state == "live"
         now = self._lab.clock.monotonic()
         is_early = was_live and now - self._asked_at < _ASK_AGAIN_SECONDS
         if not self._was_live or is_early:
@@ -157,11 +158,14 @@ def definition_of(lab: Lab, resource: ApiResource) -> Definition:
 def _definition_or_none(lab: Lab, resource: ApiResource) -> Definition | None:
     """The same; None if the server could not say it now."""
     if lab.kind == "replay":
-        for record in lab.trace:
+        with unread():
+            records = lab.trace.records()
+        for record in records:
             if record.kind == "definition" and record.resource == resource.gvr.group_resource:
                 return thawed(record.get("columns")), thawed(record.get("schema"))
         return None, None
-    return _read_definition(lab.client, resource)
+    with unread():  # it decides which columns there are, not what is in them
+        return _read_definition(lab.client, resource)
 
 
 def note_definition(lab: Lab, resource: ApiResource) -> None:

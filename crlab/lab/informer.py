@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
@@ -27,12 +28,14 @@ from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
+from crlab.runtime.reading import Seconds, note_read, refuse_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crlab.cache import HandlerRegistration, Lister
     from crlab.controller import Draft
+    from crlab.frame.failing import FailingColumn
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
     from crlab.lab.describing import Description
@@ -74,6 +77,7 @@ class Informer:
         self._siblings: list[Informer] = []  # the same cache, framed in other columns
         self._handlers_by_cell = ByCell()
         self._frame: LiveFrame | None = None
+        self._frames: list[LiveFrame] = []  # that one, and those of `with_columns`
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
         self._history: TimeTravel | None = None
@@ -116,6 +120,7 @@ class Informer:
     @property
     def has_synced(self) -> bool:
         """Whether the first full list has been delivered to the cache."""
+        note_read(self._lab.trace)
         return self.shared.has_synced
 
     def start(self) -> Informer:
@@ -146,11 +151,14 @@ class Informer:
     @property
     def status(self) -> Any:
         """What can be claimed of the cache now: state, age, cause (`InformerStatus`)."""
+        note_read(self._lab.trace)
+        note_read(Seconds(self._lab.clock))  # it ages by itself
         return self.shared.status
 
     @property
     def last_sync_resource_version(self) -> str:
         """The resourceVersion the cache has reached."""
+        note_read(self._lab.trace)
         return self.shared.last_sync_resource_version
 
     def stop(self) -> None:
@@ -160,7 +168,7 @@ class Informer:
     def close(self) -> list[str]:
         """Stop and wait; return the names of threads that user code did not let go."""
         for each in (self, *self._siblings):
-            for part in (each._frame, each._rates):
+            for part in (*each._frames, each._rates):
                 if part is not None:
                     part.close()
         self.shared.close()
@@ -276,6 +284,7 @@ class Informer:
         """
         from crlab.lab.judging import handlers_frame
 
+        note_read(self._lab.trace)
         return handlers_frame(self.shared)
 
     # -- frames --------------------------------------------------------------------------
@@ -287,6 +296,7 @@ class Informer:
             from crlab.lab import framing
 
             self._frame = framing.live_frame(self._lab, self, self._columns)
+            self._frames.append(self._frame)
         return self._frame
 
     @property
@@ -304,13 +314,31 @@ class Informer:
         """Return another live frame over the same cache: ``columns={"image": ".spec.image"}``.
 
         Args:
-            columns: name → JSONPath, beside the resource's own columns.
+            columns: name → JSONPath, (JSONPath, type) or function of an object, beside the
+                resource's own columns. Of several values at a path, a "quantity", "integer"
+                or "number" is the sum, "string" joins them, no type keeps the list; "boolean"
+                and "date" refuse them (see `column_errors`).
             options: as `LiveFrame`: labels, conditions, owner, wide, quantities.
+
+        Raises:
+            UnknownColumn, JSONPathError: with the nearest that exist.
+            ConfigError: a name that is the object's own: key, namespace, name, created.
         """
         from crlab.lab import framing
 
         check_columns(columns)
-        return framing.live_frame(self._lab, self, columns, **options)
+        self._frames.append(framing.live_frame(self._lab, self, columns, **options))
+        return self._frames[-1]
+
+    @property
+    def column_errors(self) -> list[FailingColumn]:
+        """The columns of this cache's frames that could not be worked out for some rows.
+
+        Each says how many rows lack it, and which failed last with what error; as of the
+        last read of its frame. [] if all is well.
+        """
+        frames = [frame for each in (self, *self._siblings) for frame in each._frames]
+        return [failing for frame in frames for failing in frame.column_errors]
 
     @property
     def events(self) -> InformerEvents:
@@ -352,6 +380,7 @@ class Informer:
         """
         from crlab.lab.judging import deltas_frame
 
+        note_read(self._lab.trace)
         return deltas_frame(self.shared)
 
     # -- the past ------------------------------------------------------------------------
@@ -365,20 +394,31 @@ class Informer:
             self._history = framing.time_travel(self._lab, self)
         return self._history
 
-    def at(self, moment: When) -> Moment:
-        """Return the cache as it was; ``services.at("42").df``.
+    def at(
+        self,
+        moment: When | None = None,
+        *,
+        seq: int | None = None,
+        time: float | datetime | None = None,
+    ) -> Moment:
+        """Return the cache as it was; ``services.at("42").df``, ``services.at(lab.revision)``.
 
         Args:
-            moment: a str is a resourceVersion, an int a trace seq, a float or datetime a
-                wall time.
+            moment: a resourceVersion (a text or an int), a datetime, or a `Moment`.
+            seq: a record of the trace, as `lab.step().seq` and `events.df` name it.
+            time: wall time: seconds since the epoch, or a datetime.
 
         Raises:
             OutOfTrace: the trace does not reach that far back, or not yet that far.
+            ConfigError: none of these, or more than one.
         """
-        return self.history.at(moment)
+        return self.history.at(moment, seq=seq, time=time)
 
     def diff(self, before: When, after: When) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
+
+        Args:
+            before, after: as `at` takes them; ``diff(at(seq=3), at(seq=9))`` for others.
 
         Shape:
             RangeIndex; key, change, path, old, new.
@@ -399,6 +439,7 @@ class Informer:
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
         self._lab.check_open(f"audit {self.lane}")
+        refuse_read(f"audit {self.lane}")
         if self.shared.is_stopped:
             raise AlreadyStopped(
                 f"cannot audit {self.lane}: this informer was stopped, so its cache ages; "

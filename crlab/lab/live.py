@@ -25,10 +25,14 @@ class Live(LiveExpression):
         lab.adopt(self)
 
     def watch(self, *, rows: int = 20) -> TableView:
-        """Return the live table of this expression."""
+        """Return the live table of this expression.
+
+        While the function fails, it shows the last good rows and their time, and says
+        "failed" with the error and since when.
+        """
         from crlab.lab.view import live_view
 
-        return live_view(self._lab, self._name, lambda: self.value, rows=rows)
+        return live_view(self._lab, self._name, self, rows=rows)
 
     def close(self) -> None:
         """Follow no more; the last value stays."""

@@ -263,10 +263,17 @@ class LookingLab(MakingLab):
         return owner_tree_of(self._whole, resource, key, among)
 
     def live(self, function: Callable[[], Any], *, name: str = "") -> Live:
-        """Return an expression that is worked out again when an informer it reads changed.
+        """Return an expression that is worked out again when what it reads has changed.
 
         ``lab.live(lambda: pods.df.groupby("phase").size())``: `.value` is always current,
-        `.watch()` is its live table.
+        `.watch()` is its live table. Whatever of a lab is read inside the function is
+        followed: frames, objects, indices, events, rates, requests, the past, other live
+        expressions. The server cannot be: a function that asks it (`lab.get`,
+        `lab.client.list`), or that reads nothing of a lab, fails with `NotFollowed`.
+
+        A function that fails keeps its last good `.value`; `.error` has the exception,
+        `.failed_at` since when, and the table says "failed". If it never succeeded, `.value`
+        raises.
 
         Raises:
             ConfigError: it is no function.

@@ -142,7 +142,7 @@ class MakingLab(PacedLab):
             if other is not None and not other.shared.is_stopped:
                 return other.start() if start else other  # asked for at the same time
             self._informers[identity] = informer
-        note_informer(self._whole, found)
+        note_informer(self._whole, informer)
         return informer.start() if start else informer
 
     def _shared_informer(

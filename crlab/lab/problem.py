@@ -94,9 +94,9 @@ class Problems:
 
     def watch(self, *, rows: int = 20) -> TableView:
         """Return the live table of the problems."""
-        from crlab.lab.view import live_view
+        from crlab.lab.view import problems_view
 
-        return live_view(self._lab, "problems", lambda: self.df, rows=rows)
+        return problems_view(self._lab, self, rows=rows)
 
     def __len__(self) -> int:
         return len(self.rows())

@@ -17,7 +17,10 @@ from crlab.trace.record import TraceRecord, TraceStage
 from crlab.trace.recording import Recorder, resource_of
 
 if TYPE_CHECKING:
+    from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+
+HELD = "held"  # as in `crlab.frame.replay`, which comes with pandas
 
 
 class LabRecorder(Recorder):
@@ -40,6 +43,9 @@ def start_recording(
 
     for informer in lab.informers:
         note_definition(lab, informer.resource)
+        if lab.trace.dropped:  # what it was asked for, and its list, may be lost
+            note_informer(lab, informer)
+            _note_held(lab, informer)
     recorder = LabRecorder(
         lab.trace,
         path,
@@ -55,18 +61,48 @@ def start_recording(
     return recorder
 
 
-def note_informer(lab: Lab, resource: ApiResource) -> None:
-    """Leave in the trace that a resource is watched; while recording, its definition too."""
+def note_informer(lab: Lab, informer: Informer) -> None:
+    """Leave in the trace what is watched; while recording, its definition too."""
+    resource = informer.resource
     lab.trace.append(
         TraceStage.LAB,
         "informer",
         resource=resource.gvr.group_resource,
-        data={"resource": asdict(resource)},
+        data={
+            "resource": asdict(resource),
+            "source": informer.shared.source,
+            "namespaces": informer.namespaces,
+            "label_selector": informer.label_selector,
+            "field_selector": informer.field_selector,
+            "is_metadata_only": informer.shared.is_metadata_only,
+        },
     )
     if lab.is_recording:
         from crlab.lab.framing import note_definition
 
         note_definition(lab, resource)
+
+
+def _note_held(lab: Lab, informer: Informer) -> None:
+    """Leave in the trace what an informer holds, for a replay to begin with."""
+    if not informer.has_synced:
+        return
+    several = informer.namespaces if len(informer.namespaces) > 1 else ("",)
+    snapshot = informer.indexer.read()
+    for namespace in several:
+        objects = tuple(
+            obj
+            for _, obj in sorted(snapshot.rows.items())
+            if obj is not None and (not namespace or obj.namespace == namespace)
+        )
+        lab.trace.append(
+            TraceStage.REFLECTOR,
+            HELD,
+            resource=informer.resource.gvr.group_resource,
+            resource_version=snapshot.resource_version,
+            data={"objects": objects, "source": informer.shared.source, "namespace": namespace},
+            payload_bytes=sum(obj.size_bytes for obj in objects),
+        )
 
 
 def watched_resources(

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from crlab.client import DynamicClient, RequestRecord
 from crlab.client.transport import Query, Response
 from crlab.client.write_gate import WriteGate
 from crlab.errors import ReadOnlyError, UnknownResource, nearest
 from crlab.frame.replay import Replay, ReplayControl
+from crlab.lab.asking import check_resource
 from crlab.lab.lab import Lab
 from crlab.lab.recording import watched_resources
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
@@ -30,6 +31,11 @@ from crlab.runtime.ids import Ids
 from crlab.runtime.recorded_clock import RecordedFakeClock, RecordedRealClock
 from crlab.trace.record import Trace
 from crlab.trace.recording import Recording
+
+if TYPE_CHECKING:
+    from crlab.lab.informer import Informer
+
+_SCOPE = ("namespace", "label_selector", "field_selector", "is_metadata_only")
 
 
 class NoTransport:
@@ -117,10 +123,35 @@ class ReplayClient(DynamicClient):
         *,
         is_metadata_only: bool = False,
     ) -> Replay:
-        """Return the recorded stream of a resource."""
-        if label_selector or field_selector or is_metadata_only:
-            _refuse("a selector (the recording holds what was selected then)")
-        return self._control.lister_watcher(self.resolve(resource), namespace)
+        """Return the recorded stream of a resource; see `ReplayControl.lister_watcher`."""
+        return self._control.lister_watcher(
+            self.resolve(resource),
+            namespace,
+            label_selector,
+            field_selector,
+            is_metadata_only=is_metadata_only,
+        )
+
+    def questions(self, resource: ApiResource) -> list[dict[str, Any]]:
+        """Return what `lab.informer` was asked of a resource, once for each recorded informer.
+
+        What covers all comes first: it stands for the resource where nothing more is asked.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for scope in self._control.scopes(resource):
+            asked = found.setdefault(
+                scope.source,
+                {
+                    "namespace": [],
+                    "label_selector": scope.label_selector,
+                    "field_selector": scope.field_selector,
+                    "is_metadata_only": scope.is_metadata_only,
+                },
+            )
+            asked["namespace"] += [scope.namespace] if scope.namespace else []
+        for asked in found.values():
+            asked["namespace"] = asked["namespace"] or None
+        return sorted(found.values(), key=lambda asked: any(asked.values()))
 
 
 class ReplayLab(Lab):
@@ -136,11 +167,35 @@ class ReplayLab(Lab):
     recording: Recording
     control: ReplayControl
 
-    def recorded_informers(self) -> list[Any]:
-        """Return an informer on each recorded resource."""
+    def informer(self, resource: str | ApiResource, **options: Any) -> Informer:
+        """Return an informer on what was recorded; see `Lab.informer`.
+
+        Which namespaces, which selectors and whether metadata only: asked for nothing of
+        these, it is as the recorded informer was; its `namespaces` and selectors say so.
+
+        Raises:
+            UnknownResource: it was not recorded.
+            ConfigError: not in such a namespace or so selected; says what was.
+        """
+        self.check_open("make an informer")
+        check_resource(resource, "lab.informer()")
         client = self.client
         assert isinstance(client, ReplayClient)
-        return [self.informer(resource) for resource in client.resources]
+        if not any(options.get(name) for name in _SCOPE):
+            questions = client.questions(client.resolve(resource))
+            options |= questions[0] if questions else {}
+        return super().informer(resource, **options)
+
+    def recorded_informers(self) -> list[Informer]:
+        """Return the recorded informers: each of its resource, namespaces and selectors."""
+        client = self.client
+        assert isinstance(client, ReplayClient)
+        made = [
+            self.informer(resource, **asked)
+            for resource in client.resources
+            for asked in client.questions(resource)
+        ]
+        return list({id(informer): informer for informer in made}.values())
 
 
 def open_replay(

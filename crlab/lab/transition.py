@@ -62,7 +62,7 @@ class Transition:
 
     @property
     def seq(self) -> int:
-        """Place in the trace: ``services.at(lab.step().seq)``."""
+        """Place in the trace: ``services.at(seq=lab.step().seq)``."""
         return self.records[-1].seq
 
     @property

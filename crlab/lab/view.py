@@ -7,8 +7,7 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlab.lab.source.event import EventRows
 from crlab.lab.source.fault import FaultPanel
@@ -18,7 +17,7 @@ from crlab.lab.source.pipeline import Pipeline
 from crlab.lab.source.rate import RateCounts
 from crlab.lab.source.status import status_state
 from crlab.lab.source.step import Steps
-from crlab.lab.source.table import TableRows
+from crlab.lab.source.table import LiveRows, TableRows
 from crlab.model.argument import checked_count, checked_text
 from crlab.views.header import static_page
 from crlab.views.state import TableQuery
@@ -32,9 +31,11 @@ from crlab.widgets.table import TableView
 from crlab.widgets.timeline import TimelineView
 
 if TYPE_CHECKING:
+    from crlab.frame.live import LiveExpression
     from crlab.lab.controller import LabController
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+    from crlab.lab.problem import Problems
 
 
 def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:
@@ -44,10 +45,17 @@ def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20
     return TableView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
 
 
-def live_view(lab: Lab, title: str, frame: Callable[[], Any], *, rows: int = 20) -> TableView:
+def live_view(lab: Lab, title: str, live: LiveExpression, *, rows: int = 20) -> TableView:
     """Return the live table of an expression."""
     _check_table("", rows)
-    return TableView(TableRows(lab, title, frame), title=title, owner=lab, limit=rows)
+    return TableView(LiveRows(lab, title, live), title=title, owner=lab, limit=rows)
+
+
+def problems_view(lab: Lab, problems: Problems, *, rows: int = 20) -> TableView:
+    """Return the live table of what fails now."""
+    _check_table("", rows)
+    source = TableRows(lab, "problems", lambda: problems.df)
+    return TableView(source, title="problems", owner=lab, limit=rows)
 
 
 def events_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> EventsView:

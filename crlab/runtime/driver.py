@@ -27,6 +27,7 @@ from crlab.errors import LifecycleError
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dry_run import dry_run
+from crlab.runtime.reading import unread
 from crlab.runtime.telling import tell_of_end
 from crlab.runtime.thread import StageThread
 
@@ -174,7 +175,8 @@ class ManualDriver:
 
     def step(self, only: Callable[[Stage], bool] | None = None) -> Stage | None:
         """Perform one unit of the first stage that has work; None if nothing moves."""
-        with self._turn, dry_run(False):  # a dry run that waits moves others: theirs is real
+        # A dry run or a live expression that waits moves others: theirs is real, and not its.
+        with self._turn, dry_run(False), unread():
             for handle in list(self._handles):
                 if handle.is_stopping or (only is not None and not only(handle.stage)):
                     continue

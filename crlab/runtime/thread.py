@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from crlab.errors import AlreadyStarted, NoThread
 from crlab.runtime.dry_run import dry_run
+from crlab.runtime.reading import unread
 from crlab.runtime.telling import tell_of_end
 
 PREFIX = "crlab-"
@@ -80,7 +81,7 @@ class StageThread:
 
     def _run(self) -> None:
         try:
-            with dry_run(False):  # one that made this thread ends before it does
+            with dry_run(False), unread():  # one that made this thread ends before it does
                 self._body()
         except BaseException as error:  # noqa: BLE001 - nothing may end a stage unseen
             self.error = error

@@ -28,6 +28,7 @@ import msgspec
 
 from crlab.model.argument import checked_function
 from crlab.runtime.clock import Clock
+from crlab.runtime.reading import note_read
 from crlab.trace.failure import Failures
 
 
@@ -201,6 +202,7 @@ class Trace:
     @property
     def last_seq(self) -> int:
         """The seq of the newest record, 0 if there is none."""
+        note_read(self)
         return self._seq
 
     @property
@@ -209,10 +211,12 @@ class Trace:
         return self.dropped + 1
 
     def __len__(self) -> int:
+        note_read(self)
         return len(self._records)
 
     def records(self, after: int = 0, until: int | None = None) -> list[TraceRecord]:
         """Return the records with after < seq <= until, oldest first."""
+        note_read(self)
         with self._lock:
             first = self.dropped + 1
             start = max(0, after + 1 - first)
@@ -245,6 +249,14 @@ class Trace:
 
     def __iter__(self) -> Iterator[TraceRecord]:
         return iter(self.records())
+
+    def live_version(self) -> object:
+        """Return what tells a live expression that something happened."""
+        return self._seq
+
+    def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after each record (quick, on the appending thread); return the undo."""
+        return self.tap(lambda record: listener())
 
     def tap(self, listener: Callable[[TraceRecord], None]) -> Callable[[], None]:
         """Call `listener` with each new record, on the appending thread; return the undo.

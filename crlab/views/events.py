@@ -113,7 +113,7 @@ def _facts(detail: EventDetail) -> list[tuple[str, str]]:
         ("resourceVersion", row.resource_version),
         ("seen at", clock_time(row.at)),
         ("lag", lag(row.lag_seconds)),
-        ("written by", detail.writer or row.writer),
+        ("deleted by" if row.type == "DELETED" else "written by", detail.writer or row.writer),
         ("delta", detail.delta),
     ]
     return [(label, plain(value, limit=160)) for label, value in facts if value]

@@ -35,6 +35,7 @@ from crlab.errors import ConfigError
 from crlab.model.argument import checked_optional
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.reading import note_read
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
 from crlab.workqueue.delay import Delayed, DelayedKeys, check_delay
@@ -411,6 +412,8 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Return how many keys are ready; delayed and processing ones do not count."""
+        if self._trace is not None:
+            note_read(self._trace)
         with self._lock:
             if self._delayed.heap:
                 self._promote_locked()
@@ -437,6 +440,8 @@ class WorkQueue(Generic[K]):
 
     def snapshot(self) -> QueueSnapshot:
         """Return everything the queue holds at this moment."""
+        if self._trace is not None:
+            note_read(self._trace)
         with self._lock:
             if self._delayed.heap:
                 self._promote_locked()

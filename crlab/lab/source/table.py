@@ -13,17 +13,21 @@ it belong to that thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from crlab.errors import describe_error
 from crlab.lab.source.past import Past
 from crlab.lab.source.status import Changing, status_state
+from crlab.model.redaction import mask_text
 from crlab.views.filter import Filter
-from crlab.views.state import Column, Row, TableQuery, TableState
+from crlab.views.format import clock_time
+from crlab.views.state import Column, Row, StatusState, TableQuery, TableState
 
 if TYPE_CHECKING:
+    from crlab.frame.live import LiveExpression
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
 
@@ -76,13 +80,16 @@ class TableRows(Changing):
             rows=rows,
             matching=len(order),
             total=len(frame),
-            status=status_state(
-                self.lab, self._informer, query.moment, frame.attrs.get("resource_version")
-            ),
+            status=self._status(query.moment, frame),
             offset=offset,
             sort=query.sort,
             is_descending=query.is_descending,
         )
+
+    def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
+        """Return the view's header."""
+        version = frame.attrs.get("resource_version")
+        return status_state(self.lab, self._informer, moment, version)
 
     # -- the frame -----------------------------------------------------------------------
 
@@ -182,11 +189,55 @@ class TableRows(Changing):
         return Row(key, cells, mark.word, mark.changed, now - mark.at)
 
 
+class LiveRows(TableRows):
+    """The rows of a live expression: "live" only while it and all it reads are."""
+
+    def __init__(self, lab: Lab, title: str, live: LiveExpression) -> None:
+        super().__init__(lab, title, self._good)
+        self._live = live
+
+    def _good(self) -> Any:
+        """Return the last good value; of none, no rows."""
+        try:
+            return self._live.value
+        except Exception:  # noqa: BLE001 - a user's function; `_status` says what it raised
+            return _NO_ROWS
+
+    def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
+        error, good_at = self._live.error, self._live.good_at
+        if error is None or self.lab.is_closed:
+            return status_state(
+                self.lab, self._worst(), moment, frame.attrs.get("resource_version")
+            )
+        since = self._live.failed_at or 0.0
+        text = f"{mask_text(describe_error(error))} (since {clock_time(since)})"
+        return replace(
+            status_state(self.lab),
+            state="failed",
+            cause=text if good_at is None else f"{text}; these are the last good rows",
+            age_seconds=None if self.lab.is_seeded else max(0.0, self.lab.clock.now() - since),
+            at=since if good_at is None else good_at,
+        )
+
+    def _worst(self) -> Informer | None:
+        """Return an informer that it reads and that is not live, if there is one."""
+        read = self._live.sources
+        indexers = [*read, *(getattr(source, "indexer", None) for source in read)]
+        for informer in self.lab.informers:
+            is_read = any(each is informer.indexer for each in indexers)
+            if is_read and not informer.shared.status.is_live:
+                return informer
+        return None
+
+
+_NO_ROWS = pd.DataFrame({"value": []})
+
+
 def as_frame(value: Any) -> pd.DataFrame:
     """Return what a live expression gave as a frame; a Series becomes one column.
 
     An index that says something (groups, counted values) is shown as the first columns; row
-    numbers are not, nor are the keys of rows that have their names.
+    numbers are not, nor are keys that the columns `namespace` and `name` say already.
     """
     if isinstance(value, pd.Series):
         value = value.to_frame(value.name if value.name is not None else "value")
@@ -194,7 +245,7 @@ def as_frame(value: Any) -> pd.DataFrame:
         return pd.DataFrame({"value": [value]})
     index = value.index
     is_count = isinstance(index, pd.RangeIndex) and index.name is None
-    if is_count or (index.name == "key" and "name" in value.columns):
+    if is_count or (index.name == "key" and _says_keys(value)):
         return value
     shown = value.copy(deep=False)
     if isinstance(shown.columns, pd.MultiIndex):
@@ -205,6 +256,16 @@ def as_frame(value: Any) -> pd.DataFrame:
             title = f"index {title}"
         shown.insert(level, title, index.get_level_values(level).array)
     return shown
+
+
+def _says_keys(frame: pd.DataFrame) -> bool:
+    """Whether the columns of names hold what the index of keys does."""
+    if "name" not in frame.columns or not frame.columns.is_unique:
+        return False
+    names = frame["name"].astype("str")
+    if "namespace" in frame.columns:
+        names = frame["namespace"].astype("str").str.cat(names, sep="/")
+    return bool(pd.Index(names).equals(frame.index.astype("str")))
 
 
 def plain_cell(value: Any) -> Any:

@@ -5,7 +5,7 @@ import json
 import pytest
 from support.frame_rig import COLUMNS, SERVICES, frame_of, indexer_of, put, thing, types_of
 
-from crlab.errors import JSONPathError, UnknownColumn
+from crlab.errors import ConfigError, JSONPathError, UnknownColumn
 from crlab.frame import Column, LiveFrame
 from crlab.frame.column_set import choose_columns
 from crlab.model.object import KubeObject
@@ -125,6 +125,77 @@ def test_a_name_given_twice_keeps_its_place_and_the_last_meaning():
         c.name for c in choose_columns(SERVICES, {"image": ".spec.other"}, definitions=COLUMNS)
     ]
     assert names.count("image") == 1
+
+
+HEADERS = {
+    "Namespace": ("string", ".spec.namespace"),
+    "Name": ("string", ".spec.name"),
+    "Key": ("string", ".spec.key"),
+    "Age": ("date", ".status.startedAt"),
+    "Created": ("date", ".status.createdAt"),
+    "Ready": ("string", ".spec.a"),
+    "READY": ("string", ".spec.b"),
+}
+
+
+def _headed(*headers):
+    return [
+        {"name": name, "type": HEADERS[name][0], "jsonPath": HEADERS[name][1]} for name in headers
+    ]
+
+
+@pytest.mark.parametrize("headers", [list(HEADERS), list(HEADERS)[::-1]])
+def test_no_printer_column_takes_the_place_of_another(headers):
+    """Neither of an object's own names, nor of each other; all are there."""
+    spec = {"namespace": "target", "name": "Pretty", "key": "K", "a": "1", "b": "2"}
+    times = {"startedAt": "2020-01-01T00:00:00Z", "createdAt": "2021-01-01T00:00:00Z"}
+    found = one(thing("a", spec=spec, status=times), definitions=_headed(*headers))
+    assert (found["namespace"], found["name"], found["created"].year) == ("d", "a", 2026)
+    assert (found["printer_namespace"], found["printer_name"]) == ("target", "Pretty")
+    assert (found["printer_key"], found["age"].year) == ("K", 2020)
+    assert found["printer_created"].year == 2021
+    assert {found["ready"], found["printer_ready"]} == {"1", "2"}
+
+
+def test_names_of_columns_do_not_depend_on_what_is_shown():
+    """A column for -o wide has its name also where another is shown without it."""
+    wide = _headed("Ready", "READY")
+    wide[0]["priority"] = 1
+    assert list(one(thing("a"), definitions=wide))[2:] == ["printer_ready"]
+    assert "ready" in one(thing("a"), definitions=wide, wide=True)
+
+
+def test_labels_conditions_and_leaves_take_no_name_that_is_taken():
+    """They are called after where they come from."""
+    names = ("name", "namespace", "phase", "created", "key", "app", "spec.image", "owner_name")
+    obj = thing(
+        "a",
+        metadata={"labels": dict.fromkeys(names, "L")},
+        spec={"image": "x"},
+        status={"phase": "Up", "conditions": [{"type": "name", "status": "C"}]},
+    )
+    found = one(
+        obj,
+        columns={"app": ".spec.image"},
+        labels=[*names, "name"],
+        conditions=["name"],
+        owner=True,
+        wide=True,
+    )
+    assert (found["namespace"], found["name"], found["phase"]) == ("d", "a", "Up")
+    assert (found["app"], found["label_app"], found["condition_name"]) == ("x", "L", "C")
+    assert (found["spec.image"], found["wide_spec.image"]) == ("L", "x")
+    assert {found[f"label_{name}"] for name in names if name != "spec.image"} == {"L"}
+    assert one(thing("a"), definitions=_headed("Ready"), columns={"uid": ".spec.x"})["uid"] is None
+
+
+@pytest.mark.parametrize("name", ["key", "namespace", "name", "created"])
+@pytest.mark.parametrize("spec", [".spec.image", lambda obj: 1, Column.at("x", ".spec.image")])
+def test_a_chosen_name_that_is_the_objects_own_is_refused(name, spec):
+    """What it means already may be said again."""
+    with pytest.raises(ConfigError, match=f"called '{name}': key, namespace, name, created are"):
+        frame_of(indexer_of(), columns={name: spec})
+    frame_of(indexer_of(), columns={"created": ".metadata.creationTimestamp"})
 
 
 @pytest.mark.parametrize(("group", "kind"), sorted(BUILTIN))

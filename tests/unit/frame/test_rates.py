@@ -74,7 +74,7 @@ def test_an_empty_window_is_an_empty_frame():
 def test_old_events_are_forgotten_by_halves():
     """Memory is bounded."""
     rates, _, _ = scene(count=50, max_events=20)
-    assert rates.total == 0  # nothing is digested before it is asked for
+    assert rates._total == 0  # nothing is digested before it is asked for
     assert rates.top()["events"].sum() <= 20
     assert rates.total == 50
 

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 from support.frame_rig import thing
 from support.tiny_cluster import SERVICES, TinyCluster
 
-from crlab.errors import OutOfTrace
+from crlab.errors import ConfigError, OutOfTrace
 from crlab.frame import TimeTravel, timeline, trace_frame
 from crlab.runtime.clock import FakeClock
 from crlab.trace.record import Trace
@@ -32,14 +33,15 @@ def cluster():
 
 
 def test_a_revision_a_seq_and_a_time_lead_to_a_moment(cluster):
-    """str, int, float or datetime."""
+    """A revision may be an int, as `lab.revision` is; a seq and seconds are named."""
     travel = TimeTravel(cluster.trace, SERVICES)
-    assert travel.at("2").objects["default/old"]["spec"]["image"] == "b"
+    for version in ("2", 2):
+        assert travel.at(version).objects["default/old"]["spec"]["image"] == "b"
     start = cluster.clock.now() - 30
-    assert travel.at(start + 11).objects["default/old"]["spec"]["image"] == "b"
+    assert travel.at(time=start + 11).objects["default/old"]["spec"]["image"] == "b"
     moment = datetime.fromtimestamp(start + 21, UTC)
     assert travel.at(moment).objects["default/old"]["spec"]["image"] == "c"
-    assert list(travel.at(cluster.trace.last_seq).objects) == ["default/new"]
+    assert list(travel.at(seq=cluster.trace.last_seq).objects) == ["default/new"]
     assert travel.at().df.index.tolist() == ["default/new"]
 
 
@@ -60,13 +62,34 @@ def test_two_moments_differ_field_by_field(cluster):
     ]
     found = TimeTravel(cluster.trace, SERVICES).diff("2", "4")
     assert found[["path", "old", "new"]].to_numpy().tolist() == [[".spec.image", "b", "d"]]
+    travel = TimeTravel(cluster.trace, SERVICES)
+    pd.testing.assert_frame_equal(travel.diff(travel.at(2), 4), found)
 
 
-@pytest.mark.parametrize("moment", ["0", "99", "x", "", -1, 10**9, 5.0])
-def test_a_moment_outside_the_trace_is_a_typed_error(cluster, moment):
+@pytest.mark.parametrize(
+    "asked",
+    [{"moment": each} for each in ("0", "99", "x", "", 10**9)]
+    + [{"seq": 10**9}, {"time": 5.0}, {"time": float("nan")}],
+    ids=str,
+)
+def test_a_moment_outside_the_trace_is_a_typed_error(cluster, asked):
     """Never an approximation."""
     with pytest.raises(OutOfTrace):
-        TimeTravel(cluster.trace, SERVICES).at(moment)
+        TimeTravel(cluster.trace, SERVICES).at(**asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"moment": each} for each in (5.0, True, -1, [])]
+    + [{"seq": each} for each in (5.0, False, -1, "5")]
+    + [{"time": each} for each in (-1.0, True, "5")]
+    + [{"moment": 2, "seq": 2}],
+    ids=str,
+)
+def test_a_number_that_could_mean_another_moment_is_refused(cluster, asked):
+    """Both readings are named, where there are two."""
+    with pytest.raises(ConfigError):
+        TimeTravel(cluster.trace, SERVICES).at(**asked)
 
 
 def test_a_revision_that_was_not_watched_is_not_guessed():

@@ -66,6 +66,8 @@ REFUSED: list[tuple[Call, str]] = [
     (lambda lab, maps: maps.with_columns(labels=5), "labels"),
     (lambda lab, maps: maps.with_columns(5), "columns maps names"),
     (lambda lab, maps: maps.at([]), "a moment is"),
+    (lambda lab, maps: maps.at(5.0), r"at\(seq=…\) is a record of the trace"),
+    (lambda lab, maps: maps.at(seq="5"), "seq is a record"),
     (lambda lab, maps: maps.memory("x"), "top"),
     (lambda lab, maps: maps.watch(rows="x"), "rows"),
     (lambda lab, maps: crlab.sandbox(controllers=5), "controllers"),
@@ -105,7 +107,7 @@ def test_what_was_compacted_cannot_be_rewound_to(lab: crlab.Lab) -> None:
 def test_a_time_that_is_none_is_out_of_the_trace(lab: crlab.Lab, moment: float) -> None:
     """As one that was not lived through is."""
     with pytest.raises(OutOfTrace, match="is no time"):
-        lab.informer("configmaps").at(moment)
+        lab.informer("configmaps").at(time=moment)
 
 
 def test_a_token_that_the_server_does_not_know_goes_into_no_kubeconfig(tmp_path: Any) -> None:

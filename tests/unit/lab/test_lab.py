@@ -122,6 +122,20 @@ def test_the_past_takes_up_columns_that_could_not_be_read(lab: crlab.Lab) -> Non
     assert list(past.at().df.columns) == list(services.df.columns)
 
 
+def test_the_newest_revision_is_a_moment_as_text_and_as_int(lab: crlab.Lab) -> None:
+    """`lab.revision` is an int; a record of the trace is asked for by name."""
+    services = lab.informer("myservices").wait_for_sync()
+    lab.apply(my_service("a"))
+    lab.settle()
+
+    assert repr(services.at(lab.revision)) == repr(services.at(str(lab.revision)))
+    assert list(services.at(lab.revision).objects) == ["default/a"]
+    event = services.events.df.index[0]
+    assert list(services.at(seq=event).objects) == ["default/a"]
+    assert services.at(seq=event - 1).objects == {}
+    assert len(services.diff(services.at(seq=event - 1), lab.revision)) == 1
+
+
 def test_a_definition_that_may_not_be_read_is_not_asked_for_again(
     lab: crlab.Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
