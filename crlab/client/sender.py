@@ -16,6 +16,7 @@ from crlab.client.request_log import RequestLog
 from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
+from crlab.client.written import WriteLedger
 from crlab.client.write_gate import AllowWrites, WriteGate
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.object import thawed
@@ -90,6 +91,11 @@ class Sender:
         """Raise `AlreadyStopped` if this client was closed."""
         if self._closed:
             raise AlreadyStopped(f"{tried}: {self._closed}")
+
+    @property
+    def written(self) -> WriteLedger:
+        """What this client has written, the newest last; dry runs are no writes."""
+        return self._requester.written
 
     def resolve(self, name: Resource) -> ApiResource:
         """Return the resource that a name means; see `Discovery.resolve`."""
