@@ -124,9 +124,7 @@ class DeltaFIFO(BlockingQueue):
         self._is_ahead = True
         if delta.is_new_epoch:
             self._round.pop(delta.scope, None)
-        self._reach_locked(
-            delta.scope, delta.resource_version, is_new_epoch=delta.is_new_epoch
-        )
+        self._reach_locked(delta.scope, delta.resource_version, is_new_epoch=delta.is_new_epoch)
 
     def _queue_locked(self, delta: Delta) -> None:
         if self._is_closed:

@@ -14,8 +14,8 @@ Differs from client-go: lists are sorted; an index function that raises is count
 read-only, so no mutation detector is needed.
 
 Thread: any may read; one writer. `_lock` guards `_items`, `_indices`, `generation`,
-`versions` (replaced whole), `resource_version`, `_sorted`; it is held for dictionary work only, and while a replace
-swaps two references.
+`versions` (replaced whole), `resource_version`, `_sorted`; it is held for dictionary work
+only, and while a replace swaps two references.
 Source: kubernetes/client-go:tools/cache/thread_safe_store.go, store.go (rules 41-46).
 """
 

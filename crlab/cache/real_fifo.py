@@ -60,9 +60,7 @@ class RealFIFO(BlockingQueue):
 
     def bookmark(self, resource_version: str, cause: int = 0, scope: str = "") -> None:
         self._append(
-            Delta(
-                DeltaType.BOOKMARK, resource_version=resource_version, cause=cause, scope=scope
-            )
+            Delta(DeltaType.BOOKMARK, resource_version=resource_version, cause=cause, scope=scope)
         )
 
     def _append(self, delta: Delta) -> None:

@@ -16,8 +16,8 @@ from crlab.client.request_log import RequestLog
 from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
-from crlab.client.written import WriteLedger
 from crlab.client.write_gate import AllowWrites, WriteGate
+from crlab.client.written import WriteLedger
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource

@@ -134,7 +134,14 @@ class WriteLedger:
             for each in written:
                 if each.object is not None and resource.kind == "Secret":
                     each = msgspec.structs.replace(each, object=_without_values(each.object))
+                if each.is_gone and not each.after:
+                    each = msgspec.structs.replace(each, after=self._last_locked(each))
                 self._writes.append((next(self._numbers), resource.gvr.group_resource, each))
+
+    def _last_locked(self, gone: Written) -> str:
+        """Return the newest version of an object that this client wrote, "" if it wrote none."""
+        made = (x.version for _, _, x in reversed(self._writes) if x.uid == gone.uid and x.version)
+        return next(made, "") if gone.uid else ""
 
     def since(self, number: int, group_resource: str) -> list[tuple[int, Written]]:
         """Return the kept writes of a resource after the write `number`, each with its own."""

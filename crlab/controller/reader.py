@@ -186,9 +186,7 @@ class Reader:
 
     def learn_absence(self, resource: ApiResource, obj: KubeObject) -> None:
         """Lay over the cache that an object it held is there no more."""
-        self.overlay.deleted(
-            resource.gvr.group_resource, obj.key, obj.uid, obj.resource_version
-        )
+        self.overlay.deleted(resource.gvr.group_resource, obj.key, obj.uid, obj.resource_version)
 
     def _learn_state(self, informer: Any, obj: KubeObject) -> None:
         if obj.get("apiVersion") != informer.resource.gvr.api_version:

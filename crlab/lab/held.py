@@ -65,9 +65,7 @@ class Held:
             return _is_gone(written, held, version) or is_older(
                 written.after, held.resource_version
             )
-        return held.resource_version != "" and not is_older(
-            held.resource_version, written.version
-        )
+        return held.resource_version != "" and not is_older(held.resource_version, written.version)
 
     def _sentence(self, written: Written) -> str:
         where = self._shared.resource_version_in(split_key(written.key)[0]) or "-"

@@ -223,4 +223,6 @@ class ManualDriver:
                 return predicate()  # nothing moves: more waiting changes nothing
             left = deadline.remaining_seconds()
             with condition:
-                self.clock.wait(condition, LOOK_SECONDS if left is None else min(LOOK_SECONDS, left))
+                self.clock.wait(
+                    condition, LOOK_SECONDS if left is None else min(LOOK_SECONDS, left)
+                )

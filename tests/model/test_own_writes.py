@@ -10,7 +10,7 @@ from support.own_writes import OwnWrites
 
 TestOwnWrites = OwnWrites.TestCase
 TestOwnWrites.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
