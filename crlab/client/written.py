@@ -69,16 +69,15 @@ def written_by(
         body: the answer as it came, where it need not be written again.
     """
     if verb == "deletecollection":
-        return [_collected(item) for item in answer.get("items") or () if _name_of(item)]
-    metadata = answer.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+        items = answer.get("items")
+        return [_collected(x) for x in (items if isinstance(items, list) else ()) if _name_of(x)]
+    metadata = _part(answer, "metadata")
     version, uid = str(metadata.get("resourceVersion") or ""), str(metadata.get("uid") or "")
     key = join_key(namespace, name) if name else ""
     if verb == "delete" and answer.get("kind") == "Status":
-        details = answer.get("details") or {}
-        return [Written(key, str(details.get("uid") or ""), is_gone=True)]
+        return [Written(key, str(_part(answer, "details").get("uid") or ""), is_gone=True)]
     if subresource == "scale":
-        replicas = (answer.get("spec") or {}).get("replicas", 0)
+        replicas = _part(answer, "spec").get("replicas", 0)
         return [Written(key, uid, version, replicas=replicas)] if version and key else []
     if answer.get("kind") != resource.kind:
         return []  # of another subresource: a token, a binding
@@ -94,18 +93,18 @@ def written_by(
 
 def _is_released(obj: Mapping[str, Any]) -> bool:
     """Whether an answered object is marked for deletion and nothing holds it any more."""
-    metadata, spec = obj["metadata"], obj.get("spec")
+    metadata = _part(obj, "metadata")
     return bool(
         metadata.get("deletionTimestamp")
         and not metadata.get("finalizers")
         and not metadata.get("deletionGracePeriodSeconds")
-        and not (isinstance(spec, Mapping) and spec.get("finalizers"))  # a namespace
+        and not _part(obj, "spec").get("finalizers")  # a namespace
     )
 
 
 def _collected(item: Mapping[str, Any]) -> Written:
     """What happened to an item of a deleted collection; it is shown as it was before."""
-    metadata, spec, status = (item.get(field) or {} for field in ("metadata", "spec", "status"))
+    metadata, spec, status = (_part(item, field) for field in ("metadata", "spec", "status"))
     key = join_key(metadata.get("namespace"), str(metadata["name"]))
     before = str(metadata.get("resourceVersion") or "")
     is_graceful = bool(spec.get("nodeName")) and status.get("phase") not in _FINISHED
@@ -116,8 +115,13 @@ def _collected(item: Mapping[str, Any]) -> Written:
 
 
 def _name_of(item: Any) -> str:
-    metadata = item.get("metadata") if isinstance(item, Mapping) else None
-    return str(metadata.get("name") or "") if isinstance(metadata, Mapping) else ""
+    return str(_part(item, "metadata").get("name") or "")
+
+
+def _part(tree: Any, field: str) -> Mapping[str, Any]:
+    """Return a mapping in an answer; {} where a server sent something else."""
+    found = tree.get(field) if isinstance(tree, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 class WriteLedger:

@@ -18,7 +18,7 @@ from crlab.controller.draft import Draft
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.schema_help import NO_SCHEMA, SchemaNode
 from crlab.errors import ConfigError, DecodeError, KeyFuncError
-from crlab.model.key import join_key, split_key
+from crlab.model.key import join_key
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind
 
@@ -58,7 +58,9 @@ class Reader:
         """Return the newest known state of a key; needs an informer."""
         plural = resource.gvr.group_resource
         informer = self._informers[plural]
-        version = informer.resource_version_in(split_key(key)[0])  # before the state: see `newest`
+        version = informer.resource_version_in(
+            key.rpartition("/")[0]
+        )  # before the state: see `newest`
         held: KubeObject | None = informer.indexer.get_by_key(key)
         return self.overlay.newest(plural, key, held, version)
 
@@ -91,7 +93,7 @@ class Reader:
     def _versions(self, informer: Any) -> dict[str, str]:
         """Return what the cache has reached at each key of an own write; read before the rows."""
         keys = self.overlay.keys(informer.resource.gvr.group_resource)
-        return {key: informer.resource_version_in(split_key(key)[0]) for key in keys}
+        return {key: informer.resource_version_in(key.rpartition("/")[0]) for key in keys}
 
     def _lay_over(
         self,

@@ -17,7 +17,6 @@ from __future__ import annotations
 from crlab.cache import SharedInformer
 from crlab.cache.revision import has_reached, is_older
 from crlab.client.written import WriteLedger, Written
-from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 
@@ -47,7 +46,7 @@ class Held:
         return found
 
     def _is_held(self, written: Written) -> bool:
-        shared, (namespace, _) = self._shared, split_key(written.key)
+        shared, namespace = self._shared, written.key.rpartition("/")[0]
         if not shared.selection.covers(namespace):
             return True
         version = shared.resource_version_in(namespace)  # before the state: it may only be newer
@@ -68,7 +67,7 @@ class Held:
         return held.resource_version != "" and not is_older(held.resource_version, written.version)
 
     def _sentence(self, written: Written) -> str:
-        where = self._shared.resource_version_in(split_key(written.key)[0]) or "-"
+        where = self._shared.resource_version_in(written.key.rpartition("/")[0]) or "-"
         what = "the deletion of " if written.is_gone else ""
         version = f" at rv {written.version}" if written.version else ""
         return (
