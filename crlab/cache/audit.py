@@ -109,6 +109,19 @@ def compare(
     return Audit(tuple(rows), compared, cache_version, server_version, is_exact)
 
 
+def together(audits: Sequence[Audit]) -> Audit:
+    """Return the audits of several namespaces as one."""
+    if len(audits) == 1:
+        return audits[0]
+    return Audit(
+        tuple(sorted((row for each in audits for row in each.rows), key=lambda row: row.key)),
+        sum(each.compared for each in audits),
+        revision.oldest_of([each.cache_version for each in audits]),
+        revision.oldest_of([each.server_version for each in audits]),
+        all(each.is_exact for each in audits),
+    )
+
+
 def _problem(
     here: KubeObject | None,
     there: KubeObject | None,

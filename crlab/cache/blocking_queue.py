@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from crlab.cache import revision
 from crlab.runtime.clock import Clock
 
 
@@ -22,6 +23,7 @@ class BlockingQueue:
         self._clock = clock
         self._is_populated = False
         self._initial = 0  # entries of the first population that are not processed yet
+        self._reached: dict[str, str] = {}  # scope → version
         self._unapplied: dict[str, set[str]] = {}  # scope → keys of its first list
         self._is_woken = False
         self._is_closed = False
@@ -58,6 +60,14 @@ class BlockingQueue:
         if not self._is_populated:
             self._is_populated = True
             self._initial = size
+
+    def _reach_locked(self, scope: str, version: str, *, is_new_epoch: bool = False) -> str:
+        """Move a scope's version on; return what it is then."""
+        held = self._reached.get(scope, "")
+        if not version or (not is_new_epoch and revision.is_older(version, held)):
+            return held
+        self._reached[scope] = version
+        return version
 
     # One list per scope ------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ Guarantees:
   3. `replace` infers deletions for queued keys and for known keys that the list lacks.
   4. `has_synced` once as many keys as the first replace produced have been processed, or
      at once if an event came first.
+  5. Keys overtake each other, so the store is at a version only once every key that was
+     queued with it is processed: at the latest after two rounds of the queue.
 
 Differs from client-go: processing does not run under the lock. To keep its meaning, the
 deltas in the hands of the processor stay here until `done`, and count as if they had been
@@ -40,6 +42,9 @@ class DeltaFIFO(BlockingQueue):
         self._items: dict[str, list[Delta]] = {}
         self._keys: dict[str, None] = {}  # an ordered set: the queue of keys
         self._in_flight: dict[str, list[Delta]] = {}
+        self._is_ahead = False  # versions came that the store was not told of
+        self._round: dict[str, str] = {}  # what came before the present round of the queue
+        self._round_left = 0  # keys of it that are still queued
 
     # Producing ---------------------------------------------------------------------------
 
@@ -47,6 +52,7 @@ class DeltaFIFO(BlockingQueue):
         with self._cond:
             for delta in deltas:
                 self._is_populated = True
+                self._came_locked(delta)
                 if delta.type is DeltaType.DELETED and not self._is_there_locked(delta.key):
                     continue
                 self._queue_locked(delta)
@@ -59,6 +65,7 @@ class DeltaFIFO(BlockingQueue):
             for obj in replaced.items:
                 self._queue_locked(replaced.of_item(obj))
             deleted = self._infer_locked(listed, replaced)
+            self._came_locked(replaced)
             self._populated_locked(len(listed) + deleted)
             self._listed_locked(replaced.scope, listed)
             self._cond.notify_all()
@@ -102,8 +109,22 @@ class DeltaFIFO(BlockingQueue):
                     self._queue_locked(Delta(DeltaType.SYNC, key, obj, cause=cause))
             self._cond.notify_all()
 
-    def bookmark(self, resource_version: str, cause: int = 0) -> None:
-        """Do nothing: the classic queue has no place for it."""
+    def bookmark(self, resource_version: str, cause: int = 0, scope: str = "") -> None:
+        with self._cond:
+            mark = DeltaType.BOOKMARK
+            self._came_locked(
+                Delta(mark, resource_version=resource_version, cause=cause, scope=scope)
+            )
+            self._cond.notify_all()
+
+    def _came_locked(self, delta: Delta) -> None:
+        """Take the version of what came; the queue itself is of keys."""
+        if self._is_closed or not delta.resource_version:
+            return
+        self._is_ahead = True
+        if delta.is_new_epoch:
+            self._round.pop(delta.scope, None)
+        self._reach_locked(delta.scope, delta.resource_version, is_new_epoch=delta.is_new_epoch)
 
     def _queue_locked(self, delta: Delta) -> None:
         if self._is_closed:
@@ -132,17 +153,32 @@ class DeltaFIFO(BlockingQueue):
     def pop(self, limit: int) -> Popped | None:
         with self._cond:
             if not self._keys:
-                return None
+                if not self._is_ahead:
+                    return None
+                return Popped([Delta(DeltaType.BOOKMARK)], False, 1, self._versions_locked())
             key = next(iter(self._keys))
             del self._keys[key]
             deltas = self._items.pop(key)
             self._in_flight[key] = deltas
             is_initial = not self._has_synced_locked() or self._is_first_locked(key)
-            return Popped(deltas, is_initial, 1)
+            return Popped(deltas, is_initial, 1, self._versions_locked())
+
+    def _versions_locked(self) -> dict[str, str]:
+        """Return what the store is at once the key just taken is applied; {} is as before."""
+        self._round_left -= 1
+        if self._keys and self._round_left > 0:
+            return {}
+        whole = dict(self._reached)
+        reached = self._round if self._keys else whole
+        self._round, self._round_left = whole, len(self._keys)
+        self._is_ahead = self._is_ahead and bool(self._keys)
+        return reached
 
     def done(self, popped: Popped) -> None:
         with self._cond:
             key = popped.deltas[0].key
+            if not key:
+                return
             self._in_flight.pop(key, None)
             self._applied_locked([key])
             if self._initial:
@@ -151,10 +187,11 @@ class DeltaFIFO(BlockingQueue):
 
     def snapshot(self) -> list[Delta]:
         with self._cond:
-            return [delta for key in self._keys for delta in self._items[key]]
+            queued = [delta for key in self._keys for delta in self._items[key]]
+            return queued or ([Delta(DeltaType.BOOKMARK)] if self._is_ahead else [])
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._keys) or int(self._is_ahead)
 
 
 def _unwrapped(obj: KubeObject | DeletedFinalStateUnknown | None) -> KubeObject | None:

@@ -14,8 +14,8 @@ Differs from client-go: lists are sorted; an index function that raises is count
 read-only, so no mutation detector is needed.
 
 Thread: any may read; one writer. `_lock` guards `_items`, `_indices`, `generation`,
-`resource_version`, `_sorted`; it is held for dictionary work only, and while a replace
-swaps two references.
+`versions` (replaced whole), `resource_version`, `_sorted`; it is held for dictionary work
+only, and while a replace swaps two references.
 Source: kubernetes/client-go:tools/cache/thread_safe_store.go, store.go (rules 41-46).
 """
 
@@ -34,6 +34,7 @@ from crlab.cache.index import (
     meta_namespace_index,
     values_of,
 )
+from crlab.cache.revision import oldest_of
 from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
@@ -41,6 +42,7 @@ from crlab.runtime.reading import note_read
 from crlab.trace.failure import Failures
 
 Change = tuple[str, KubeObject | None]
+Reached = str | Mapping[str, str]
 ChangeListener = Callable[[Iterable[str] | None], None]
 
 
@@ -50,17 +52,24 @@ class Snapshot:
 
     Attributes:
         rows: key → object; for keys that were asked for and are not there, None.
-        resource_version: of the last change applied to the store.
-        generation: see `Indexer.generation`.
+        resource_version: what the store has reached; see `Indexer.resource_version`.
+        generation, versions: see `Indexer`.
     """
 
     rows: dict[str, KubeObject | None]
     resource_version: str
     generation: int
+    versions: Mapping[str, str]
 
 
 class Indexer:
-    """A thread-safe store with indices."""
+    """A thread-safe store with indices.
+
+    Attributes:
+        versions: namespace ("" if it is not filled by namespaces) → the resourceVersion that
+            the store has reached there: nothing up to it is still to come.
+        resource_version: the oldest of them; "" before anything was stored.
+    """
 
     def __init__(
         self,
@@ -81,6 +90,7 @@ class Indexer:
         self._sorted: builtins.list[str] | None = []
         self._listeners: tuple[ChangeListener, ...] = ()
         self.generation = 0
+        self.versions: Mapping[str, str] = {}
         self.resource_version = ""
         self._failures = failures
         self._where = where
@@ -198,7 +208,7 @@ class Indexer:
                 rows = dict(self._items)
             else:
                 rows = {key: self._items.get(key) for key in keys}
-            return Snapshot(rows, self.resource_version, self.generation)
+            return Snapshot(rows, self.resource_version, self.generation, self.versions)
 
     def _index_locked(self, name: str) -> Index:
         index = self._indices.get(name)
@@ -265,8 +275,12 @@ class Indexer:
 
     # Writing -----------------------------------------------------------------------------
 
-    def apply(self, changes: Sequence[Change], resource_version: str = "") -> None:
-        """Put (or, for None, delete) objects in one step. Writer only."""
+    def apply(self, changes: Sequence[Change], reached: Reached = "") -> None:
+        """Put (or, for None, delete) objects in one step. Writer only.
+
+        Args:
+            reached: the version the store is at with them; of several namespaces, by name.
+        """
         while True:
             indices = self._indices
             custom = [x for x in indices.values() if x.func is not meta_namespace_index]
@@ -274,7 +288,7 @@ class Indexer:
             with self._lock:
                 if indices is not self._indices:
                     continue  # add_indexers came between: work the values out again
-                self._apply_locked(changes, resource_version)
+                self._apply_locked(changes, reached)
                 if custom:
                     for (key, _), found in zip(changes, values, strict=True):
                         for index, value in zip(custom, found, strict=True):
@@ -287,7 +301,7 @@ class Indexer:
         if changes:
             self._tell([key for key, _ in changes])
 
-    def _apply_locked(self, changes: Sequence[Change], resource_version: str) -> None:
+    def _apply_locked(self, changes: Sequence[Change], reached: Reached) -> None:
         """Change the rows, and the indices by namespace, which follow from the key."""
         items = self._items
         by_namespace = [x for x in self._indices.values() if x.func is meta_namespace_index]
@@ -303,10 +317,18 @@ class Indexer:
             for index in by_namespace:
                 index.put(key, (obj.namespace,) if obj is not None else ())
         self.generation += len(changes)
-        self.resource_version = resource_version or self.resource_version
+        self._reach_locked(reached)
+
+    def _reach_locked(self, reached: Reached) -> None:
+        """Take the versions; the caller knows that they do not go back unduly."""
+        if isinstance(reached, str):
+            reached = {"": reached} if reached else {}
+        if reached:
+            self.versions = {**self.versions, **reached}
+            self.resource_version = oldest_of(self.versions.values())
 
     def replace(
-        self, items: dict[str, KubeObject], resource_version: str, changed: Sequence[str]
+        self, items: dict[str, KubeObject], reached: Reached, changed: Sequence[str]
     ) -> None:
         """Make `items` the whole content in one step. Writer only.
 
@@ -324,17 +346,17 @@ class Indexer:
                 self._items, self._indices = items, made
                 self._sorted = None
                 self.generation += len(changed)
-                self.resource_version = resource_version or self.resource_version
+                self._reach_locked(reached)
             break
         if self._failures is not None:
             for index in made.values():
                 self._failures.keep("index", self._place(index), items)
         self._tell(None)
 
-    def advance(self, resource_version: str) -> None:
-        """Note that nothing changed up to `resource_version`. Writer only."""
+    def advance(self, reached: Reached) -> None:
+        """Note that nothing changed up to a version. Writer only."""
         with self._lock:
-            self.resource_version = resource_version
+            self._reach_locked(reached)
 
     def _values(
         self, indices: Iterable[Index], obj: KubeObject | None

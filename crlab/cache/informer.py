@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from crlab.cache import fork, revision
-from crlab.cache.audit import Audit, AuditRow, compare, listed_at
+from crlab.cache.audit import Audit, AuditRow, compare, listed_at, together
 from crlab.cache.auditor import Auditor
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import IndexFunc
@@ -41,9 +41,11 @@ from crlab.cache.queue_kind import QueueKind, make_queue
 from crlab.cache.reflector import Reflector, Timing
 from crlab.cache.reflector_message import Health, Policy
 from crlab.cache.resync import ResyncPlan
+from crlab.cache.selection import Selection
 from crlab.cache.status import InformerState, InformerStatus, combined, status_of
 from crlab.cache.trouble import Trouble
 from crlab.client.list_watch import ListerWatcher
+from crlab.client.object_decoder import PARTIAL_API_VERSION, PARTIAL_KIND
 from crlab.errors import (
     AlreadyStarted,
     AlreadyStopped,
@@ -156,6 +158,7 @@ class SharedInformer:
         self._born = fork.generation()
         self.abandoned: tuple[str, ...] = ()
         self._resync = ResyncPlan(clock, resync_seconds)
+        self.selection = Selection(sources)
         where = f"informer/{self.source}"
         self._where = where
         self.indexer = Indexer(indexers, failures=trace.failures, where=where)
@@ -395,7 +398,35 @@ class SharedInformer:
 
     @property
     def last_sync_resource_version(self) -> str:
-        """The version of the last list, event or bookmark that was handed on."""
+        """The resourceVersion the cache has reached: nothing up to it is still to come.
+
+        Of a multi-namespace informer: the oldest of its namespaces; "" before it has synced.
+        """
+        return self.indexer.resource_version if self.has_synced else ""
+
+    def resource_version_in(self, namespace: str) -> str:
+        """Return the resourceVersion the cache has reached for the objects of a namespace."""
+        if len(self._reflectors) > 1 and any(x.scope == namespace for x in self._reflectors):
+            return self.indexer.versions.get(namespace, "")
+        return self.last_sync_resource_version
+
+    def as_cached(self, obj: KubeObject) -> KubeObject | None:
+        """Return what this cache holds of an object once it has it; None: it never will.
+
+        Raises:
+            Exception: what the transform raised.
+        """
+        if not self.selection.matches(obj):
+            return None
+        if self.is_metadata_only:
+            head = {"kind": PARTIAL_KIND, "apiVersion": PARTIAL_API_VERSION}
+            obj = KubeObject.of({**head, "metadata": obj["metadata"]})
+        ingest = self._ingest()
+        return obj if ingest is None else ingest(obj)
+
+    @property
+    def received_resource_version(self) -> str:
+        """The newest version of a list, event or bookmark that came; the cache may be behind."""
         newest = ""
         for reflector in self._reflectors:
             newest = revision.newest(newest, reflector.state.last_version)
@@ -416,6 +447,7 @@ class SharedInformer:
                     is_applied=self.queue.has_synced
                     if is_only
                     else self.queue.has_applied(reflector.scope),
+                    resource_version=self.indexer.versions.get(reflector.scope, ""),
                 )
                 for reflector, source in zip(self._reflectors, self.lister_watchers, strict=True)
             ]
@@ -434,7 +466,7 @@ class SharedInformer:
             cause=cause,
             phase="stopped" if self._is_stopped else whole.phase,
             retry_in_seconds=None if self._is_stopped else whole.retry_in_seconds,
-            resource_version=self.indexer.resource_version,
+            resource_version=self.last_sync_resource_version,
             objects=len(self.indexer),
             queued=len(self.queue),
             ignored_older=self._processor.ignored_older,
@@ -485,19 +517,21 @@ class SharedInformer:
         Thread: any; one request per namespace.
         """
         snapshot = self.indexer.read()
-        version, served, served_version, is_exact = snapshot.resource_version, [], "", True
-        for source in self.lister_watchers:
-            items, served_version, exact = listed_at(source, version)
-            served.extend(items)
-            is_exact = is_exact and exact
-        return compare(
-            snapshot.rows,
-            served,
-            cache_version=version,
-            server_version=served_version,
-            is_exact=is_exact,
-            has_content=self._transform is None and self._redact is None,
-        )
+        audits = []
+        for source, reflector in zip(self.lister_watchers, self._reflectors, strict=True):
+            version = snapshot.versions.get(reflector.scope, "")
+            served, served_version, is_exact = listed_at(source, version)
+            audits.append(
+                compare(
+                    {k: o for k, o in snapshot.rows.items() if reflector.covers(k)},
+                    served,
+                    cache_version=version,
+                    server_version=served_version,
+                    is_exact=is_exact,
+                    has_content=self._transform is None and self._redact is None,
+                )
+            )
+        return together(audits)
 
     @property
     def last_audit(self) -> Audit | None:

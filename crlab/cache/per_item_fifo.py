@@ -5,7 +5,8 @@ From: the reflector. To: the processor.
 Guarantees:
   1. As `RealFIFO`, but 2: a relist is many entries, first a tombstone for each key that is
      queued or known and was not listed, then one Replaced per item.
-  2. So readers see a relist half applied: the deletions first, then item after item.
+  2. So readers see a relist half applied: the deletions first, then item after item; the
+     store is at the list's version with the last of them.
   3. What is in the hands of the processor counts as applied (see `delta_fifo.py`).
 
 Thread: see `queue.py`; `_cond` guards every field.
@@ -15,6 +16,8 @@ Source: kubernetes/client-go:tools/cache/the_real_fifo.go (reconcileReplacement;
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+import msgspec
 
 from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.real_fifo import RealFIFO
@@ -37,8 +40,14 @@ class PerItemFIFO(RealFIFO):
             listed = {obj.key for obj in replaced.items}
             entries = list(self._vanished_locked(listed, replaced))
             entries.extend(map(replaced.of_item, replaced.items))
+            if entries:
+                entries[-1] = msgspec.structs.replace(entries[-1], is_partial=False)
             self._entries.extend(entries)
             self._populated_locked(len(self._entries))
+            if not entries:  # the version still has to come to the store, in its turn
+                self._entries.append(
+                    msgspec.structs.replace(replaced, type=DeltaType.BOOKMARK, items=())
+                )
             self._listed_locked(replaced.scope, listed)
             self._cond.notify_all()
 

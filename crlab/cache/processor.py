@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count, repeat
 
 from crlab.cache import revision
@@ -173,23 +173,24 @@ class Processor:
             case DeltaType.SYNC_ALL:
                 self._sync_all(first)
             case DeltaType.BOOKMARK:
-                self._indexer.advance(first.resource_version)
+                self._indexer.advance(popped.versions)
             case _:
-                if len({delta.key for delta in popped.deltas}) == len(popped.deltas):
-                    self._apply(popped.deltas, popped.is_in_initial_list)
-                else:  # the classic queue: several deltas of one key, oldest first
-                    for delta in popped.deltas:
-                        self._apply((delta,), popped.is_in_initial_list)
+                deltas, is_initial = popped.deltas, popped.is_in_initial_list
+                if len({delta.key for delta in deltas}) < len(deltas):
+                    for delta in deltas[:-1]:  # the classic queue: several of one key
+                        self._apply((delta,), is_initial, {})
+                    deltas = deltas[-1:]
+                self._apply(deltas, is_initial, popped.versions)
 
     # Single objects ----------------------------------------------------------------------
 
-    def _apply(self, deltas: Sequence[Delta], is_initial: bool) -> None:
+    def _apply(
+        self, deltas: Sequence[Delta], is_initial: bool, versions: Mapping[str, str]
+    ) -> None:
         notes: list[Notification] = []
         changes: list[tuple[str, KubeObject | None]] = []
-        version = ""
         at = self._clock.monotonic()
         for delta in deltas:
-            version = delta.resource_version or version
             note = self._note(delta, is_initial, at)
             if note is not None:
                 notes.append(note)
@@ -198,7 +199,7 @@ class Processor:
                     changes.append((note.key, note.obj))
                 elif note.key in self._indexer:
                     changes.append((note.key, None))
-        self._indexer.apply(changes, version)
+        self._indexer.apply(changes, versions)
         self._stored(notes)
         self._tell(notes)
 
@@ -310,7 +311,7 @@ class Processor:
         self, items: dict[str, KubeObject], delta: Delta, changed: list[str], gone: list[str]
     ) -> None:
         """Bring the store to `items` in one step, by the cheaper of two ways."""
-        version = delta.resource_version
+        version = {delta.scope: delta.resource_version} if delta.resource_version else {}
         if len(changed) + len(gone) > len(items) // 8:
             self._indexer.replace(items, version, [*changed, *gone])
             return

@@ -7,6 +7,8 @@ non-atomic `PerItemFIFO`, and `DeltaFIFO` (what the books draw); `queue_kind.py`
 Guarantees:
   1. Nobody's code runs under the queue's lock, and `pop` never waits.
   2. What was popped counts as processed at `done`, not before.
+  3. The version of a scope moves on only over what was queued before it, and back only for
+     a new epoch.
 
 Thread: one producer, one consumer; every method locks for itself.
 Source: kubernetes/client-go:tools/cache/fifo.go (Queue), the_real_fifo.go, delta_fifo.go.
@@ -14,7 +16,7 @@ Source: kubernetes/client-go:tools/cache/fifo.go (Queue), the_real_fifo.go, delt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -48,10 +50,11 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
         key: "" for the types that concern the whole store.
         object: the new state; for DELETED the last state or a tombstone.
         items: of a REPLACED_ALL, the whole list.
-        resource_version: what the store will be at; "" leaves it.
+        resource_version: what the store will be at, of this scope; "" leaves it.
         cause: seq of the trace record that led here, 0 if none.
         is_new_epoch: the server's revision went back: older versions are the truth now.
-        scope: the namespace a REPLACED_ALL is about; "" is everything.
+        scope: the namespace whose reflector it came from, where several share the queue.
+        is_partial: one of several that bring the store to its version, and not the last.
     """
 
     type: DeltaType
@@ -62,6 +65,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     cause: int = 0
     is_new_epoch: bool = False
     scope: str = ""
+    is_partial: bool = False
 
     def covers(self, key: str) -> bool:
         """Whether a key is of this delta's scope."""
@@ -76,6 +80,8 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
             resource_version=self.resource_version,
             cause=self.cause,
             is_new_epoch=self.is_new_epoch,
+            scope=self.scope,
+            is_partial=True,
         )
 
     def of_absence(self, key: str, last: KubeObject | None) -> Delta:
@@ -86,6 +92,9 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
             DeletedFinalStateUnknown(key, last),
             resource_version=self.resource_version,
             cause=self.cause,
+            is_new_epoch=self.is_new_epoch,
+            scope=self.scope,
+            is_partial=True,
         )
 
 
@@ -111,11 +120,13 @@ class Popped(msgspec.Struct, frozen=True, gc=False):
         deltas: in the order to apply them.
         is_in_initial_list: whether the first population was still being popped.
         size: entries of the queue these were, for `done`.
+        versions: scope → what the store is at, once these are applied.
     """
 
     deltas: Sequence[Delta]
     is_in_initial_list: bool
     size: int
+    versions: Mapping[str, str]
 
 
 class Queue(Protocol):
@@ -130,7 +141,7 @@ class Queue(Protocol):
     def resync(self, cause: int = 0) -> None:
         """Queue that everything known is to be shown again."""
 
-    def bookmark(self, resource_version: str, cause: int = 0) -> None:
+    def bookmark(self, resource_version: str, cause: int = 0, scope: str = "") -> None:
         """Queue that the store is at `resource_version` once all before is applied."""
 
     def pop(self, limit: int) -> Popped | None:

@@ -58,8 +58,10 @@ class RealFIFO(BlockingQueue):
     def resync(self, cause: int = 0) -> None:
         self._append(Delta(DeltaType.SYNC_ALL, cause=cause))
 
-    def bookmark(self, resource_version: str, cause: int = 0) -> None:
-        self._append(Delta(DeltaType.BOOKMARK, resource_version=resource_version, cause=cause))
+    def bookmark(self, resource_version: str, cause: int = 0, scope: str = "") -> None:
+        self._append(
+            Delta(DeltaType.BOOKMARK, resource_version=resource_version, cause=cause, scope=scope)
+        )
 
     def _append(self, delta: Delta) -> None:
         with self._cond:
@@ -83,7 +85,14 @@ class RealFIFO(BlockingQueue):
                         break
                     keys.add(following.key)
                     batch.append(entries.popleft())
-            return Popped(batch, is_initial, len(batch))
+            last = {x.scope: x for x in batch if x.resource_version and not x.is_partial}
+            versions = {
+                scope: self._reach_locked(
+                    scope, delta.resource_version, is_new_epoch=delta.is_new_epoch
+                )
+                for scope, delta in last.items()
+            }
+            return Popped(batch, is_initial, len(batch), versions)
 
     def done(self, popped: Popped) -> None:
         with self._cond:

@@ -526,7 +526,7 @@ class Reflector:
 
     def _bookmark(self, version: str) -> None:
         self._see([("BOOKMARK", version)])
-        self._queue.bookmark(version, self._log.bookmark(version))
+        self._queue.bookmark(version, self._log.bookmark(version), self.scope)
 
     def _hand_on(self, reader: StreamReader, good: list[WatchEvent]) -> bool:
         """Queue good events; False if they could not be kept and the stream is given up."""
@@ -542,10 +542,15 @@ class Reflector:
                 return False
             return True
         deltas = self._log.deltas(self._transformed(good))
-        before = self.state.last_version
+        before, was_unordered = self.state.last_version, self.state.is_unordered
         self._see([(event.type, event.resource_version) for event in good])
+        if was_unordered:
+            deltas = _without_order(deltas)
         is_direct = self._process_now is not None and len(deltas) <= DIRECT
         self._queue.add(deltas, is_waking=not is_direct)
+        version = self.state.last_version
+        if version != before and (not deltas or deltas[-1].resource_version != version):
+            self._queue.bookmark(version, scope=self.scope)  # the last was refused, or was old
         if is_direct and self._process_now is not None:
             self._process_now()
         if not reader.is_worth_it and self.state.last_version != before:
@@ -599,3 +604,9 @@ class Reflector:
             return False
         self._queue.resync(self._log.resync())
         return True
+
+
+def _without_order(deltas: list[Delta]) -> list[Delta]:
+    """Return deltas whose first ADDEDs, in no order, do not bring the store to their version."""
+    first = next((n for n, x in enumerate(deltas) if x.type is not DeltaType.ADDED), len(deltas))
+    return [structs.replace(x, resource_version="") for x in deltas[:first]] + deltas[first:]

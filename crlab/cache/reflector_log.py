@@ -104,6 +104,7 @@ class ReflectorLog:
 
     def deltas(self, events: Sequence[tuple[WatchEvent, KubeObject]]) -> list[Delta]:
         """Note watch events and their deltas; return the deltas, each linked to its two."""
+        scope = self._origin["namespace"]
         resource, origin, write_seq = self._resource, self._origin, self._trace.write_seq
         drafts: list[Draft] = []
         for event, obj in events:
@@ -118,6 +119,8 @@ class ReflectorLog:
         first = self._trace.append_many(drafts)
         seqs = count(first + 1, 2) if first else repeat(0)
         return [
-            Delta(QUEUED_AS[event.type], obj.key, obj, (), event.resource_version, seq)
+            Delta(
+                QUEUED_AS[event.type], obj.key, obj, (), event.resource_version, seq, False, scope
+            )
             for (event, obj), seq in zip(events, seqs, strict=False)
         ]

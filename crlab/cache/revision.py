@@ -10,7 +10,7 @@ Source: KEP-5504 (comparable resourceVersions), reliability of RetryWatcher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 _MAX_DIGITS = 100  # a longer one is not a revision, and int() of it would cost
 
@@ -49,6 +49,24 @@ def newest_of(first: str, others: Sequence[str]) -> str:
     for other in others:
         first = newest(first, other)
     return first
+
+
+def oldest_of(versions: Collection[str]) -> str:
+    """Return the earliest; "" of none, and of several that cannot be compared."""
+    if len(versions) == 1:
+        return next(iter(versions))
+    if all(map(is_number, versions)):
+        return min(versions, key=int, default="")
+    return next(iter(versions)) if len(set(versions)) == 1 else ""
+
+
+def has_reached(version: str, wanted: str) -> bool:
+    """Whether what is at `version` has all that was written up to `wanted`; "" is at nothing."""
+    if not version or not wanted:
+        return bool(version)
+    return version == wanted or (
+        is_number(version) and is_number(wanted) and not is_older(version, wanted)
+    )
 
 
 def is_comparable(left: str, right: str) -> bool:

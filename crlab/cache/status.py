@@ -51,7 +51,7 @@ class InformerStatus:
         cause: why the state is not live, "" if it is; or that it is live by polling only.
         phase: what the reflector does ("watching", "backing_off", …).
         retry_in_seconds: until the next try, None when not waiting.
-        resource_version: of the last change applied to the cache.
+        resource_version: what the cache has reached.
         objects: how many are cached.
         queued: deltas on their way to the cache.
         requests: lists and watches asked so far.
@@ -98,12 +98,19 @@ class InformerStatus:
 
 
 def status_of(
-    reflector: Reflector, *, resource: str, namespace: str | None, now: float, is_applied: bool
+    reflector: Reflector,
+    *,
+    resource: str,
+    namespace: str | None,
+    now: float,
+    is_applied: bool,
+    resource_version: str,
 ) -> InformerStatus:
     """Return what one reflector's state says now.
 
     Args:
         is_applied: whether its first list has reached the cache.
+        resource_version: what the cache has reached of it.
     """
     state, contact = reflector.state, reflector.contact_at
     slept = reflector.outside.slept_seconds
@@ -125,6 +132,7 @@ def status_of(
         retry_in_seconds=reflector.retry_in_seconds,
         resource=resource,
         namespace=namespace,
+        resource_version=resource_version,
         requests=reflector.requests,
         violations=reflector.violations,
     )

@@ -24,6 +24,7 @@ from crlab.client.answer import decoded, error_of
 from crlab.client.request_log import RequestLog
 from crlab.client.retry import Pause
 from crlab.client.transport import Response, Transport
+from crlab.client.written import WriteLedger, written_by
 from crlab.errors import (
     ApiError,
     CrlabError,
@@ -106,6 +107,7 @@ class Requester:
         self._log = log
         self._clock = clock
         self._pause = pause
+        self.written = WriteLedger()
 
     def send(self, demand: Demand) -> dict[str, Any]:
         """Send it and return the answer's object.
@@ -143,12 +145,20 @@ class Requester:
                 demand.method, demand.path, query=demand.query, headers=headers, body=body
             )
             answer = self._judged(demand, response)
+            if demand.is_write and not demand.is_dry_run:
+                self._keep(demand, answer, response.body)
             return answer
         except CrlabError as error:
             failure = str(error)
             raise
         finally:
             self._note(demand, body, response, answer, failure, started)
+
+    def _keep(self, demand: Demand, answer: Mapping[str, Any], body: bytes) -> None:
+        """Remember what a write did, for those who wait for it."""
+        resource = demand.resource
+        where = demand.namespace, demand.name, demand.subresource
+        self.written.add(resource, written_by(demand.verb, resource, *where, answer, body))
 
     def _judged(self, demand: Demand, response: Response) -> dict[str, Any]:
         if not 200 <= response.status < 300:

@@ -18,6 +18,7 @@ from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
 from crlab.client.write_gate import AllowWrites, WriteGate
+from crlab.client.written import WriteLedger
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
@@ -96,6 +97,11 @@ class Sender:
     def check_may_write(self, resource: ApiResource, namespace: str, tried: str) -> None:
         """Raise `ReadOnlyError` if this client may not write there."""
         self._gate.require(resource, namespace if resource.is_namespaced else None, tried)
+
+    @property
+    def written(self) -> WriteLedger:
+        """What this client has written, the newest last; dry runs are no writes."""
+        return self._requester.written
 
     def resolve(self, name: Resource) -> ApiResource:
         """Return the resource that a name means; see `Discovery.resolve`."""

@@ -5,7 +5,8 @@ From: a worker or the stepper, one `Context` per run. To: the caches and the API
 Guarantees:
   1. Reads are copies of the reconcile's own: a fresh one each time, but `object` one for the
      run. Whatever is done to them reaches no cache, and no server before it is written.
-  2. Reads see this controller's own writes (`overlay.py`), and never an older state.
+  2. Reads see this controller's own writes and deletions (`overlay.py`), and never an older
+     state after a newer.
   3. Every read and write is recorded as a `Call`, and every request carries the run as its
      cause and "controller/<name>" as its actor.
   4. In a dry run every write is sent as a server-side dry run, Events too.

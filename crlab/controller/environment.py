@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crlab.cache.revision import is_older
+from crlab.cache.revision import has_reached
 from crlab.controller.call import CallHook
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import Reader
@@ -141,9 +141,13 @@ class Environment:
                 self.clock.wait(self._pause, seconds)
 
     def wait_for_version(
-        self, resource: ApiResource, resource_version: str, timeout_seconds: float
+        self,
+        resource: ApiResource,
+        resource_version: str,
+        timeout_seconds: float,
+        namespace: str | None = None,
     ) -> bool:
-        """Wait until the informer of `resource` has reached a revision."""
+        """Wait until the cache of `resource` has reached a revision; None: in all its places."""
         informer = self.reader.informer(resource)
         if informer is None:
             raise ConfigError(
@@ -151,11 +155,12 @@ class Environment:
                 "cache to wait for"
             )
 
-        def has_reached() -> bool:
-            reached: str = informer.last_sync_resource_version
-            return reached != "" and not is_older(reached, resource_version)
+        def is_there() -> bool:
+            if namespace is None:
+                return has_reached(informer.last_sync_resource_version, resource_version)
+            return has_reached(informer.resource_version_in(namespace), resource_version)
 
-        return self.wait_until(has_reached, timeout_seconds)
+        return self.wait_until(is_there, timeout_seconds)
 
     def wait_until(self, predicate: Callable[[], bool], timeout_seconds: float) -> bool:
         """Wait for a condition that announces nothing; the manual driver steps meanwhile."""

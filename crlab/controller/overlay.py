@@ -1,9 +1,13 @@
-"""Read your own writes: what a controller wrote, until its cache has caught up.
+"""Read your own writes: what a controller did, until its cache has caught up.
 
-From: the answers to a controller's writes. To: its cached reads. The cache itself is never
+From: the answers to a controller's requests. To: its cached reads. The cache itself is never
 touched: an answer can be older than what the watch brought meanwhile, and folding it in
 would roll the cache back or bring a deleted object back to life. Here the newer of the two
-wins at every read, and an entry is dropped once the cache has reached its revision.
+wins at every read, and an entry is dropped once the cache has passed it.
+
+A deletion's revision is told by few servers. It is known by the uid instead: what had that
+uid never comes back, and the cache has passed its deletion once it has seen the object
+(`after`) and holds it no more.
 
 Thread: any; `_lock` guards the entries.
 Source: kubernetes/client-go:tools/cache/mutation_cache.go.
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from crlab.cache.revision import is_older
 from crlab.model.object import KubeObject
@@ -22,12 +27,36 @@ _Key = tuple[str, str]
 
 
 class _Entry:
-    __slots__ = ("object", "resource_version", "until")
+    """One key's newest state.
 
-    def __init__(self, obj: KubeObject | None, resource_version: str, until: float) -> None:
+    Attributes:
+        object: as the cache will hold it; None: not there.
+        version: what the cache has to reach; of a deletion, to have seen the object; "" unknown.
+        uid: of a deletion, whose; "" for all else.
+        is_certain: of a deletion: False if the object may still be there, terminating.
+    """
+
+    __slots__ = ("is_certain", "object", "uid", "until", "version")
+
+    def __init__(
+        self, obj: KubeObject | None, version: str, uid: str = "", *, is_certain: bool = True
+    ) -> None:
         self.object = obj
-        self.resource_version = resource_version
-        self.until = until
+        self.version = version
+        self.uid = uid
+        self.is_certain = is_certain
+        self.until = 0.0
+
+    def is_passed(self, held: KubeObject | None, cache_version: str) -> bool:
+        """Whether the cache, which holds `held` and has reached a version, knows better."""
+        has_reached = cache_version != "" and not is_older(cache_version, self.version)
+        if not self.uid:
+            return has_reached or (held is not None and _is_newer(held, self.version))
+        if held is None:
+            return bool(self.version) and has_reached
+        if held.uid not in ("", self.uid):
+            return not is_older(held.resource_version, self.version)
+        return not self.is_certain and _is_terminating(held)
 
 
 class MutationOverlay:
@@ -40,57 +69,80 @@ class MutationOverlay:
         self._lock = threading.Lock()
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
 
-    def written(self, resource: str, obj: KubeObject) -> None:
-        """Remember the answer to a create or a change."""
-        self._put((resource, obj.key), obj, obj.resource_version)
+    def written(
+        self, resource: str, key: str, obj: KubeObject | None, resource_version: str
+    ) -> None:
+        """Remember a state; None: as of that version the cache is not of the object."""
+        if resource_version:
+            self._put((resource, key), _Entry(obj, resource_version))
 
-    def deleted(self, resource: str, key: str, resource_version: str) -> None:
-        """Remember that `key` is gone as of `resource_version` (the deletion's own)."""
-        self._put((resource, key), None, resource_version)
+    def deleted(
+        self, resource: str, key: str, uid: str, after: str = "", *, is_certain: bool = True
+    ) -> None:
+        """Remember that the object of a uid is gone; it was there at the version `after`."""
+        if uid:
+            self._put((resource, key), _Entry(None, after, uid, is_certain=is_certain))
 
-    def _put(self, key: _Key, obj: KubeObject | None, resource_version: str) -> None:
-        if not resource_version:
-            return
+    def _put(self, key: _Key, entry: _Entry) -> None:
         with self._lock:
             known = self._entries.get(key)
-            if known is not None and is_older(resource_version, known.resource_version):
+            if known is not None and _outlives(known, entry):
                 return
-            until = self._clock.monotonic() + self._ttl_seconds
-            self._entries[key] = _Entry(obj, resource_version, until)
+            entry.until = self._clock.monotonic() + self._ttl_seconds
+            self._entries[key] = entry
             self._entries.move_to_end(key)
             if len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
 
+    def keys(self, resource: str) -> list[str]:
+        """Return the keys of a resource that have an entry."""
+        with self._lock:
+            return [key for kind, key in self._entries if kind == resource]
+
     def newest(
-        self, resource: str, key: str, cached: KubeObject | None, cache_version: str
+        self, resource: str, key: str, held: KubeObject | None, cache_version: str
     ) -> KubeObject | None:
-        """Return the newer of the cached state and what was written.
+        """Return the newer of the cached state and what is remembered.
 
         Args:
-            cache_version: the revision the cache has reached.
+            cache_version: the revision the cache had reached before `held` was read.
         """
+        entry = self._ahead((resource, key), held, cache_version)
+        return held if entry is None else entry.object
+
+    def is_ahead(
+        self, resource: str, key: str, held: KubeObject | None, cache_version: str
+    ) -> bool:
+        """Whether the cache is known to be behind in a key; arguments as for `newest`."""
+        entry = self._ahead((resource, key), held, cache_version)
+        return entry is not None and (entry.version != "" or held is not None)
+
+    def _ahead(self, key: _Key, held: KubeObject | None, cache_version: str) -> _Entry | None:
+        """Return the entry of a key; drop it if the cache has passed it."""
         with self._lock:
-            entry = self._live_entry((resource, key), cache_version)
+            entry = self._entries.get(key)
             if entry is None:
-                return cached
-            if cached is not None and not is_older(cached.resource_version, entry.resource_version):
-                del self._entries[resource, key]
-                return cached
-            return entry.object
+                return None
+            is_old = entry.until < self._clock.monotonic()
+            if is_old or entry.is_passed(held, cache_version):
+                del self._entries[key]
+                return None
+            return entry
 
-    def ahead(self, resource: str, cache_version: str) -> dict[str, KubeObject | None]:
-        """Return the writes that the cache has not reached; None for deletions."""
-        with self._lock:
-            keys = [key for kind, key in self._entries if kind == resource]
-            entries = {key: self._live_entry((resource, key), cache_version) for key in keys}
-            return {key: entry.object for key, entry in entries.items() if entry is not None}
 
-    def _live_entry(self, key: _Key, cache_version: str) -> _Entry | None:
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        has_caught_up = cache_version != "" and not is_older(cache_version, entry.resource_version)
-        if has_caught_up or entry.until < self._clock.monotonic():
-            del self._entries[key]
-            return None
-        return entry
+def _outlives(known: _Entry, entry: _Entry) -> bool:
+    """Whether what is remembered is newer than what comes; answers overtake each other."""
+    if is_older(entry.version, known.version):
+        return True
+    is_same = known.uid != "" and entry.object is not None and entry.object.uid == known.uid
+    return is_same and known.is_certain
+
+
+def _is_newer(held: KubeObject, version: str) -> bool:
+    """Whether a cached state is certainly no older; a transform may have dropped what tells."""
+    return held.resource_version != "" and not is_older(held.resource_version, version)
+
+
+def _is_terminating(obj: KubeObject) -> bool:
+    metadata = obj.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))

@@ -121,9 +121,16 @@ class ReadingRun(Run):
         resource_version: str,
         resource: str | ApiResource | None = None,
         *,
+        namespace: str | None = None,
         timeout_seconds: float = 10.0,
     ) -> bool:
         """Wait until the cache of `resource` (None: the controller's own) has got that far.
+
+        Args:
+            resource_version: as a write of this run answered it; the "" of a dry run that
+                creates is there at once.
+            namespace: of a cache that holds several, which one must have it; None is where
+                this run wrote that version, and all of them if it did not.
 
         Returns:
             False if `timeout_seconds` passed first, or with the manual driver if nothing
@@ -131,4 +138,10 @@ class ReadingRun(Run):
         """
         self.check()
         found = self.resource if resource is None else self._env.resolve(resource)
-        return self._env.wait_for_version(found, resource_version, timeout_seconds)
+        if namespace is None:
+            written = (found.gvr.group_resource, resource_version)
+            namespace = next(
+                (x.namespace for x in self.calls if (x.resource, x.resource_version) == written),
+                None,
+            )
+        return self._env.wait_for_version(found, resource_version, timeout_seconds, namespace)

@@ -4,7 +4,8 @@ From: `Run`. To: the client; the run's list of `Call`; the overlay.
 
 Guarantees:
   1. A call is recorded whether it succeeds or not, with secrets masked.
-  2. What a write answers is laid over the cache, except in a dry run.
+  2. What a write answers is laid over the cache, except in a dry run; and what a read of
+     the server answers, where the cache is behind it.
 
 Thread: the thread of its run.
 """
@@ -15,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.client.requester import Demand
+from crlab.client.written import written_by
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft
 from crlab.controller.reader import key_of
-from crlab.errors import ApiError, BodyRefused, CrlabError, DecodeError, KeyFuncError, NotFound
+from crlab.errors import ApiError, BodyRefused, CrlabError, NotFound
 from crlab.model.diff import Change, diff
 from crlab.model.encoder import plain
 from crlab.model.object import KubeObject
@@ -97,7 +99,13 @@ class Writer:
             ),
         )
         items = answer.get("items") or () if isinstance(answer, Mapping) else answer
-        return [self._reader.draft(resource, _headed(item, resource)) for item in items]
+        headed = [_headed(item, resource) for item in items]
+        if isinstance(answer, Mapping):
+            metadata = answer.get("metadata") or {}
+            is_whole = not label_selector and not metadata.get("continue")
+            version = str(metadata.get("resourceVersion") or "") if is_whole else ""
+            self._reader.learn_list(resource, namespace, headed, version)
+        return [self._reader.draft(resource, item) for item in headed]
 
     def read(
         self,
@@ -278,6 +286,9 @@ class Writer:
         known = None
         if call.is_write and call.name and self._env.keeps_bodies:
             known = self._known(resource, key)
+        held = None
+        if call.name and not call.subresource and self._reader.informer(resource) is not None:
+            held = self._reader.cached(resource, key)
         clock = self._env.clock
         started = clock.monotonic()
         before = self._env.trace.last_seq
@@ -289,6 +300,8 @@ class Writer:
         except CrlabError as error:
             code = error.code if isinstance(error, ApiError) else None
             text = _refusal(error)
+            if held is not None and _is_absence(error, call, resource):
+                self._reader.learn_absence(resource, held)
             raise
         finally:
             seq, status = self._env.request_since(before, resource.gvr.group_resource)
@@ -308,6 +321,7 @@ class Writer:
             self._remember(resource, key, call, answer)
         elif call.verb == "get" and not call.subresource and isinstance(answer, Mapping):
             self._seen[resource.gvr.group_resource, key] = answer
+            self._reader.learn_read(resource, answer)
         return answer
 
     def _finished(
@@ -361,26 +375,23 @@ class Writer:
         return self._seen.get((resource.gvr.group_resource, key))
 
     def _remember(self, resource: ApiResource, key: str, call: Call, answer: Any) -> None:
-        if call.is_dry_run or call.subresource == "scale" or not isinstance(answer, Mapping):
-            return
-        if call.verb == "deletecollection":  # the watch tells of each
+        if call.is_dry_run or not isinstance(answer, Mapping):
             return
         plural = resource.gvr.group_resource
-        if call.verb == "delete" and answer.get("kind") == "Status":
-            self._seen.pop((plural, key), None)
-            return
-        try:
-            obj = KubeObject.of(answer)
-        except (DecodeError, KeyFuncError):  # an answer that is no object: nothing to lay over
-            return
-        self._seen[plural, obj.key] = obj
-        if self._reader.informer(resource) is None:
-            return
-        metadata = answer.get("metadata") or {}
-        if call.verb == "delete" and not metadata.get("deletionTimestamp"):
-            self._reader.overlay.deleted(plural, obj.key, obj.resource_version)
-        else:
-            self._reader.overlay.written(plural, obj)
+        where = call.namespace, call.name, call.subresource
+        for written in written_by(call.verb, resource, *where, answer):
+            known = self._seen.get((plural, written.key))
+            if written.object is not None:
+                self._seen[plural, written.key] = written.object
+            elif written.is_gone:
+                self._seen.pop((plural, written.key), None)
+            self._reader.learn(resource, written, known)
+
+
+def _is_absence(error: CrlabError, call: Call, resource: ApiResource) -> bool:
+    """Whether the server says that there is no such object, not that something else is missing."""
+    named = {"name": call.name, "kind": resource.gvr.resource}
+    return isinstance(error, NotFound) and named.items() <= error.details.items()
 
 
 def _is_by(call: Call, resource: ApiResource, change: Change) -> bool:

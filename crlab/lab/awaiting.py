@@ -56,7 +56,7 @@ def activity(lab: Lab) -> list[str]:
 
 def advice_for(lab: Lab) -> str:
     """Return what to do next."""
-    if lab.driver.is_manual:
+    if lab.driver.is_manual and getattr(lab.driver, "clock", None) is None:
         return (
             "a manual lab runs no workers and no clock: controller.step() takes a key, "
             "lab.advance(seconds) lets timers and back-offs fire"

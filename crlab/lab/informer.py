@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
 from crlab.lab.asking import check_columns
+from crlab.lab.held import Held
 from crlab.lab.registry import ByCell
 from crlab.model.argument import (
     checked_count,
@@ -81,6 +82,7 @@ class Informer:
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
         self._history: TimeTravel | None = None
+        self._held = Held(shared, lab.client.written)
 
     @property
     def namespace(self) -> str | None:
@@ -157,7 +159,7 @@ class Informer:
 
     @property
     def last_sync_resource_version(self) -> str:
-        """The resourceVersion the cache has reached."""
+        """The resourceVersion the cache has reached; of several namespaces the oldest."""
         note_read(self._lab.trace)
         return self.shared.last_sync_resource_version
 
@@ -468,16 +470,25 @@ class Informer:
         place = f" in {', '.join(self.namespaces)}" if self.namespaces else ""
         return f"{self.resource.gvr.group_resource}{place}"
 
+    def unheld(self) -> list[str]:
+        """Say which of this lab's own writes the cache does not hold yet; [] if it has all."""
+        if self.shared.is_stopped:
+            return []
+        return [f"{self.lane}: {text}" for text in self._held.missing()]
+
     def unsettled(self, truth: Mapping[str, str] | None) -> list[str]:
         """Say what is still on its way; [] if nothing is.
 
         Args:
-            truth: key → resourceVersion as the server has it; None if unknown.
+            truth: key → resourceVersion as the server has it; None if unknown: then it is
+                asked for this lab's own writes.
         """
         if self.shared.is_stopped or not self.shared.is_started:
             return []
         found = [f"{self.lane}: {text}" for text in self.shared.unsynced()]
-        if truth is not None:
+        if truth is None:
+            found += self.unheld()
+        else:
             held = {obj.key: obj.resource_version for obj in self.indexer.list()}
             if held != truth:
                 differing = len({key for key, _ in held.items() ^ truth.items()})

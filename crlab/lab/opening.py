@@ -287,7 +287,8 @@ def _assemble(
         default_namespace=namespace,
         ids=ids.fork("client"),
     )
-    performer: Driver = ManualDriver() if driver == "manual" else ThreadDriver(clock)
+    outside = clock if server is None else None  # a server behind a socket moves by itself
+    performer: Driver = ManualDriver(outside) if driver == "manual" else ThreadDriver(clock)
     return Lab(
         kind=kind,
         transport=transport,

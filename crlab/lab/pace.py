@@ -57,9 +57,11 @@ class PacedLab(LabCore):
     def settle(self, timeout_seconds: float = 10.0, *, only: str = "") -> int:
         """Let everything that is under way reach its end.
 
-        With the manual driver this performs every transition there is, on this thread.
-        With threads it waits until the informers hold the server's present revision and
-        nothing is queued.
+        With the manual driver this performs every transition there is, on this thread; with
+        threads it waits until nothing is queued and no handler is busy. In a sandbox the
+        informers then hold the server's present revision; on any other server (manual
+        too) they hold every write that this lab made, and what it deleted is gone from them
+        or, where finalizers hold it, terminating. What others write is not waited for.
 
         Args:
             only: (manual) let only these stages move: "reflector", "processor", "listener";
@@ -69,14 +71,21 @@ class PacedLab(LabCore):
             How many transitions were performed (manual), else 0.
 
         Raises:
-            SyncTimeout: threads did not come to rest in time; says what had not.
+            SyncTimeout: it did not come to rest in time; says what had not, and where.
             ConfigError: `only` in a lab that runs in threads.
         """
         self.check_open("settle")
         checked_timeout(timeout_seconds)
         checked_text(only, "only", '"reflector", "processor" or "listener"')
         if isinstance(self.driver, ManualDriver):
-            return self.driver.settle(only=_chosen(only))
+            before = self.driver.steps
+            self.driver.settle(only=_chosen(only))
+            if not only and not self._is_still:
+                self.wait_until(
+                    lambda: not self._on_its_way(), timeout_seconds, what=self._on_its_way
+                )
+                self.driver.settle()
+            return self.driver.steps - before
         if only:
             self._manual(f"settle only {only}")
         self.wait_until(lambda: not self._unsettled(), timeout_seconds, what=self._unsettled)
@@ -108,8 +117,8 @@ class PacedLab(LabCore):
         """Return once `predicate()` is true; it is looked at after each thing that happens.
 
         Args:
-            timeout_seconds: on the lab's clock; the manual driver gives up as soon as
-                nothing moves any more.
+            timeout_seconds: on the lab's clock; the manual driver of a sandbox gives up as
+                soon as nothing moves any more.
             what: for the error: what was awaited; "" is the predicate's name or its line.
 
         Raises:
@@ -142,7 +151,7 @@ class PacedLab(LabCore):
                 slice_seconds = 0.05 if left is None else min(0.05, left)
                 if self.driver.wait_until(happened, is_true, slice_seconds):
                     return
-                if self.driver.is_manual:
+                if self._is_still:
                     break
         finally:
             untap()
@@ -156,7 +165,7 @@ class PacedLab(LabCore):
         )
 
     def _said(self, timeout_seconds: float, *, is_settling: bool) -> str:
-        if self.driver.is_manual:
+        if self._is_still:
             return "not true, and nothing moves any more"
         return f"not {'settled' if is_settling else 'true'} after {timeout_seconds:g} s"
 
@@ -168,6 +177,19 @@ class PacedLab(LabCore):
                 'crlab.sandbox(driver="manual") moves only when told'
             )
         return self.driver
+
+    @property
+    def _is_still(self) -> bool:
+        """Whether nothing at all moves unless it is stepped."""
+        return isinstance(self.driver, ManualDriver) and self.driver.clock is None
+
+    def _on_its_way(self) -> list[str]:
+        """Say what informers that are stepped by hand still have to get from a server."""
+        found: list[str] = []
+        for informer in self.informers:
+            is_refused = informer.status.state in ("failed", "gone")
+            found += informer.unheld() if is_refused else informer.unsettled(None)
+        return found
 
     def _unsettled(self) -> list[str]:
         """Say what is still under way; [] if nothing is."""

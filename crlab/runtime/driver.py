@@ -32,6 +32,7 @@ from crlab.runtime.telling import tell_of_end
 from crlab.runtime.thread import StageThread
 
 BATCH = 1000
+LOOK_SECONDS = 0.01  # how long a manual driver waits before it looks at the sockets again
 
 
 class Stage(Protocol):
@@ -153,11 +154,19 @@ class ThreadDriver:
 
 
 class ManualDriver:
-    """Stages move only by `step` and `settle`, on the caller's thread."""
+    """Stages move only by `step` and `settle`, on the caller's thread.
+
+    Attributes:
+        clock: goes on by itself while nothing is stepped, and with it the world outside
+            (a server behind a socket); None: nothing moves but by `step`.
+        steps: how many units were performed.
+    """
 
     is_manual = True
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock
+        self.steps = 0
         self._turn = threading.RLock()
         self._handles: list[StageHandle] = []
 
@@ -182,6 +191,7 @@ class ManualDriver:
                     continue
                 try:
                     if handle.stage.step(1):
+                        self.steps += 1
                         return handle.stage
                 except Exception as error:  # noqa: BLE001 - kept and reported by `failed`
                     handle.failed(error)
@@ -208,10 +218,17 @@ class ManualDriver:
         predicate: Callable[[], bool],
         timeout_seconds: float | None,
     ) -> bool:
-        del timeout_seconds  # nothing else moves while we look: more waiting changes nothing
+        deadline = None if self.clock is None else Deadline(self.clock, timeout_seconds)
         while True:
             with condition:
                 if predicate():
                     return True
-            if self.step() is None:
-                return predicate()
+            if self.step() is not None:
+                continue
+            if self.clock is None or deadline is None or deadline.is_over():
+                return predicate()  # nothing moves: more waiting changes nothing
+            left = deadline.remaining_seconds()
+            with condition:
+                self.clock.wait(
+                    condition, LOOK_SECONDS if left is None else min(LOOK_SECONDS, left)
+                )

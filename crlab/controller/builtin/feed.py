@@ -176,6 +176,15 @@ class FeedInformer:
         """The store's own revision: reads are never behind."""
         return str(self._feed.revision)
 
+    def resource_version_in(self, namespace: str) -> str:
+        """The same, for every namespace."""
+        del namespace
+        return self.last_sync_resource_version
+
+    def as_cached(self, obj: KubeObject) -> KubeObject:
+        """What the store holds is the object itself."""
+        return obj
+
     def add_event_handler(
         self, *, on_add: Any, on_update: Any, on_delete: Any, name: str = ""
     ) -> Registration:

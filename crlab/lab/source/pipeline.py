@@ -155,7 +155,7 @@ class Pipeline(Changing):
 
     def _reflector(self, informer: Informer) -> StageState:
         status = informer.status
-        facts = [("rv", informer.last_sync_resource_version or "-")]
+        facts = [("rv", informer.shared.received_resource_version or "-")]
         if status.retry_in_seconds is not None:
             facts.append(("retry in", f"{status.retry_in_seconds:.1f} s"))
         if status.violations:
