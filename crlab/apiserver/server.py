@@ -56,7 +56,7 @@ from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
-from crlab.errors import LifecycleError
+from crlab.errors import LifecycleError, StopTimeout
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
 
@@ -314,17 +314,26 @@ class ApiServer:
             if self._http is not None:
                 raise LifecycleError("this server was started already")
             self._http = HttpServer(self, host=host, port=port, prefix=f"/c/{self._secret}")
+        try:
             self._http.start()
+        except OSError:
+            self._http = None  # nothing listens
+            raise
         return self
 
     def stop(self) -> None:
         """End all watches and the socket; idempotent. `handle` goes on working."""
         with self._life:
-            http, self._http = self._http, None
+            http = self._http
         for watch in list(self._watches):
             watch.close()
         if http is not None:
-            http.stop()
+            try:
+                http.stop()
+            except StopTimeout:
+                self._http = None
+                raise
+            self._http = None  # not before: who was interrupted in `stop` may come again
 
     def close(self) -> None:
         """Stop, and forget all timers."""

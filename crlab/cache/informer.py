@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from crlab.cache import fork, revision
+from crlab.cache import revision
 from crlab.cache.audit import Audit, AuditRow, compare, listed_at
 from crlab.cache.auditor import Auditor
 from crlab.cache.handler import HandlerRegistration
@@ -53,6 +53,7 @@ from crlab.errors import (
 from crlab.model.argument import checked_interval
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
+from crlab.runtime import fork
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -254,13 +255,11 @@ class SharedInformer:
 
     def stop(self) -> None:
         """Ask everything to end. Idempotent, never waits; any thread, handlers included."""
-        with self._lock:
-            if self._is_stopped:
-                return
-            self._is_stopped = True
-            handles = list(self._handles)
         if fork.generation() != self._born:
             return  # the parent's threads and sockets are not ours to end
+        with self._lock:
+            self._is_stopped = True  # said first; all that follows may be done twice
+            handles = list(self._handles)
         for reflector in self._reflectors:
             reflector.stop()
         self.queue.close()

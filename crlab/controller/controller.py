@@ -336,10 +336,8 @@ class Controller:
 
     def close(self) -> None:
         """Stop for good: remove the handlers, shut the queue down. Idempotent."""
+        self._is_closed = True  # said first; all that follows may be done twice
         self.stop()
-        if self._is_closed:
-            return
-        self._is_closed = True
         self.sources.remove()
         self.queue.shut_down()
         self.env.recorder.close()

@@ -188,23 +188,22 @@ class View:
         self._close(is_shown=True)
 
     def _close(self, *, is_shown: bool) -> None:
-        with _registry_lock:
-            if self in _open:
-                _open.remove(self)
-        if self._is_closed:
-            return
-        self._wait_for_own(1.0)
-        RENDER.remove(self)
+        if not self._is_closed:
+            self._wait_for_own(1.0)
+            RENDER.remove(self)
         with self._lock:
-            if self._is_closed:
-                return
-            self._current()
-            self._is_closed = True
-        if self._unsubscribe is not None:
+            is_first = not self._is_closed
+            if is_first:
+                self._current()
+                self._is_closed = True
+        if is_first and self._unsubscribe is not None:
             self._unsubscribe()
-        if self._is_live:
+        if is_first and self._is_live:
             display.replace(self._static_bundle(), self._display_id)
             self._dispose(self._last_picture() if is_shown else None)
+        with _registry_lock:  # last: an interrupt before leaves it to the next `close_all`
+            if self in _open:
+                _open.remove(self)
 
     def __enter__(self) -> View:
         return self
