@@ -39,6 +39,7 @@ from crlab.apiserver.root import PUBLIC_PATHS, public_answer
 from crlab.apiserver.status import StatusError, too_large
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import ConfigError, StopTimeout
+from crlab.runtime import fork
 from crlab.runtime.thread import StageThread
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class HttpServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._is_stopping = False
+        self._born = fork.generation()
         self._ready: Future[int] = Future()
         self._thread = StageThread("apiserver", self._run)
         self._server: web.Server | None = None
@@ -110,6 +112,8 @@ class HttpServer:
         Raises:
             StopTimeout: the thread did not end.
         """
+        if self._born != fork.generation():
+            return  # the loop, its sockets and its thread are the parent's
         self._is_stopping = True  # for a thread that has not come so far
         loop, stopping = self._loop, self._stopping
         if loop is not None and stopping is not None:

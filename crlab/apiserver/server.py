@@ -57,6 +57,7 @@ from crlab.apiserver.status import StatusError, bad_request, internal_error, too
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import LifecycleError, StopTimeout
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
 
@@ -150,7 +151,8 @@ class ApiServer:
         self.allow_compaction = False
         self._http: HttpServer | None = None
         self._watches: set[WatchResponse] = set()
-        self._life = threading.Lock()
+        self._life = fork.lock()
+        self._born = fork.generation()
         self._expiry = EventExpiry(self.core)
         self._register()
         if is_fresh:
@@ -187,6 +189,8 @@ class ApiServer:
         Who gets a `FutureRevision` waits for it as it likes, at most `core.wait_seconds`,
         and asks again with `may_wait` off.
         """
+        # A forked child has a copy: what it wrote there would be lost without a word.
+        fork.check(self._born, "this embedded server (lab.url of a served one can be reached)")
         clock = self.core.clock
         started = clock.monotonic()
         record = AuditRecord(

@@ -22,13 +22,13 @@ Source: kubernetes/client-go:tools/cache/thread_safe_store.go, store.go (rules 4
 from __future__ import annotations
 
 import builtins
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crlab.cache.index import NAMESPACE_INDEX, Index, IndexFunc, meta_namespace_index, values_of
 from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 
 Change = tuple[str, KubeObject | None]
 ChangeListener = Callable[[Iterable[str] | None], None]
@@ -54,7 +54,7 @@ class Indexer:
 
     def __init__(self, indexers: Mapping[str, IndexFunc] | None = None) -> None:
         """Make an empty store; it always has the index "namespace"."""
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._items: dict[str, KubeObject] = {}
         functions = {NAMESPACE_INDEX: meta_namespace_index, **(indexers or {})}
         self._indices = {name: Index(name, func) for name, func in functions.items()}

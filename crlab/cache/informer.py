@@ -130,8 +130,8 @@ class SharedInformer:
         self._watch_error_handler = watch_error_handler
         self._transform = transform
         self._redact = redact
-        self._lock = threading.Lock()
-        self._cond = threading.Condition()
+        self._lock = fork.lock()
+        self._cond = fork.condition()
         self._is_started = False
         self._is_stopped = False
         self._has_synced = False
@@ -318,7 +318,8 @@ class SharedInformer:
 
     @property
     def is_stopped(self) -> bool:
-        return self._is_stopped
+        """Whether it reads no more: stopped, or its parent process' (this is a forked child)."""
+        return self._is_stopped or fork.generation() != self._born
 
     @property
     def has_synced(self) -> bool:
@@ -405,12 +406,14 @@ class SharedInformer:
             cause = describe_error(self._failure)
         elif self._is_stopped:
             state, cause = InformerState.STOPPED, "stopped"
+        if fork.generation() != self._born:
+            state, cause = InformerState.STOPPED, fork.NOT_HERE
         return replace(
             whole,
             state=state,
             cause=cause,
-            phase="stopped" if self._is_stopped else whole.phase,
-            retry_in_seconds=None if self._is_stopped else whole.retry_in_seconds,
+            phase="stopped" if self.is_stopped else whole.phase,
+            retry_in_seconds=None if self.is_stopped else whole.retry_in_seconds,
             resource_version=self.indexer.resource_version,
             objects=len(self.indexer),
             queued=len(self.queue),

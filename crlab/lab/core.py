@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+    from crlab.trace.recording import Recorder
 
 LabKind = Literal["sandbox", "cluster", "envtest", "replay"]
 LabState = Literal["open", "closing", "closed"]
@@ -110,6 +111,7 @@ class LabCore:
         self._parts.push("the client", lambda: client.close(self._ended), rank=Rank.CLIENT)
         self._parts.push("the connections", transport.close, rank=Rank.CLIENT)
         self._parts.push("the widgets", self._close_widgets, rank=Rank.WIDGET)
+        self._born = fork.generation()
         self._number = registry.register(self._whole)
 
     # -- the cluster -------------------------------------------------------------------
@@ -137,7 +139,12 @@ class LabCore:
     @property
     def is_recording(self) -> bool:
         """Whether `record` writes this lab's trace to a file now."""
-        return any(getattr(each, "is_recording", False) for each in self._parts.things(Rank.MADE))
+        return any(recorder.is_recording for recorder in self.recorders)
+
+    @property
+    def recorders(self) -> list[Recorder]:
+        """What `record` returned and was not closed; `error` says why one has stopped."""
+        return [x for x in self._parts.things(Rank.MADE) if hasattr(x, "is_recording")]
 
     @property
     def is_seeded(self) -> bool:
@@ -262,6 +269,7 @@ class LabCore:
 
     def _own_server(self, verb: str) -> ApiServer:
         self.check_open(verb)
+        self.check_here(verb)
         if self.server is None:
             raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
         return self.server
@@ -274,6 +282,14 @@ class LabCore:
         """
         if self._parts.is_closing:
             raise AlreadyStopped(f"cannot {what}: {self._ended}")
+
+    def check_here(self, what: str) -> None:
+        """Raise in a forked child, which has requests of its own, and a copy of all the rest.
+
+        Raises:
+            LifecycleError: this process is a child of the one that opened the lab.
+        """
+        fork.check(self._born, f"cannot {what} in a forked child: {self!r}")
 
     @property
     def _ended(self) -> str:
@@ -329,10 +345,11 @@ class LabCore:
                 their turn; its notes say what failed beside it.
         """
         self._deadline = Deadline(self.clock, timeout_seconds)
-        left = self._parts.close()
-        if self.is_closed:
-            registry.unregister(self._number)
-        return left
+        try:
+            return self._parts.close()
+        finally:
+            if self.is_closed:
+                registry.unregister(self._number)
 
     def patience_seconds(self) -> float:
         """Return how long the end of one part is waited for: a second, or what `close` has left."""

@@ -34,7 +34,8 @@ class Finding:
 
     Attributes:
         about: what it is about: a lab's title, or "libraries".
-        item: "server", "tls", "credentials", "writes", "redaction" or a library's name.
+        item: "server", "tls", "credentials", "writes", "redaction", "recording" or a
+            library's name.
         value: what it is.
         warning: what is dangerous in it, "" if nothing is.
     """
@@ -123,6 +124,7 @@ def _of_lab(lab: Lab) -> list[Finding]:
         found.append(Finding(about, "credentials", kind))
     found.append(_writes(lab, about))
     found.append(_redaction(lab, about))
+    found += _recordings(lab, about)
     return found
 
 
@@ -150,6 +152,14 @@ def _redaction(lab: Lab, about: str) -> Finding:
     if not bare:
         return Finding(about, "redaction", "on")
     return Finding(about, "redaction", "on", f"off for {', '.join(bare)} (include_secrets=True)")
+
+
+def _recordings(lab: Lab, about: str) -> list[Finding]:
+    return [
+        Finding(about, "recording", each.path.name, str(each.error or ""))
+        for each in lab.recorders
+        if each.is_recording or each.error is not None
+    ]
 
 
 def _libraries() -> list[Finding]:

@@ -122,7 +122,7 @@ class ClosingStack:
         finally:
             if is_mine:
                 self._owner = 0
-        abandoned, self._abandoned = self._abandoned, []
+        abandoned, self._abandoned = list(dict.fromkeys(self._abandoned)), []
         failures, self._failures = self._failures, []
         if failures:
             raise _told(failures, abandoned)

@@ -152,7 +152,7 @@ class ThreadDriver:
             Names of those still alive.
         """
         with self._lock:
-            handles = [each for each in self._handles if each.is_alive]
+            handles = [each for each in self._handles if each.is_alive and not each.is_stopping]
         for handle in handles:
             handle.stop()
         deadline = Deadline(self._clock, timeout_seconds)

@@ -21,6 +21,8 @@ from typing import Any
 
 from crlab.errors import LifecycleError
 
+NOT_HERE = "this is a forked child: it runs in the parent process, not here"
+
 _generation = 0
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 _told: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}

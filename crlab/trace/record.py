@@ -17,7 +17,6 @@ Thread: any thread may append and read; `_lock` guards the deque and the counter
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -26,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -95,7 +95,7 @@ class Trace:
         max_payload_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._records: deque[TraceRecord] = deque()
         self._sizes: deque[int] = deque()
         self._seq = 0
@@ -106,6 +106,10 @@ class Trace:
         self.is_enabled = True
         self._listeners: tuple[Callable[[TraceRecord], None], ...] = ()
         self._writes: dict[tuple[str, str], int] = {}
+        fork.in_child(self._in_child)
+
+    def _in_child(self) -> None:
+        self._listeners = ()  # they are the parent's: its recorders, waits and views
 
     def append(
         self,

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from crlab.errors import CrlabError
 from crlab.model.escape import H, Markup, esc, joined, plain
+from crlab.runtime import fork
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.state import StatusState
 from crlab.views.stepper import user_traceback
@@ -43,7 +44,8 @@ MAX_LIVE = 12
 COMMAND_WAIT_SECONDS = 30.0
 
 _numbers = itertools.count(1)
-_registry_lock = threading.Lock()
+_registry_lock = fork.lock()
+_born = fork.generation()
 _open: list[View] = []
 
 
@@ -422,6 +424,8 @@ def open_views() -> list[View]:
 
 def close_all(owner: object = None) -> None:
     """Close every live view, or those of one owner; their outputs become static."""
+    if _born != fork.generation():
+        return  # they are shown by the parent
     for view in open_views():
         if owner is None or view.owner is owner:
             view.close()

@@ -98,7 +98,7 @@ def test_who_comes_while_another_closes_waits_for_nobody_and_hears_what_is_left(
     inside, go = threading.Event(), threading.Event()
     stack = ClosingStack()
     stack.push("last", lambda: None)
-    stack.push("slow", lambda: (inside.set(), go.wait(10)) and None)
+    stack.push("slow", lambda: (inside.set(), go.wait(10)))
     thread = threading.Thread(target=stack.close)
     thread.start()
     inside.wait(10)
@@ -118,9 +118,14 @@ def test_a_closer_may_close_its_own_stack():
 
 def test_a_block_that_fails_undoes_what_was_not_kept():
     log: list[str] = []
-    with pytest.raises(KeyError) as caught, ClosingStack() as stack:
-        stack.push("a", closer(log, "a", OSError("no")))
-        raise KeyError("body")
+
+    def fail():
+        with ClosingStack() as stack:
+            stack.push("a", closer(log, "a", OSError("no")))
+            raise KeyError("body")
+
+    with pytest.raises(KeyError) as caught:
+        fail()
     assert log == ["a"]
     assert "OSError: no" in caught.value.__notes__[0]
     with ClosingStack() as stack:
