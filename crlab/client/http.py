@@ -134,7 +134,7 @@ class HttpTransport:
         deadline = Deadline(self._pool.clock, timeout_seconds)
         target = self._target(path, query)
         for is_last in (False, True):
-            credential = self._pool.credentials.current()
+            credential = self._credential(deadline)
             fields = self._headers(headers, body, credential, is_stream=False)
             response = self._exchange(method, target, fields, body, credential, deadline)
             if response.status != 401 or is_last:
@@ -150,7 +150,7 @@ class HttpTransport:
         target = self._target(path, query)
         deadline = Deadline(self._pool.clock, None)
         for is_last in (False, True):
-            credential = self._pool.credentials.current()
+            credential = self._credential(deadline)
             fields = self._headers(headers, None, credential, is_stream=True)
             connection = self._connected(credential.certificate, deadline)
             try:
@@ -183,6 +183,17 @@ class HttpTransport:
             session.close()
         if not self._is_session:
             self._pool.close()
+
+    def _credential(self, deadline: Deadline) -> Credential:
+        """Return what proves who we are; a closed transport asks for nothing."""
+        if self._is_closed:
+            raise self._failed("closed here", "connect")
+        try:
+            return self._pool.credentials.current(lambda: self._is_closed or deadline.is_over())
+        except CredentialError:
+            if self._is_closed:
+                raise self._failed("closed here", "connect") from None
+            raise
 
     def _exchange(
         self,

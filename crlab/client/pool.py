@@ -85,6 +85,7 @@ class Pool:
         """Close what is idle, and what comes back later."""
         with self._lock:
             self._is_closed = True
+        self.credentials.close()
         self._drop_idle()
 
     def _drop_idle(self) -> None:
