@@ -211,7 +211,10 @@ class Renewed:
                 thread.start()
             while not fetch.done.wait(_SLICE_SECONDS):
                 if self._is_closed or is_over():
-                    raise CredentialError("closed here while credentials were fetched")
+                    raise CredentialError(
+                        "credentials were not there before this was closed or out of time; "
+                        "nothing was sent"
+                    )
         finally:
             self._leave(fetch)
         return fetch.outcome()
