@@ -140,8 +140,8 @@ class ThreadDriver:
             self._handles = [*alive, handle]
         try:
             handle.run_in_thread()
-        except BaseException:
-            handle.is_stopping = True
+        except BaseException:  # an interrupt: the thread may run already
+            handle.stop()
             raise
         return handle
 
@@ -152,9 +152,10 @@ class ThreadDriver:
             Names of those still alive.
         """
         with self._lock:
-            handles = [each for each in self._handles if each.is_alive and not each.is_stopping]
-        for handle in handles:
-            handle.stop()
+            alive = [each for each in self._handles if each.is_alive]
+        handles = [each for each in alive if not each.is_stopping]  # the others were waited for
+        for handle in alive:
+            handle.stop()  # again: whoever stopped it may have been interrupted before it woke
         deadline = Deadline(self._clock, timeout_seconds)
         for handle in handles:
             handle.join(deadline.remaining_seconds())
