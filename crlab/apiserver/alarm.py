@@ -66,8 +66,8 @@ class Alarm:
         with self._lock:
             self._is_closed = True
             self._heap.clear()
-            timer, self._timer = self._timer, None
-        if timer is not None:
+            timer = self._timer
+        if timer is not None:  # it is kept: who was interrupted here may come again
             timer.cancel()
             timer.join(1.0)  # not under the lock: the callback takes it
 

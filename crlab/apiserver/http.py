@@ -39,6 +39,7 @@ from crlab.apiserver.root import PUBLIC_PATHS, public_answer
 from crlab.apiserver.status import StatusError, too_large
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import ConfigError, StopTimeout
+from crlab.runtime import fork
 from crlab.runtime.thread import StageThread
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class HttpServer:
         self._prefix = prefix
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
+        self._is_stopping = False
+        self._born = fork.generation()
         self._ready: Future[int] = Future()
         self._thread = StageThread("apiserver", self._run)
         self._server: web.Server | None = None
@@ -109,6 +112,9 @@ class HttpServer:
         Raises:
             StopTimeout: the thread did not end.
         """
+        if self._born != fork.generation():
+            return  # the loop, its sockets and its thread are the parent's
+        self._is_stopping = True  # for a thread that has not come so far
         loop, stopping = self._loop, self._stopping
         if loop is not None and stopping is not None:
             with suppress(RuntimeError):  # the loop ended by itself
@@ -130,6 +136,8 @@ class HttpServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        if self._is_stopping:
+            self._stopping.set()
         self._server = server = web.Server(
             self._handle,
             handler_cancellation=True,  # a watch ends with its connection, not minutes later

@@ -57,8 +57,9 @@ from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
 from crlab.apiserver.watch import WatchResponse
-from crlab.errors import LifecycleError, describe_error
+from crlab.errors import LifecycleError, StopTimeout, describe_error
 from crlab.model.encoder import check_raw, encoded
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
 from crlab.runtime.telling import Teller
@@ -154,7 +155,8 @@ class ApiServer:
         self.allow_compaction = False
         self._http: HttpServer | None = None
         self._watches: set[WatchResponse] = set()
-        self._life = threading.Lock()
+        self._life = fork.lock()
+        self._born = fork.generation()
         self._expiry = EventExpiry(self.core)
         self._register()
         if is_fresh:
@@ -191,6 +193,8 @@ class ApiServer:
         Who gets a `FutureRevision` waits for it as it likes, at most `core.wait_seconds`,
         and asks again with `may_wait` off.
         """
+        # A forked child has a copy: what it wrote there would be lost without a word.
+        fork.check(self._born, "this embedded server (lab.url of a served one can be reached)")
         clock = self.core.clock
         started = clock.monotonic()
         record = AuditRecord(
@@ -321,17 +325,26 @@ class ApiServer:
             if self._http is not None:
                 raise LifecycleError("this server was started already")
             self._http = HttpServer(self, host=host, port=port, prefix=f"/c/{self._secret}")
+        try:
             self._http.start()
+        except OSError:
+            self._http = None  # nothing listens
+            raise
         return self
 
     def stop(self) -> None:
         """End all watches and the socket; idempotent. `handle` goes on working."""
         with self._life:
-            http, self._http = self._http, None
+            http = self._http
         for watch in list(self._watches):
             watch.close()
         if http is not None:
-            http.stop()
+            try:
+                http.stop()
+            except StopTimeout:
+                self._http = None
+                raise
+            self._http = None  # not before: who was interrupted in `stop` may come again
 
     def close(self) -> None:
         """Stop, and forget all timers."""

@@ -8,10 +8,10 @@ Source: kubernetes/client-go:tools/cache/delta_fifo.go, the_real_fifo.go (HasSyn
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 
 from crlab.cache import revision
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -19,7 +19,7 @@ class BlockingQueue:
     """The common part of `RealFIFO` and `DeltaFIFO`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._cond = threading.Condition()
+        self._cond = fork.condition()
         self._clock = clock
         self._is_populated = False
         self._initial = 0  # entries of the first population that are not processed yet

@@ -22,7 +22,6 @@ Source: kubernetes/client-go:tools/cache/thread_safe_store.go, store.go (rules 4
 from __future__ import annotations
 
 import builtins
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +37,7 @@ from crlab.cache.revision import oldest_of
 from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.reading import note_read
 from crlab.trace.failure import Failures
 
@@ -83,7 +83,7 @@ class Indexer:
         Args:
             failures: told of index functions and listeners that raise, as those of `where`.
         """
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._items: dict[str, KubeObject] = {}
         functions = {NAMESPACE_INDEX: meta_namespace_index, **checked_indexers(indexers or {})}
         self._indices = {name: Index(name, func) for name, func in functions.items()}

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from crlab.cache import fork, revision
+from crlab.cache import revision
 from crlab.cache.audit import Audit, AuditRow, compare, listed_at, together
 from crlab.cache.auditor import Auditor
 from crlab.cache.handler import HandlerRegistration
@@ -62,6 +62,7 @@ from crlab.model.argument import (
 )
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
+from crlab.runtime import fork
 from crlab.runtime.backoff import BackoffReset
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -147,8 +148,8 @@ class SharedInformer:
         self._watch_error_handler = watch_error_handler
         self._transform = transform
         self._redact = redact
-        self._lock = threading.Lock()
-        self._cond = threading.Condition()
+        self._lock = fork.lock()
+        self._cond = fork.condition()
         self._is_started = False
         self._is_stopped = False
         self._has_synced = False
@@ -276,13 +277,11 @@ class SharedInformer:
 
     def stop(self) -> None:
         """Ask everything to end. Idempotent, never waits; any thread, handlers included."""
-        with self._lock:
-            if self._is_stopped:
-                return
-            self._is_stopped = True
-            handles = list(self._handles)
         if fork.generation() != self._born:
             return  # the parent's threads and sockets are not ours to end
+        with self._lock:
+            self._is_stopped = True  # said first; all that follows may be done twice
+            handles = list(self._handles)
         for reflector in self._reflectors:
             reflector.stop()
         self.queue.close()
@@ -342,7 +341,8 @@ class SharedInformer:
 
     @property
     def is_stopped(self) -> bool:
-        return self._is_stopped
+        """Whether it reads no more: stopped, or its parent process' (this is a forked child)."""
+        return self._is_stopped or fork.generation() != self._born
 
     @property
     def has_synced(self) -> bool:
@@ -460,12 +460,14 @@ class SharedInformer:
             state, cause = InformerState.STOPPED, "stopped"
         elif not self._is_started:
             cause = "not started: call start()"
+        if fork.generation() != self._born:
+            state, cause = InformerState.STOPPED, fork.NOT_HERE
         return replace(
             whole,
             state=state,
             cause=cause,
-            phase="stopped" if self._is_stopped else whole.phase,
-            retry_in_seconds=None if self._is_stopped else whole.retry_in_seconds,
+            phase="stopped" if self.is_stopped else whole.phase,
+            retry_in_seconds=None if self.is_stopped else whole.retry_in_seconds,
             resource_version=self.last_sync_resource_version,
             objects=len(self.indexer),
             queued=len(self.queue),

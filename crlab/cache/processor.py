@@ -32,6 +32,7 @@ from crlab.cache.listener import ADD, DELETE, UPDATE, Listener, Notification
 from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import BATCH
 from crlab.trace.record import Draft, Trace, TraceStage
@@ -68,7 +69,7 @@ class Processor:
         self._clock = clock
         self._trace = trace
         self._on_processed = on_processed
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._turn = threading.Lock()  # one thread at a time pops and stores
         self._listeners: tuple[Listener, ...] = ()
         self._joining: tuple[Listener, ...] = ()

@@ -7,14 +7,16 @@ Guarantees:
      nothing is sent. Only `Anonymous`, which a configuration without a user asks for,
      sends nothing.
   2. Refreshed 10 s before they expire and after a 401, once for all threads that wait
-     (S13).
+     (S13): they share the outcome, a failure too, which is given to whoever asks within as
+     long as it took to come, at most 5 s.
   3. No repr, pickle, `vars` or error text shows a secret (S10).
 
 The kubernetes package is not used for this: its loader logs the failure of a plugin and
 goes on anonymously, gives plugins no time limit, keeps tokens in plain attributes and
 turns verification off to refresh OIDC tokens.
 
-Thread: any; `_lock` is held while a plugin runs, so that one run serves all.
+Thread: any; ``crlab-credential`` fetches, so that who waits can leave when its transport is
+closed; nothing is fetched for nobody.
 Source: kubernetes/client-go:transport/token_source.go,
 plugin/pkg/client/auth/exec/exec.go.
 """
@@ -23,19 +25,23 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from crlab.client.endpoint import ClientCertificate
-from crlab.errors import CredentialError
+from crlab.client.regular_file import read_regular
+from crlab.errors import CredentialError, error_text
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.telling import Teller
+from crlab.runtime.thread import StageThread
 
 SKEW_SECONDS = 10.0
 REREAD_SECONDS = 60.0
 MAX_TOKEN_BYTES = 64 * 1024
+MAX_SHARED_SECONDS = 5.0
+_SLICE_SECONDS = 0.05
 
 
 class Credential:
@@ -71,15 +77,21 @@ class Credentials(Protocol):
     def kind(self) -> str:
         """How it authenticates, for humans: "token", "exec /usr/bin/plugin", "none"."""
 
-    def current(self) -> Credential:
+    def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
         """Return what is valid now.
 
+        Args:
+            is_over: looked at while a fetch is waited for: true lets go.
+
         Raises:
-            CredentialError: nothing is.
+            CredentialError: nothing is, or `is_over` was true first.
         """
 
     def invalidate(self, used: Credential) -> bool:
         """Take note of a 401 for `used`; True if a second try may do better."""
+
+    def close(self) -> None:
+        """End a fetch under way, and begin no other. Idempotent; any thread."""
 
 
 class Anonymous:
@@ -87,12 +99,15 @@ class Anonymous:
 
     kind = "none"
 
-    def current(self) -> Credential:
+    def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
         return Credential()
 
     def invalidate(self, used: Credential) -> bool:
         del used
         return False
+
+    def close(self) -> None:
+        """Nothing is fetched."""
 
 
 class Static:
@@ -102,12 +117,15 @@ class Static:
         self.kind = kind
         self._credential = credential
 
-    def current(self) -> Credential:
+    def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
         return self._credential
 
     def invalidate(self, used: Credential) -> bool:
         del used
         return False
+
+    def close(self) -> None:
+        """Nothing is fetched."""
 
     def __repr__(self) -> str:
         return f"Static({self.kind})"
@@ -116,51 +134,133 @@ class Static:
         raise TypeError("credentials are not pickled")
 
 
+class _Fetch:
+    """One run of a fetch, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.credential: Credential | None = None
+        self.failure: BaseException | None = None
+        self.waiting = 0
+
+    def outcome(self) -> Credential:
+        """Return or raise what came of it; each caller gets an error of its own."""
+        if self.credential is not None:
+            return self.credential
+        failure = self.failure
+        if isinstance(failure, CredentialError):
+            raise CredentialError(*failure.args) from None
+        raise failure or CredentialError("the credentials were not obtained")
+
+
 class Renewed:
     """Credentials that are fetched again before they expire and after a 401."""
 
     def __init__(
-        self, kind: str, fetch: Callable[[], Credential], clock: Clock, *, max_age_seconds: float
+        self,
+        kind: str,
+        fetch: Callable[[], Credential],
+        clock: Clock,
+        *,
+        max_age_seconds: float,
+        cancel: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `fetch` is first called when credentials are needed.
 
         Args:
             max_age_seconds: fetched again after this long, whatever the expiry says.
+            cancel: makes a `fetch` under way end soon; called when nobody waits for it.
         """
         self.kind = kind
         self._fetch = fetch
         self._clock = clock
         self._max_age_seconds = max_age_seconds
-        self._lock = threading.Lock()
+        self._cancel = cancel
+        self._lock = fork.lock()
         self._teller = Teller(clock)
         self._credential: Credential | None = None
         self._fetched_at = 0.0
-        self.error: CredentialError | None = None  # why there are none now
+        self._under_way: _Fetch | None = None
+        self._failed: _Fetch | None = None
+        self._failed_until = 0.0
+        self._is_closed = False
+        self.error = ""  # why there are none now
         self.failed_at = 0.0
+        fork.in_child(self._in_child)
 
-    def current(self) -> Credential:
+    def _in_child(self) -> None:
+        self._under_way = None  # its thread is the parent's
+
+    def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
         credential = self._credential
         if credential is not None and self._is_fresh(credential):
             return credential
-        try:
-            return self._renewed()
-        except CredentialError as error:
-            if self.error is None:
-                self.failed_at = self._clock.now()
-            self.error = error.with_traceback(None)
-            self._teller.tell("client", logging.ERROR, self.kind, str(error), str(error))
-            raise
-
-    def _renewed(self) -> Credential:
         with self._lock:
             credential = self._credential
-            if credential is None or not self._is_fresh(credential):
-                self._credential = None
-                credential = self._fetch()
-                self._fetched_at = self._clock.monotonic()
-                self._credential = credential
-                self.error = None
-            return credential
+            if credential is not None and self._is_fresh(credential):
+                return credential
+            if self._is_closed or is_over():
+                raise CredentialError("closed here: no credentials are fetched, nothing was sent")
+            if self._failed is not None and self._clock.monotonic() < self._failed_until:
+                return self._failed.outcome()
+            self._credential = None
+            fetch = self._under_way
+            if fetch is None:
+                fetch = self._under_way = _Fetch()
+                thread = StageThread("credential", lambda: self._run(fetch))
+            else:
+                thread = None
+            fetch.waiting += 1
+        try:
+            if thread is not None:
+                thread.start()
+            while not fetch.done.wait(_SLICE_SECONDS):
+                if self._is_closed or is_over():
+                    raise CredentialError(
+                        "credentials were not there before this was closed or out of time; "
+                        "nothing was sent"
+                    )
+        finally:
+            self._leave(fetch)
+        return fetch.outcome()
+
+    def _run(self, fetch: _Fetch) -> None:
+        started = self._clock.monotonic()
+        try:
+            fetch.credential = self._fetch()
+        except BaseException as error:  # noqa: BLE001 - raised to whoever waits
+            fetch.failure = error
+        now = self._clock.monotonic()
+        with self._lock:
+            if self._under_way is fetch:
+                self._under_way = None
+                if fetch.credential is not None:
+                    self._credential, self._fetched_at, self._failed = fetch.credential, now, None
+                    self.error = ""
+                else:
+                    self._failed = fetch
+                    self._failed_until = now + min(now - started, MAX_SHARED_SECONDS)
+        if fetch.failure is not None and not self._is_closed:
+            if not self.error:
+                self.failed_at = self._clock.now()
+            self.error = error_text(fetch.failure)
+            self._teller.tell("client", logging.ERROR, self.kind, self.error, fetch.failure)
+        fetch.done.set()
+
+    def _leave(self, fetch: _Fetch) -> None:
+        """Wait no more; the last one ends a fetch that is not done."""
+        with self._lock:
+            fetch.waiting -= 1
+            is_orphan = not fetch.waiting and not fetch.done.is_set()
+            if is_orphan and self._under_way is fetch:
+                self._under_way = None
+        if is_orphan:
+            self._cancel()
+
+    def close(self) -> None:
+        """End a fetch under way, and begin no other."""
+        self._is_closed = True
+        self._cancel()
 
     def invalidate(self, used: Credential) -> bool:
         with self._lock:
@@ -236,10 +336,9 @@ def read_secret_file(path: str, what: str) -> bytes:
         CredentialError: it cannot be read, or is not small.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_TOKEN_BYTES + 1)
+        data = read_regular(path, MAX_TOKEN_BYTES + 1)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        reason = error.strerror or type(error).__name__
         raise CredentialError(f"{what} {path} cannot be read: {reason}; nothing was sent") from None
     if len(data) > MAX_TOKEN_BYTES:
         raise CredentialError(f"{what} {path} is larger than {MAX_TOKEN_BYTES} bytes")

@@ -19,7 +19,6 @@ restmapper/discovery.go.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +34,7 @@ from crlab.errors import (
     nearest,
 )
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 ACCEPT = (
@@ -51,7 +51,7 @@ class Discovery:
         """Prepare; nothing is sent."""
         self._transport = transport
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._rows: tuple[ApiResource, ...] | None = None
         self._names: dict[str | GroupVersionResource, ApiResource] = {}  # found in _rows
         self.failed_groups: tuple[str, ...] = ()

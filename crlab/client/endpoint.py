@@ -24,9 +24,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from crlab.client.regular_file import read_regular
 from crlab.errors import ConfigError, CredentialError
 from crlab.runtime.clock import RealClock
 
+MAX_CA_BYTES = 16 << 20
 _KEY_PREFIX = "crlab-key-"
 
 
@@ -99,8 +101,8 @@ class TlsSettings:
             return {}
         try:
             if self.ca_file is not None:
-                with open(self.ca_file, encoding="ascii") as file:
-                    return {"cadata": _require_pem(file.read(), self.ca_file)}
+                text = read_regular(self.ca_file, MAX_CA_BYTES).decode("ascii")
+                return {"cadata": _require_pem(text, self.ca_file)}
             if self.ca_data is not None:
                 return {"cadata": _require_pem(self.ca_data.decode("ascii"), "its data")}
         except (OSError, UnicodeDecodeError) as error:

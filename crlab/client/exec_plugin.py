@@ -7,15 +7,17 @@ Guarantees (S11, S12):
      killed after 30 s; its output is read up to 1 MiB.
   2. Whatever goes wrong is a `CredentialError`. Its text holds neither the plugin's
      output nor its arguments.
-  3. A stanza from a file that others can write is refused; so is a program that the
-     caller's policy does not name.
+  3. A stanza from a file that others can write is refused, as ssh refuses its own: writable
+     by the world, or by a group of which somebody else is a member. So is a program that the
+     world can write, and one that the caller's policy does not name.
 
-Thread: the caller's, under the lock of `credential.Renewed`.
+Thread: that of `credential.Renewed`, one run at a time; `kill` from any.
 Source: kubernetes/client-go:plugin/pkg/client/auth/exec/exec.go.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -23,6 +25,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import weakref
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -39,6 +42,7 @@ MAX_OUTPUT_BYTES = 1 << 20
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 _log = logging.getLogger("crlab.client")
+_plugins: weakref.WeakSet[ExecPlugin] = weakref.WeakSet()
 
 
 class ExecPlugin:
@@ -82,6 +86,8 @@ class ExecPlugin:
             raise self._failed("args is not a list of texts")
         _require_trusted(source)
         self.path = self._find(command, str(stanza.get("installHint") or ""))
+        if os.name == "posix" and os.stat(self.path).st_mode & stat.S_IWOTH:
+            raise self._failed(f"everybody can change {self.path}; nothing was run (chmod o-w it)")
         if allowed is not None and command not in allowed and self.path not in allowed:
             raise self._failed(f"{self.path} is not among the allowed plugins")
         self._argv = [self.path, *arguments]
@@ -90,6 +96,17 @@ class ExecPlugin:
         if stanza.get("provideClusterInfo"):
             self._spec["cluster"] = dict(cluster)
         self._has_run = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = os.getpid()
+        self._kills = 0
+        _plugins.add(self)
+
+    def kill(self) -> None:
+        """End what runs, and all that it started. Any thread; nothing, in a forked child."""
+        self._kills += 1  # a run that is about to start sees it
+        process = self._process
+        if process is not None and process.returncode is None and self._pid == os.getpid():
+            _kill(process)
 
     def run(self) -> Credential:
         """Run it and return what it printed.
@@ -117,6 +134,7 @@ class ExecPlugin:
         return self._credential(output)
 
     def _output(self, env: Mapping[str, str]) -> tuple[bytes, int]:
+        kills = self._kills
         try:
             process = subprocess.Popen(
                 self._argv,
@@ -128,6 +146,11 @@ class ExecPlugin:
             )
         except OSError as error:
             raise self._failed(f"it cannot be started: {error.strerror}") from None
+        except ValueError:  # a NUL, or what no program can be given
+            raise self._failed("its arguments or env hold a NUL or a broken character") from None
+        self._pid, self._process = os.getpid(), process
+        if kills != self._kills:
+            _kill(process)
         deadline = Deadline(self._clock, self._timeout_seconds)
         assert process.stdout is not None
         try:
@@ -139,6 +162,7 @@ class ExecPlugin:
                 f"it did not end within {self._timeout_seconds:g} s and was killed"
             ) from None
         finally:
+            self._process = None
             _kill_group(process)
         return output, code
 
@@ -228,7 +252,9 @@ def _require_trusted(source: str) -> None:
         raise CredentialError(f"{source} cannot be read: {error.strerror}") from None
     uid = os.getuid()
     is_foreign = uid != 0 and facts.st_uid not in (0, uid)
-    is_open = bool(facts.st_mode & stat.S_IWOTH)
+    is_open = bool(facts.st_mode & stat.S_IWOTH) or (
+        bool(facts.st_mode & stat.S_IWGRP) and not _is_private(facts.st_gid, facts.st_uid)
+    )
     is_open_folder = bool(folder.st_mode & stat.S_IWOTH) and not folder.st_mode & stat.S_ISVTX
     if is_foreign or is_open or is_open_folder:
         raise CredentialError(
@@ -237,8 +263,26 @@ def _require_trusted(source: str) -> None:
         )
 
 
+def _is_private(gid: int, uid: int) -> bool:
+    """Whether a group is one user's alone, as with a umask of 002 each has (as in Debian's ssh)."""
+    import grp
+    import pwd
+
+    try:
+        owner, group = pwd.getpwuid(uid), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    users = {user.pw_name for user in pwd.getpwall() if user.pw_gid == gid} | set(group.gr_mem)
+    return users == {owner.pw_name}
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the plugin and whatever it started."""
+    """End the plugin and whatever it started, and take note of its end."""
+    _kill(process)
+    process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)
@@ -246,4 +290,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
             process.kill()
     except (ProcessLookupError, PermissionError):
         pass  # it has ended already
-    process.wait()
+
+
+def _kill_all() -> None:
+    """Leave no plugin behind when the interpreter ends: its thread is a daemon."""
+    for plugin in list(_plugins):
+        plugin.kill()
+
+
+atexit.register(_kill_all)

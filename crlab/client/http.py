@@ -8,7 +8,8 @@ Guarantees:
      pool and can be closed alone, which is how an informer stops without the others.
   3. Redirects are answers like any other; nothing is sent to a second server (S17).
      Credentials never travel unencrypted to another machine (S16).
-  4. A body over 1 GiB, or one that inflates beyond measure, is an error (S18).
+  4. A forked child opens connections of its own, and ends none of its parent's.
+  5. A body over 1 GiB, or one that inflates beyond measure, is an error (S18).
 
 This module and those below it replace the kubernetes package's urllib3 pool, whose reads
 cannot be woken from another thread while they connect or wait for headers.
@@ -18,7 +19,6 @@ Thread: any number of callers; `_lock` guards what is live and what is idle.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -33,6 +33,7 @@ from crlab.client.transport import Query, Response, parse_warnings
 from crlab.client.wire import Wire
 from crlab.errors import CredentialError, TransportError
 from crlab.model.encoder import check_raw
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
 
@@ -86,7 +87,7 @@ class HttpTransport:
         self._first_byte_seconds = first_byte_seconds
         self._silence_seconds = silence_seconds
         self._max_body_bytes = max_body_bytes
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._live: set[Wire] = set()
         self._sessions: list[HttpTransport] = []
         self._is_session = False
@@ -96,7 +97,7 @@ class HttpTransport:
         """Return a transport over the same connections that can be closed by itself."""
         made = object.__new__(HttpTransport)
         made.__dict__.update(self.__dict__)
-        made._lock = threading.Lock()
+        made._lock = fork.lock()
         made._live = set()
         made._sessions = []
         made._is_session = True
@@ -143,7 +144,7 @@ class HttpTransport:
         deadline = Deadline(self._pool.clock, timeout_seconds)
         target = self._target(path, query)
         for is_last in (False, True):
-            credential = self._pool.credentials.current()
+            credential = self._credential(deadline)
             fields = self._headers(headers, body, credential, is_stream=False)
             response = self._exchange(method, target, fields, body, credential, deadline)
             if response.status != 401 or is_last:
@@ -159,7 +160,7 @@ class HttpTransport:
         target = self._target(path, query)
         deadline = Deadline(self._pool.clock, None)
         for is_last in (False, True):
-            credential = self._pool.credentials.current()
+            credential = self._credential(deadline)
             fields = self._headers(headers, None, credential, is_stream=True)
             connection = self._connected(credential.certificate, deadline)
             try:
@@ -192,6 +193,17 @@ class HttpTransport:
             session.close()
         if not self._is_session:
             self._pool.close()
+
+    def _credential(self, deadline: Deadline) -> Credential:
+        """Return what proves who we are; a closed transport asks for nothing."""
+        if self._is_closed:
+            raise self._failed("closed here", "connect")
+        try:
+            return self._pool.credentials.current(lambda: self._is_closed or deadline.is_over())
+        except CredentialError:
+            if self._is_closed:
+                raise self._failed("closed here", "connect") from None
+            raise
 
     def _exchange(
         self,

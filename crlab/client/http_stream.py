@@ -6,12 +6,12 @@ reader if one is inside `read`, else the closer.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 from crlab.client.connection import Answer
 from crlab.client.wire import Wire
 from crlab.errors import TransportError
+from crlab.runtime import fork
 
 
 class HttpStream:
@@ -21,7 +21,7 @@ class HttpStream:
         self._answer = answer
         self._wire = wire
         self._forget = forget
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._is_reading = False
         self._is_closed = False
         self.status = answer.head.status

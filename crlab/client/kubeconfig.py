@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crlab.client.regular_file import read_regular
 from crlab.errors import ConfigError, ManifestError
 from crlab.model.manifest import parse_document
 
@@ -148,8 +149,7 @@ def read_kubeconfigs(paths: Sequence[str]) -> Kubeconfig | None:
 
 def _read(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_regular(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:

@@ -12,7 +12,6 @@ Source: kubernetes/client-go:tools/cache/listwatch.go.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -26,6 +25,7 @@ from crlab.client.transport import ByteStream, Query, Response, Transport
 from crlab.client.watch_decoder import MAX_LINE_BYTES, WatchDecoder
 from crlab.errors import TransportError
 from crlab.model.resource import ApiResource
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 
 MAX_ERROR_BYTES = 1 << 20
@@ -68,7 +68,7 @@ class ResourceListerWatcher:
         self._log = log
         self._path = resource.gvr.path(self.namespace)
         self._list_kinds: tuple[str, ...] = ()
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._is_aborted = False
         self._stream: ByteStream | None = None
 

@@ -6,7 +6,8 @@ Guarantees:
   1. A connection is given out to one caller at a time, and only if it was made with the
      same client certificate, is younger than a minute of idling, and was not closed by
      the server meanwhile; none is given out that idled while the machine slept.
-  2. A rotated authority file is picked up by the next connection.
+  2. A forked child takes none of its parent's: both would read each other's answers.
+  3. A rotated authority file is picked up by the next connection.
 
 Thread: any; `_lock` guards the idle list.
 """
@@ -14,11 +15,11 @@ Thread: any; `_lock` guards the idle list.
 from __future__ import annotations
 
 import ssl
-import threading
 
 from crlab.client.connection import Connection
 from crlab.client.credential import Credentials
 from crlab.client.endpoint import ClientCertificate, Endpoint
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.sleep import SleepWatch
 
@@ -33,12 +34,18 @@ class Pool:
         self.endpoint = endpoint
         self.credentials = credentials
         self.clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._idle: list[tuple[Connection, ClientCertificate | None, float]] = []
         self._contexts: dict[object, ssl.SSLContext] = {}
         self._is_closed = False
         self._sleep = SleepWatch(clock)
         self.opened = 0
+        fork.in_child(self._in_child)
+
+    def _in_child(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection, _, _ in idle:
+            connection.wire.close()  # the child's descriptor only; nothing is said on the wire
 
     def take(self, certificate: ClientCertificate | None) -> Connection | None:
         """Return an idle connection that is still good, None if there is none."""
@@ -78,10 +85,13 @@ class Pool:
         """Close what is idle, and what comes back later."""
         with self._lock:
             self._is_closed = True
+        self.credentials.close()
         self._drop_idle()
 
     def _drop_idle(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection, _, _ in idle:
+        while True:  # one by one: an interrupt leaves the rest where it is
+            with self._lock:
+                if not self._idle:
+                    return
+                connection, _, _ = self._idle.pop()
             connection.wire.close()

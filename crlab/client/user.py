@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from crlab.client.credential import (
@@ -136,7 +136,9 @@ class UserReader:
             allowed=self._allowed_plugins,
         )
         kind = f"exec {plugin.path}"
-        return Renewed(kind, plugin.run, self._clock, max_age_seconds=float("inf"))
+        return Renewed(
+            kind, plugin.run, self._clock, max_age_seconds=float("inf"), cancel=plugin.kill
+        )
 
 
 class _Both:
@@ -148,8 +150,8 @@ class _Both:
         self.kind = f"{certificate.kind}, {plain.kind}"
         self._last: tuple[Credential, Credential, Credential] | None = None
 
-    def current(self) -> Credential:
-        first, second = self._certificate.current(), self._plain.current()
+    def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
+        first, second = self._certificate.current(is_over), self._plain.current(is_over)
         last = self._last
         if last is not None and last[0] is first and last[1] is second:
             return last[2]
@@ -157,6 +159,11 @@ class _Both:
         both = Credential(second.authorization(), certificate)
         self._last = first, second, both
         return both
+
+    def close(self) -> None:
+        """Close both."""
+        self._certificate.close()
+        self._plain.close()
 
     def invalidate(self, used: Credential) -> bool:
         last = self._last

@@ -29,6 +29,7 @@ from urllib.parse import SplitResult, unquote
 
 from crlab.client.endpoint import Endpoint
 from crlab.errors import TransportError
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.thread import StageThread
@@ -51,6 +52,7 @@ class Wire:
         self._socket: socket.socket | None = None
         self._receive_bytes = FIRST_RECEIVE_BYTES
         self.is_aborted = False
+        self._born = fork.generation()
 
     def connect(self, context: ssl.SSLContext | None, timeout_seconds: float) -> None:
         """Connect, through the proxy if there is one, and shake hands.
@@ -150,7 +152,8 @@ class Wire:
         """Wake whoever waits here; every later call fails. Any thread."""
         self.is_aborted = True
         live = self._socket
-        if live is not None:
+        # A shutdown ends the connection of every process that has it.
+        if live is not None and self._born == fork.generation():
             try:
                 # SSLSocket.shutdown would drop the TLS state under the reader.
                 socket.socket.shutdown(live, socket.SHUT_RDWR)
@@ -169,6 +172,7 @@ class Wire:
         return self._socket
 
     def _require_open(self, phase: str) -> None:
+        fork.check(self._born, f"this connection to {self._endpoint.authority}")
         if self.is_aborted:
             raise self._failed("closed here", phase=phase)
 

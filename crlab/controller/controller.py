@@ -50,6 +50,7 @@ from crlab.errors import (
 )
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import Driver, ManualDriver
@@ -138,6 +139,7 @@ class Controller:
         self._trace = trace
         self._client = client
         self._is_closed = False
+        self._born = fork.generation()
         self.pool = WorkerPool(self, timeout_seconds, sync_timeout_seconds)
         reader = Reader(
             [informer, *owned, *mappers],
@@ -343,16 +345,17 @@ class Controller:
 
     def close(self) -> None:
         """Stop for good: remove the handlers, shut the queue down. Idempotent."""
+        if self._born != fork.generation():
+            return  # its workers and handlers are the parent's
+        self._is_closed = True  # said first; all that follows may be done twice
         self.stop()
-        if self._is_closed:
-            return
-        self._is_closed = True
         self.sources.remove()
         self.queue.shut_down()
         self.env.recorder.close()
         self._trace.failures.forget(self.env.actor)
 
     def _check_open(self, what: str) -> None:
+        fork.check(self._born, f"controller {self.name}")
         if self._is_closed:
             raise AlreadyStopped(
                 f"cannot {what}: controller {self.name} is closed; make it again "

@@ -52,6 +52,7 @@ def acting_as(lab: Lab, server: ApiServer, user: str, groups: Sequence[str]) -> 
         trace=trace,
         driver=lab.driver,
         name=f"{lab.name} as {user}".strip(),
+        owns_driver=False,
     )
     lab.adopt(made)
     return made

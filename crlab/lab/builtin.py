@@ -71,12 +71,13 @@ class BuiltinControllers:
         """Say what they have still to do; [] if nothing."""
         return self._manager.pending()
 
-    def close(self) -> None:
-        """End them. Idempotent."""
+    def close(self) -> list[str]:
+        """End them; return the name of their thread if it is still alive. Idempotent."""
         self._manager.stop()
-        self._manager.join(1.0)
+        left = self._manager.join(1.0)
         self._manager.close()
         self._transport.close()
+        return left
 
     def __repr__(self) -> str:
         return f"BuiltinControllers({', '.join(self.controllers)})"

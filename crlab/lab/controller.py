@@ -177,7 +177,7 @@ class LabController:
     def close(self) -> list[str]:
         """Stop, remove the handlers, shut the queue down; return threads left behind."""
         self.controller.stop()
-        left = self.controller.join(1.0)
+        left = self.controller.join(self.lab.patience_seconds())
         self.controller.close()
         self.lab.release(self)
         return left

@@ -8,15 +8,17 @@ Thread: any; `_lock` guards the lists of what the lab made.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from crlab.errors import AlreadyStopped, ConfigError, CrlabError
+from crlab.errors import AlreadyStopped, ConfigError
 from crlab.lab import registry
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
-from crlab.runtime.clock import Clock
+from crlab.runtime import fork
+from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.closing import ClosingStack
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import Driver
 from crlab.runtime.ids import Ids
@@ -35,8 +37,26 @@ if TYPE_CHECKING:
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+    from crlab.trace.recording import Recorder
 
 LabKind = Literal["sandbox", "cluster", "envtest", "replay"]
+LabState = Literal["open", "closing", "closed"]
+
+
+CLOSE_SECONDS = 1.0
+
+
+class Rank(IntEnum):
+    """In which order `close` ends the parts of a lab: who looks first, who serves last."""
+
+    MADE = 0  # views, controllers, recorders, labs of other users
+    INFORMER = 1
+    WIDGET = 2
+    BUILTIN = 3
+    CLIENT = 4
+    SERVER = 5
+    CALLBACK = 6  # the user's
+    RUNTIME = 7  # threads and timers whose maker was interrupted
 
 
 class LabCore:
@@ -63,6 +83,7 @@ class LabCore:
         server: ApiServer | None = None,
         name: str = "",
         url: str = "",
+        owns_driver: bool = True,
     ) -> None:
         self.kind: LabKind = kind
         self.name = name
@@ -74,15 +95,24 @@ class LabCore:
         self.server = server
         self._url = url
         self._transport = transport
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._informers: dict[tuple[Any, ...], Informer] = {}
         self._controllers: list[LabController] = []
         self._builtin: BuiltinControllers | None = None
-        self._closables: list[Any] = []
+        self._parts = ClosingStack("the lab")
         self._made_by_cell = registry.ByCell()
-        self._closers: list[Callable[[], Any]] = []
-        self._is_closed = False
         self._faults: LabFaults | None = None
+        self._deadline: Deadline | None = None
+        if owns_driver:
+            self._parts.push("the threads", driver.close, rank=Rank.RUNTIME)
+            if isinstance(clock, RealClock):
+                self._parts.push("the timers", clock.close, rank=Rank.RUNTIME)
+        if server is not None:
+            self._parts.push("the server", server.close, rank=Rank.SERVER)
+        self._parts.push("the client", lambda: client.close(self._ended), rank=Rank.CLIENT)
+        self._parts.push("the connections", transport.close, rank=Rank.CLIENT)
+        self._parts.push("the widgets", self._close_widgets, rank=Rank.WIDGET)
+        self._born = fork.generation()
         self._number = registry.register(self._whole)
 
     # -- the cluster -------------------------------------------------------------------
@@ -110,8 +140,12 @@ class LabCore:
     @property
     def is_recording(self) -> bool:
         """Whether `record` writes this lab's trace to a file now."""
-        with self._lock:
-            return any(hasattr(each, "flush") for each in self._closables)
+        return any(recorder.is_recording for recorder in self.recorders)
+
+    @property
+    def recorders(self) -> list[Recorder]:
+        """What `record` returned and was not closed; `error` says why one has stopped."""
+        return [x for x in self._parts.things(Rank.MADE) if hasattr(x, "is_recording")]
 
     @property
     def is_seeded(self) -> bool:
@@ -131,10 +165,10 @@ class LabCore:
         return endpoint, str(getattr(self._transport, "authentication", "none"))
 
     @property
-    def credential_error(self) -> tuple[CrlabError | None, float]:
-        """Why there are no credentials now, and since when (wall time); None while there are."""
+    def credential_error(self) -> tuple[str, float]:
+        """Why there are no credentials now, and since when (wall time); "" while there are."""
         credentials = getattr(self._transport, "credentials", None)
-        return getattr(credentials, "error", None), getattr(credentials, "failed_at", 0.0)
+        return getattr(credentials, "error", ""), getattr(credentials, "failed_at", 0.0)
 
     @property
     def builtin_trace(self) -> Trace | None:
@@ -143,8 +177,16 @@ class LabCore:
 
     @property
     def is_closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._is_closed
+        """Whether all that this lab had was closed; see `state`."""
+        return self._parts.is_closed
+
+    @property
+    def state(self) -> LabState:
+        """Where it is in its life: "closing" from the call of `close` until every part had its
+        turn, which an interrupt puts off to the next call."""
+        if self._parts.is_closed:
+            return "closed"
+        return "closing" if self._parts.is_closing else "open"
 
     @property
     def is_writable(self) -> bool:
@@ -250,6 +292,7 @@ class LabCore:
     def _own_server(self, verb: str) -> ApiServer:
         self.check_open(verb)
         refuse_read(verb)
+        self.check_here(verb)
         if self.server is None:
             raise ConfigError(f"cannot {verb}: {self!r} is not a sandbox")
         return self.server
@@ -260,12 +303,21 @@ class LabCore:
         Raises:
             AlreadyStopped: it was; says how to open another one.
         """
-        if self._is_closed:
+        if self._parts.is_closing:
             raise AlreadyStopped(f"cannot {what}: {self._ended}")
+
+    def check_here(self, what: str) -> None:
+        """Raise in a forked child, which has requests of its own, and a copy of all the rest.
+
+        Raises:
+            LifecycleError: this process is a child of the one that opened the lab.
+        """
+        fork.check(self._born, f"cannot {what} in a forked child: {self!r}")
 
     @property
     def _ended(self) -> str:
-        return f"{self!r} is closed; open another one with crlab.{self.opener}()"
+        shown = self._shown("closed")
+        return f"{shown} is closed; open another one with crlab.{self.opener}()"
 
     @property
     def opener(self) -> str:
@@ -273,15 +325,24 @@ class LabCore:
         return {"sandbox": "sandbox", "cluster": "connect"}.get(self.kind, self.kind)
 
     def adopt(self, closable: Any) -> None:
-        """Close `closable` with this lab (views, controllers, recorders call this)."""
-        with self._lock:
-            self._closables.append(closable)
+        """Close `closable` with this lab (views, controllers, recorders call this).
+
+        Raises:
+            AlreadyStopped: the lab was closed meanwhile.
+        """
+        self._hold_part(closable, Rank.MADE)
+
+    def _hold_part(self, thing: Any, rank: Rank) -> None:
+        stop = getattr(thing, "stop", None)
+        try:
+            self._parts.push(name_of(thing), thing.close, rank=rank, stop=stop, thing=thing)
+        except AlreadyStopped:
+            raise AlreadyStopped(f"cannot add {name_of(thing)}: {self._ended}") from None
 
     def release(self, closable: Any) -> None:
         """Forget something that has closed itself."""
+        self._parts.remove(closable)
         with self._lock:
-            if closable in self._closables:
-                self._closables.remove(closable)
             if closable in self._controllers:
                 self._controllers.remove(closable)
 
@@ -290,35 +351,34 @@ class LabCore:
     def close(self, timeout_seconds: float = 5.0) -> list[str]:
         """End everything this lab made. Idempotent, any thread.
 
+        Every part gets its turn, whatever another one raises. An interrupt ends the waiting
+        at once and is raised: `state` is then "closing", and the next call goes on where this
+        one stopped. In a forked child nothing of the parent's is touched.
+
+        Args:
+            timeout_seconds: how long handlers, reconciles and requests under way are waited
+                for, all together; the server's own end is not counted.
+
         Returns:
             Names of threads that were abandoned because user code did not return, [] if
-            none was.
+            none was; while another thread is closing this lab, the parts that are left.
+
+        Raises:
+            Exception: the first failure of a part or of an `on_close` callback, after all had
+                their turn; its notes say what failed beside it.
         """
-        with self._lock:
-            if self._is_closed:
-                return []
-            self._is_closed = True
-            closables = self._closables[::-1]
-            informers = list(self._informers.values())[::-1]
-        abandoned: list[str] = []
-        deadline = Deadline(self.clock, timeout_seconds)
-        for item in [*closables, *informers]:
-            stop = getattr(item, "stop", None)
-            if stop is not None:
-                stop()
-        for item in [*closables, *informers]:
-            abandoned += _close(item, deadline)
-        self._close_widgets()
-        if self._builtin is not None:
-            self._builtin.close()
-        self._transport.close()
-        self.client.close(self._ended)
-        if self.server is not None:
-            self.server.close()
-        for closer in self._closers[::-1]:
-            closer()
-        registry.unregister(self._number)
-        return abandoned
+        self._deadline = Deadline(self.clock, timeout_seconds)
+        try:
+            return self._parts.close()
+        finally:
+            if self.is_closed:
+                registry.unregister(self._number)
+
+    def patience_seconds(self) -> float:
+        """Return how long the end of one part is waited for: a second, or what `close` has left."""
+        deadline = self._deadline
+        left = deadline.remaining_seconds() if deadline is not None else None
+        return CLOSE_SECONDS if left is None else min(CLOSE_SECONDS, left)
 
     def _close_widgets(self) -> None:
         """Replace this lab's live views by static ones, if any were ever shown."""
@@ -327,17 +387,17 @@ class LabCore:
             views.close_all(self)
 
     def on_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
-        """Call `callback` at the end of `close`; return the undo."""
+        """Call `callback` at the end of `close`, once; return the undo.
+
+        What it raises is raised by `close`, after everything was closed. A lab that is closed
+        calls nothing more.
+        """
         checked_function(callback, "what on_close() takes")
-        with self._lock:
-            self._closers.append(callback)
-
-        def undo() -> None:
-            with self._lock:
-                if callback in self._closers:
-                    self._closers.remove(callback)
-
-        return undo
+        name = f"on_close({getattr(callback, '__qualname__', type(callback).__name__)})"
+        try:
+            return self._parts.push(name, lambda: callback() and None, rank=Rank.CALLBACK)
+        except AlreadyStopped:
+            return lambda: None
 
     def __enter__(self) -> Self:
         return self
@@ -347,14 +407,16 @@ class LabCore:
 
     def __repr__(self) -> str:
         count = len(self._informers)
-        state = "closed" if self._is_closed else f"{count} informer{'s' * (count != 1)}"
+        state = self.state
+        return self._shown(f"{count} informer{'s' * (count != 1)}" if state == "open" else state)
+
+    def _shown(self, state: str) -> str:
         rights = "writable" if self.is_writable else "read-only"
         return f"Lab({self.title}, {rights}, {state})"
 
 
-def _close(item: Any, deadline: Deadline) -> list[str]:
-    """Close one thing within what is left of the time; return the threads it left."""
-    try:
-        return list(item.close() or ())
-    except CrlabError as error:
-        return list(getattr(error, "threads", ()))
+def name_of(thing: Any) -> str:
+    """Return what a part of a lab is called where it is missed."""
+    kind = type(thing).__name__
+    name = getattr(thing, "name", "") or getattr(thing, "lane", "") or getattr(thing, "title", "")
+    return f"{kind} {name}" if isinstance(name, str) and name else kind

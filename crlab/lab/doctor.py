@@ -34,8 +34,8 @@ class Finding:
 
     Attributes:
         about: what it is about: a lab's title, or "libraries".
-        item: "server", "tls", "credentials", "writes", "redaction", "problems" or a library's
-            name.
+        item: "server", "tls", "credentials", "writes", "redaction", "problems", "recording" or
+            a library's name.
         value: what it is.
         warning: what is dangerous in it, "" if nothing is.
     """
@@ -126,6 +126,7 @@ def _of_lab(lab: Lab) -> list[Finding]:
     found.append(_redaction(lab, about))
     if count := len(lab.problems):
         found.append(Finding(about, "problems", str(count), "lab.problems says which"))
+    found += _recordings(lab, about)
     return found
 
 
@@ -153,6 +154,14 @@ def _redaction(lab: Lab, about: str) -> Finding:
     if not bare:
         return Finding(about, "redaction", "on")
     return Finding(about, "redaction", "on", f"off for {', '.join(bare)} (include_secrets=True)")
+
+
+def _recordings(lab: Lab, about: str) -> list[Finding]:
+    return [
+        Finding(about, "recording", each.path.name, str(each.error or ""))
+        for each in lab.recorders
+        if each.is_recording or each.error is not None
+    ]
 
 
 def _libraries() -> list[Finding]:

@@ -5,8 +5,10 @@ on loopback, keep their files in a private temporary folder, and end with the la
 
 Guarantees:
   1. An etcd too old for WatchList is refused with its version, not used silently.
-  2. Whatever fails, no process and no file is left behind; the error carries the end of
-     the failing process' own log.
+  2. Whatever fails, and whatever ends this process (a signal, a crash, `os._exit`, a kernel
+     that is restarted), no process and no file is left behind: a watcher, which a pipe and
+     its parent's number tell of the end, kills the group and removes the folder. The error
+     carries the end of the failing process' own log.
   3. The admin token is random, in a file only its owner reads, and in no argument.
 
 Thread: `start` blocks its caller (typically 5 s); `stop` may be called from any thread.
@@ -22,15 +24,34 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from crlab.errors import ConfigError
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.ids import Ids
+
+#: Runs in a Python without packages. Its group is that of the processes; who ends the group
+#: leaves it first. Arguments: the parent's number, the folder.
+_WATCHER = """
+import os, select, signal, sys
+parent, folder = int(sys.argv[1]), sys.argv[2]
+for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(name, signal.SIG_IGN)
+while os.getppid() == parent and not select.select([0], [], [], 1.0)[0]:
+    pass
+group = os.getpgrp()
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    os.killpg(group, signal.SIGKILL)
+    os.execvp("rm", ["rm", "-rf", "--", folder])
+signal.pause()
+"""
 
 MINIMUM_ETCD = {(3, 4): 31, (3, 5): 13}
 DEFAULT_FOLDER = "/usr/local/kubebuilder/bin"
@@ -84,9 +105,17 @@ class ControlPlane:
         self._clock = clock
         self._folder = Path(tempfile.mkdtemp(prefix="crlab-envtest-"))
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self._born = fork.generation()
+        fork.in_child(self._in_child)
         self.token = Ids.token()
         self.url = ""
         self.etcd_version = ""
+
+    def _in_child(self) -> None:
+        """Let go of the pipe: the watcher waits for the end of the parent alone."""
+        if self._watcher is not None and self._watcher.stdin is not None:
+            self._watcher.stdin.close()
 
     @property
     def ca_file(self) -> Path:
@@ -107,9 +136,18 @@ class ControlPlane:
             raise
 
     def _start_all(self) -> None:
-        shown = subprocess.run(
-            [self._assets / "etcd", "--version"], capture_output=True, text=True, timeout=30
-        )
+        self._watch()
+        try:
+            shown = subprocess.run(
+                [self._assets / "etcd", "--version"], capture_output=True, text=True, timeout=30
+            )
+        except OSError as error:
+            raise self._unusable("etcd", error) from None
+        except subprocess.TimeoutExpired:
+            raise ConfigError(
+                f"{self._assets / 'etcd'} did not say its version within 30 s; "
+                "is it etcd, and for this machine?"
+            ) from None
         self.etcd_version = check_etcd_version(shown.stdout)
         client_port, peer_port, api_port = _free_ports(3)
         etcd_url = f"http://127.0.0.1:{client_port}"
@@ -140,9 +178,11 @@ class ControlPlane:
         )
 
     def stop(self) -> None:
-        """End both processes and remove the folder. Idempotent."""
+        """End both processes and remove the folder. Idempotent; in a forked child nothing."""
+        if self._born != fork.generation():
+            return
         while self._processes:
-            _, process = self._processes.pop()
+            _, process = self._processes[-1]
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
@@ -150,17 +190,57 @@ class ControlPlane:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+            self._processes.pop()  # not before: who was interrupted here comes again
+        watcher = self._watcher
+        if watcher is not None and watcher.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(watcher.pid, signal.SIGKILL)  # one whose start was interrupted, too
+            watcher.wait(10)
+        if watcher is not None and watcher.stdin is not None:
+            watcher.stdin.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run(self, name: str, *arguments: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [self._assets / name, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+    def _watch(self) -> None:
+        """Start the watcher, whose group the processes join.
+
+        Raises:
+            ConfigError: there is no Python to run it.
+        """
+        program = sys.executable or shutil.which("python3") or "python3"
+        try:
+            self._watcher = subprocess.Popen(
+                [program, "-I", "-S", "-c", _WATCHER, str(os.getpid()), str(self._folder)],
+                stdin=subprocess.PIPE,  # closed with this process; no other program inherits it
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
             )
+        except OSError as error:
+            raise ConfigError(
+                f"{program} cannot be run ({error.strerror}); it watches over kube-apiserver, "
+                "so that this ends with the process"
+            ) from None
+
+    def _unusable(self, name: str, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"{self._assets / name} cannot be run: {error.strerror}; make it executable "
+            "(chmod +x), or point KUBEBUILDER_ASSETS at binaries for this machine "
+            "(setup-envtest use -p path)"
+        )
+
+    def _run(self, name: str, *arguments: str) -> None:
+        assert self._watcher is not None
+        with (self._folder / f"{name}.log").open("wb") as log:
+            try:
+                process = subprocess.Popen(
+                    [self._assets / name, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    process_group=self._watcher.pid,
+                )
+            except OSError as error:
+                raise self._unusable(name, error) from None
         self._processes.append((name, process))
 
     def _write(self, name: str, text: str) -> Path:

@@ -9,7 +9,6 @@ Thread: as `Transport` says; a stream has one reader and may be closed by any th
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from crlab.client.dry_run import check_sent
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.errors import TransportError
 from crlab.model.encoder import check_raw
+from crlab.runtime import fork
 
 USER_AGENT = "crlab"
 
@@ -48,7 +48,7 @@ class InProcessTransport:
         self._server = server
         self._identity = identity
         self._headers = {"user-agent": USER_AGENT, **(headers or {})}
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._streams: set[InProcessStream] = set()
         self._is_closed = False
 
@@ -136,6 +136,7 @@ class InProcessStream:
         self.headers: Mapping[str, str] = {k.lower(): v for k, v in answer.headers}
         self._on_close = on_close
         self._is_closed = False
+        self._born = fork.generation()
 
     def read(self, timeout_seconds: float | None) -> bytes:
         """Return what is there; see `ByteStream.read`."""
@@ -161,6 +162,7 @@ class InProcessStream:
         self._on_close(self)
 
     def _check_open(self) -> None:
+        fork.check(self._born, "this watch")
         if self._is_closed:
             raise TransportError("the stream was closed here", phase="watch")
 

@@ -173,7 +173,7 @@ class Informer:
             for part in (*each._frames, each._rates):
                 if part is not None:
                     part.close()
-        self.shared.close()
+        self.shared.close(self._lab.patience_seconds())
         return list(self.shared.abandoned)
 
     # -- the cache -----------------------------------------------------------------------

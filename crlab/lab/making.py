@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
 from crlab.lab.asking import check_question, check_resource, check_sources
+from crlab.lab.core import Rank
 from crlab.lab.pace import PacedLab
 from crlab.model.argument import checked_function, checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
@@ -142,8 +143,18 @@ class MakingLab(PacedLab):
             if other is not None and not other.shared.is_stopped:
                 return other.start() if start else other  # asked for at the same time
             self._informers[identity] = informer
-        note_informer(self._whole, informer)
-        return informer.start() if start else informer
+        self._parts.remove(other)  # stopped, and replaced
+        try:
+            self._hold_part(informer, Rank.INFORMER)
+            note_informer(self._whole, informer)
+            if start:
+                informer.start()
+        except BaseException:  # an interrupt, or no thread: nothing half made goes on
+            shared.stop()
+            with self._lock:
+                self._informers.pop(identity, None)
+            raise
+        return informer
 
     def _shared_informer(
         self,
@@ -289,7 +300,7 @@ class MakingLab(PacedLab):
             earlier.close()  # the cell was run again: its function takes the place of the old one
         with self._lock:
             self._controllers.append(controller)
-            self._closables.append(controller)
+        self.adopt(controller)
         return controller
 
     def take_twin(self, model: LabController) -> LabController:
@@ -337,6 +348,7 @@ class MakingLab(PacedLab):
         from crlab.lab.builtin import BuiltinControllers
 
         self._builtin = BuiltinControllers(self._whole, self.server, names)
+        self._parts.push("the server's controllers", self._builtin.close, rank=Rank.BUILTIN)
 
     @property
     def builtin_controllers(self) -> BuiltinControllers:

@@ -16,6 +16,7 @@ from crlab.client.transport import Transport
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
 from crlab.lab.lab import Lab, LabKind
+from crlab.lab.registry import Opening
 from crlab.model.argument import checked_count, checked_path, checked_texts
 from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
@@ -92,22 +93,28 @@ def _on_server(
     if isinstance(clock, TickingClock):
         server.storage.subscribe(lambda entry: clock.tick())
     transport: Transport = InProcessTransport(server, identity=ADMIN)
-    if driver == "threads":
-        serve(server, port)
-        transport = _loopback(server, clock)
-    lab = _assemble(
-        "sandbox",
-        transport,
-        clock=clock,
-        ids=ids,
-        driver=driver,
-        server=server,
-        name=name,
-        allow_writes=True,
-        max_records=max_records,
-    )
-    lab.ready_faults()
-    lab.start_builtin_controllers(controllers)
+    with Opening("a sandbox") as opening:
+        if isinstance(clock, RealClock):
+            opening.push("the timers", clock.close, rank=1)
+        opening.push("the server", server.close)
+        if driver == "threads":
+            serve(server, port)
+            transport = _loopback(server, clock)
+        lab = _assemble(
+            "sandbox",
+            transport,
+            clock=clock,
+            ids=ids,
+            driver=driver,
+            server=server,
+            name=name,
+            allow_writes=True,
+            max_records=max_records,
+        )
+        opening.push("the lab", lab.close)
+        lab.ready_faults()
+        lab.start_builtin_controllers(controllers)
+        opening.keep()
     return lab
 
 
@@ -189,13 +196,13 @@ def envtest(*, timeout_seconds: float = 60.0, driver: DriverName = "threads") ->
     def is_ready() -> bool:
         return plane.ca_file.exists() and _answers(config(), clock)
 
-    plane.start(is_ready, timeout_seconds)
-    try:
+    with Opening("envtest") as opening:
+        opening.push("the control plane", plane.stop)
+        plane.start(is_ready, timeout_seconds)
         lab = _connected("envtest", config(), clock, driver, True, 200_000)
-    except BaseException:  # nobody else could end them
-        plane.stop()
-        raise
-    lab.on_close(plane.stop)
+        opening.push("the lab", lab.close)
+        lab.on_close(plane.stop)
+        opening.keep()
     return lab
 
 

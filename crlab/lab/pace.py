@@ -75,6 +75,7 @@ class PacedLab(LabCore):
             ConfigError: `only` in a lab that runs in threads.
         """
         self.check_open("settle")
+        self.check_here("settle")
         checked_timeout(timeout_seconds)
         checked_text(only, "only", '"reflector", "processor" or "listener"')
         if isinstance(self.driver, ManualDriver):
@@ -171,6 +172,7 @@ class PacedLab(LabCore):
 
     def _manual(self, verb: str) -> ManualDriver:
         self.check_open(verb)
+        self.check_here(verb)
         if not isinstance(self.driver, ManualDriver):
             raise ConfigError(
                 f"cannot {verb}: this lab runs in threads; "

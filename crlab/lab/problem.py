@@ -57,9 +57,9 @@ class Problems:
 
     def _credentials(self) -> Iterator[Failure]:
         error, since = self._lab.credential_error
-        if error is not None:
+        if error:
             kind, now = self._lab.connection[1], self._lab.clock.now()
-            yield Failure("credentials", kind, "", str(error), "", 1, since, now)
+            yield Failure("credentials", kind, "", error, "", 1, since, now)
 
     @property
     def df(self) -> pd.DataFrame:

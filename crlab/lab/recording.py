@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import crlab
 from crlab.model.object import thawed
@@ -26,7 +26,14 @@ HELD = "held"  # as in `crlab.frame.replay`, which comes with pandas
 class LabRecorder(Recorder):
     """A recorder that its lab closes."""
 
-    _lab: Lab
+    def __init__(self, lab: Lab, path: str | os.PathLike[str], **options: Any) -> None:
+        self._lab = lab
+        lab.adopt(self)  # before its thread starts: an interrupt leaves it to the lab
+        try:
+            super().__init__(lab.trace, path, clock=lab.clock, **options)
+        except BaseException:
+            lab.release(self)
+            raise
 
     def close(self) -> None:
         """Write what is left and the end; idempotent."""
@@ -46,19 +53,15 @@ def start_recording(
         if lab.trace.dropped:  # what it was asked for, and its list, may be lost
             note_informer(lab, informer)
             _note_held(lab, informer)
-    recorder = LabRecorder(
-        lab.trace,
+    return LabRecorder(
+        lab,
         path,
-        clock=lab.clock,
         resources=[informer.resource for informer in lab.informers],
         name=lab.title,
         include_secrets=include_secrets,
         is_threaded=not lab.driver.is_manual,
         version=crlab.__version__,
     )
-    recorder._lab = lab
-    lab.adopt(recorder)
-    return recorder
 
 
 def note_informer(lab: Lab, informer: Informer) -> None:

@@ -9,24 +9,53 @@ Thread: any; `_lock` guards the labs, each `ByCell` its own. No lab is closed un
 from __future__ import annotations
 
 import atexit
+import functools
 import itertools
+import logging
+import os
 import sys
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from crlab.errors import describe_error
+from crlab.runtime import fork
+from crlab.runtime.closing import ClosingStack
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
 
-_lock = threading.Lock()
+_log = logging.getLogger("crlab.lab")
+
+_lock = fork.lock()
 _open: dict[int, Lab] = {}
+_openings: set[Opening] = set()  # begun, and neither done nor undone
 _numbers = itertools.count(1)
+
+
+class Opening(ClosingStack):
+    """What is open while a lab is being made; a ``with`` block undoes what was not kept.
+
+    One whose undoing was interrupted is finished by `close_all`.
+    """
+
+    def __enter__(self) -> Self:
+        with _lock:
+            _openings.add(self)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
+        try:
+            super().__exit__(kind, error, tb)
+        finally:
+            if self.is_closed:
+                with _lock:
+                    _openings.discard(self)
 
 
 class ByCell:
     """What each notebook cell has made, so that running the cell again replaces it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._made: dict[str, tuple[str, list[Any]]] = {}
 
     def add(self, thing: Any) -> list[Any]:
@@ -55,7 +84,10 @@ def register(lab: Lab) -> int:
     with _lock:
         previous = [_open[each] for each in earlier if each in _open]
     for each in previous:
-        each.close()
+        try:
+            each.close()
+        except Exception as error:  # noqa: BLE001 - the old lab's; the new one opens all the same
+            _log.warning("the lab that this cell opened before: %s", describe_error(error))
     return number
 
 
@@ -72,11 +104,33 @@ def open_labs() -> list[Lab]:
 
 
 def close_all() -> int:
-    """Close every open lab; return how many there were."""
+    """Close every open lab; return how many there were.
+
+    An interrupt is raised at once; the next call goes on with what is left.
+
+    Raises:
+        Exception: the first failure, after all labs had their turn; its notes name the others.
+    """
     labs = open_labs()
-    for lab in labs:
-        lab.close()
+    with _lock:
+        begun = list(_openings)
+    every = ClosingStack("everything")
+    for opening in begun:
+        every.push(
+            "a lab that was being opened",
+            functools.partial(opening.__exit__, None, None, None),
+            rank=1,
+        )
+    for lab in reversed(labs):
+        every.push(repr(lab), lab.close)
+    every.close()
     return len(labs)
+
+
+def _in_child() -> None:
+    """Leave the parent's labs to the parent."""
+    _open.clear()
+    _openings.clear()
 
 
 def current_cell() -> tuple[str, str]:
@@ -92,3 +146,5 @@ def current_cell() -> tuple[str, str]:
 
 
 atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -73,14 +73,25 @@ class _Timer:
 class _RealTimer:
     """Wraps `threading.Timer` so that it is a daemon and has a name."""
 
-    def __init__(self, delay_seconds: float, callback: Callable[[], None]) -> None:
-        self._timer = threading.Timer(max(0.0, delay_seconds), callback)
+    def __init__(
+        self, delay_seconds: float, callback: Callable[[], None], pending: set[_RealTimer]
+    ) -> None:
+        """Start; it is in `pending` from before its thread begins until that ends."""
+        self._callback = callback
+        self._pending = pending
+        self._timer = threading.Timer(max(0.0, delay_seconds), self._run)
         self._timer.daemon = True
         self._timer.name = "crlab-timer"
+        pending.add(self)
         self._timer.start()
+
+    def _run(self) -> None:
+        self._pending.discard(self)
+        self._callback()
 
     def cancel(self) -> None:
         self._timer.cancel()
+        self._pending.discard(self)
 
     def join(self, timeout_seconds: float) -> None:
         if threading.current_thread() is not self._timer:
@@ -92,6 +103,9 @@ class RealClock:
 
     has_wall_time = True
 
+    def __init__(self) -> None:
+        self._pending: set[_RealTimer] = set()
+
     def monotonic(self) -> float:
         return time.monotonic()
 
@@ -102,7 +116,13 @@ class RealClock:
         return condition.wait(timeout_seconds)
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Timer:
-        return _RealTimer(at - time.monotonic(), callback)
+        return _RealTimer(at - time.monotonic(), callback, self._pending)
+
+    def close(self) -> None:
+        """Cancel what was scheduled and that nobody cancelled."""
+        for timer in list(self._pending):
+            timer.cancel()
+            timer.join(1.0)
 
 
 class FakeClock:
@@ -193,6 +213,7 @@ class TickingClock(RealClock):
 
     def __init__(self, start: float = 1_767_225_600.0) -> None:
         """Start at wall time `start` (default 2026-01-01T00:00:00Z)."""
+        super().__init__()
         self._wall = start
 
     def now(self) -> float:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from crlab.errors import LifecycleError
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dry_run import dry_run
@@ -114,6 +115,9 @@ class Driver(Protocol):
     ) -> StageHandle:
         """Take a stage and begin to perform it."""
 
+    def close(self, timeout_seconds: float = 1.0) -> list[str]:
+        """End the threads that are left; return the names of those still alive."""
+
     def wait_until(
         self,
         condition: threading.Condition,
@@ -130,13 +134,38 @@ class ThreadDriver:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = fork.lock()
+        self._handles: list[StageHandle] = []
 
     def add(
         self, stage: Stage, *, on_error: Callable[[BaseException], None] | None = None
     ) -> StageHandle:
         handle = StageHandle(stage, on_error)
-        handle.run_in_thread()
+        with self._lock:
+            alive = [each for each in self._handles if each.is_alive or not each.is_stopping]
+            self._handles = [*alive, handle]
+        try:
+            handle.run_in_thread()
+        except BaseException:  # an interrupt: the thread may run already
+            handle.stop()
+            raise
         return handle
+
+    def close(self, timeout_seconds: float = 1.0) -> list[str]:
+        """End the threads that nobody ended, since whoever asked for them was interrupted.
+
+        Returns:
+            Names of those still alive.
+        """
+        with self._lock:
+            alive = [each for each in self._handles if each.is_alive]
+        handles = [each for each in alive if not each.is_stopping]  # the others were waited for
+        for handle in alive:
+            handle.stop()  # again: whoever stopped it may have been interrupted before it woke
+        deadline = Deadline(self._clock, timeout_seconds)
+        for handle in handles:
+            handle.join(deadline.remaining_seconds())
+        return [handle.thread_name for handle in handles if handle.is_alive]
 
     def wait_until(
         self,
@@ -181,6 +210,11 @@ class ManualDriver:
         """Return the stages still performed, upstream first."""
         self._handles = [h for h in self._handles if not h.is_stopping]
         return [handle.stage for handle in self._handles]
+
+    def close(self, timeout_seconds: float = 1.0) -> list[str]:
+        """There are no threads to end."""
+        del timeout_seconds
+        return []
 
     def step(self, only: Callable[[Stage], bool] | None = None) -> Stage | None:
         """Perform one unit of the first stage that has work; None if nothing moves."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import random
 import secrets
-import threading
 import uuid
+
+from crlab.runtime import fork
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -23,7 +24,7 @@ class Ids:
     def __init__(self, seed: int | None = None) -> None:
         """Seed the source; None takes the machine's randomness."""
         self.seed = seed
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._random = random.Random(seed)
 
     def uid(self) -> str:

@@ -45,6 +45,7 @@ class RecordedRealClock(RealClock):
 
     def __init__(self) -> None:
         """Show the machine's time until something else is shown."""
+        super().__init__()
         self._shown = _Shown()
 
     def show(self, at: float | None) -> None:

@@ -17,7 +17,6 @@ Thread: any thread may append and read; `_lock` guards the deque and the counter
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -27,6 +26,7 @@ from typing import Any
 import msgspec
 
 from crlab.model.argument import checked_function
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.reading import note_read
 from crlab.trace.failure import Failures
@@ -103,7 +103,7 @@ class Trace:
     ) -> None:
         self._clock = clock
         self.failures = Failures(clock)
-        self._lock = threading.Lock()
+        self._lock = fork.lock()
         self._records: deque[TraceRecord] = deque()
         self._sizes: deque[int] = deque()
         self._seq = 0
@@ -114,6 +114,10 @@ class Trace:
         self.is_enabled = True
         self._listeners: tuple[Callable[[TraceRecord], None], ...] = ()
         self._writes: dict[tuple[str, str], int] = {}
+        fork.in_child(self._in_child)
+
+    def _in_child(self) -> None:
+        self._listeners = ()  # they are the parent's: its recorders, waits and views
 
     def append(
         self,

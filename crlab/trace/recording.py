@@ -6,7 +6,10 @@ one to a list of records, a `RecordedTrace`, a replay.
 Guarantees:
   1. What is written is redacted (unless secrets were asked for, which its head says).
   2. Nothing is ever overwritten; the file is the owner's alone (0600).
-  3. Opening runs nothing from the file: JSON in, values out, within limits on size, line,
+  3. A recorder that cannot write (a full disk, a folder that went) stops at once, says so in
+     `error` and in the log, follows the trace no more and keeps nothing; what it wrote opens.
+     In a forked child it is closed: the file is the parent's.
+  4. Opening runs nothing from the file: JSON in, values out, within limits on size, line,
      ratio and count. A cut file gives what is whole and says where it ends; an altered,
      newer or hostile one is a `RecordingError`.
 
@@ -16,26 +19,28 @@ Source: reliability requirements S26-S30.
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import stat
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crlab.errors import RecordingError
+from crlab.errors import RecordingError, error_text
 from crlab.model.plural import counted
 from crlab.model.redaction import PROFILE
 from crlab.model.resource import ApiResource, GroupVersionResource
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.thread import StageThread
 from crlab.trace.record import Trace, TraceRecord
 from crlab.trace.recording_format import FORMAT, VERSION, Manifest, RecordDecoder, RecordEncoder
+
 
 _CHUNK = 256 * 1024
 _BATCH = 500
@@ -83,6 +88,7 @@ class Recorder:
             RecordingError: the file exists or cannot be created.
         """
         self.path = Path(path)
+        self.error: RecordingError | None = None
         self._trace = trace
         self._encoder = RecordEncoder(include_secrets=include_secrets)
         self._lock = threading.Lock()
@@ -90,8 +96,15 @@ class Recorder:
         self._queued: list[TraceRecord] = []
         self._is_closed = False
         self._is_threaded = is_threaded
+        self._born = fork.generation()
+        self._untap: Callable[[], None] = lambda: None
+        self._thread = (
+            StageThread("recorder", self._run, on_error=self._ended) if is_threaded else None
+        )
+        # Nothing is buffered in the file itself, so that no finaliser writes: not after an
+        # error, and not in a forked child.
+        self._deflater = zlib.compressobj(9, zlib.DEFLATED, 31)
         self._file = _create(self.path)
-        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
         self._next = trace.first_seq if include_history else trace.last_seq + 1
         manifest = Manifest(
             format=FORMAT,
@@ -104,49 +117,60 @@ class Recorder:
             resources=[asdict(resource) for resource in resources],
             first_seq=self._next,
         )
-        self._gzip.write(self._encoder.manifest(manifest))
-        self._untap = trace.tap(self._tap)
-        with self._wakeup:
-            known = {record.seq for record in self._queued}
-            history = trace.records(after=self._next - 1)
-            self._queued += [record for record in history if record.seq not in known]
-        self._thread = (
-            StageThread("recorder", self._run, on_error=self._stopped) if is_threaded else None
-        )
-        if self._thread is not None:
-            self._thread.start()
+        try:
+            self._write(self._deflater.compress(self._encoder.manifest(manifest)))
+            self._untap = trace.tap(self._tap)
+            with self._wakeup:
+                known = {record.seq for record in self._queued}
+                history = trace.records(after=self._next - 1)
+                self._queued += [record for record in history if record.seq not in known]
+            if self._thread is not None:
+                self._thread.start()
+        except OSError as error:
+            self._stop(error)
+            raise self.error or error from None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it follows the trace: not closed, and not stopped by an `error`."""
+        return not self._is_closed and self.error is None and self._is_mine
+
+    @property
+    def _is_mine(self) -> bool:
+        return self._born == fork.generation()
 
     @property
     def count(self) -> int:
-        """How many records it has taken; they are in the file after `flush` or `close`."""
+        """How many records it has taken; they are in the file after `flush` or `close`.
+
+        Once it was stopped by an `error`: how many it tried to write, the failing one included.
+        """
+        if not self._is_mine:
+            return self._encoder.count
         with self._lock, self._wakeup:
             waiting = sum(record.seq >= self._next for record in self._queued)
             return self._encoder.count + waiting
 
     def flush(self) -> None:
-        """Write what is queued."""
-        self._drain()
-        with self._lock:
-            if not self._file.closed:
-                self._gzip.flush(zlib.Z_SYNC_FLUSH)
-
-    def _stopped(self, error: BaseException) -> None:
-        self._trace.failures.failed("recorder", f"recorder/{self.path.name}", "", error)
+        """Write what is queued; what cannot be written stops it (see `error`)."""
+        self._drain(zlib.Z_SYNC_FLUSH)
 
     def close(self) -> None:
-        """Write what is left and the end; idempotent."""
-        with self._wakeup:
-            if self._is_closed:
-                return
+        """Write what is left and the end; idempotent. It never raises what `error` tells."""
+        with self._wakeup if self._is_mine else nullcontext():
             self._is_closed = True
-            self._wakeup.notify_all()
+            if self._is_mine:
+                self._wakeup.notify_all()
+        if not self._is_mine:
+            return
         self._untap()
         if self._thread is not None:
             self._thread.join(10.0)
-        self._drain(is_last=True)
-        with self._lock:
-            self._gzip.write(self._encoder.end())
-            self._gzip.close()
+        self._drain(zlib.Z_FINISH)
+        with self._lock, suppress(OSError):  # told by `error`, or there is nothing to tell
             self._file.close()
 
     def __enter__(self) -> Recorder:
@@ -156,44 +180,97 @@ class Recorder:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Recorder({self.path.name!r}, {counted(self.count, 'records')})"
+        state = f", stopped: {self.error}" if self.error is not None else ""
+        return f"Recorder({self.path.name!r}, {counted(self.count, 'records')}{state})"
 
     def _tap(self, record: TraceRecord) -> None:
+        if not self.is_recording:
+            return
         with self._wakeup:
             self._queued.append(record)
             is_due = len(self._queued) >= _BATCH
             if self._is_threaded:
                 self._wakeup.notify()
         if is_due and not self._is_threaded:
-            self._drain()
+            self._drain(zlib.Z_NO_FLUSH)
 
     def _run(self) -> None:
         while True:
             with self._wakeup:
                 while not self._queued and not self._is_closed:
                     self._wakeup.wait()
-                if self._is_closed:
-                    return
+            if self._is_closed or self.error is not None:
+                return
             self.flush()
 
-    def _drain(self, *, is_last: bool = False) -> None:
-        """Write the queued records in the order of their seq, up to the first gap."""
+    def _drain(self, flush: int) -> None:
+        """Write the queued records in the order of their seq, up to the first gap.
+
+        Args:
+            flush: how far zlib writes; `Z_FINISH` leaves no gap out and writes the end.
+        """
+        is_last = flush == zlib.Z_FINISH
         with self._lock:
+            if self.error is not None or self._file.closed or not self._is_mine:
+                return
             with self._wakeup:
                 batch = sorted(self._queued, key=lambda record: record.seq)
                 self._queued = []
-            left: list[TraceRecord] = []
-            for place, record in enumerate(batch):
-                if record.seq < self._next:
-                    continue  # tapped and in the history
-                if record.seq > self._next and not is_last:
-                    left = batch[place:]  # the one before is on its way
-                    break
-                self._gzip.write(self._encoder.record(record))
-                self._next = record.seq + 1
-            if left:
-                with self._wakeup:
-                    self._queued = left + self._queued
+            try:
+                left = self._written(batch, is_last=is_last)
+                if is_last:
+                    self._write(self._deflater.compress(self._encoder.end()))
+                if flush != zlib.Z_NO_FLUSH:
+                    self._write(self._deflater.flush(flush))
+                if is_last:
+                    self._file.close()
+            except (OSError, ValueError) as error:  # full, gone, or a descriptor closed under it
+                self._stop(error)
+            else:
+                if left:
+                    with self._wakeup:
+                        self._queued = left + self._queued
+                return
+        self._tell()
+
+    def _written(self, batch: Sequence[TraceRecord], *, is_last: bool) -> list[TraceRecord]:
+        """Write up to the first gap; return what is behind it."""
+        for place, record in enumerate(batch):
+            if record.seq < self._next:
+                continue  # tapped and in the history
+            if record.seq > self._next and not is_last:
+                return list(batch[place:])  # the one before is on its way
+            self._write(self._deflater.compress(self._encoder.record(record)))
+            self._next = record.seq + 1
+        return []
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+
+    def _ended(self, error: BaseException) -> None:
+        with self._lock:
+            self._stop(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._trace.failures.failed(
+            "recorder", f"recorder/{self.path.name}", "", self.error or "stopped"
+        )
+
+    def _stop(self, error: BaseException) -> None:
+        """Stop: follow the trace no more, keep nothing, and say why."""
+        reason = getattr(error, "strerror", None) or error_text(error)
+        self.error = RecordingError(
+            f"cannot write {self.path}: {reason}; recording stopped, what was written opens "
+            "(make room, then record into another file)"
+        )
+        self._untap()
+        with self._wakeup:
+            self._queued = []
+        with suppress(OSError):
+            self._file.close()
 
 
 @dataclass(frozen=True)
@@ -294,7 +371,7 @@ class RecordedTrace(Trace):
 def _create(path: Path) -> Any:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
-        return os.fdopen(os.open(path, flags, 0o600), "wb")
+        return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
     except FileExistsError:
         raise RecordingError(
             f"{path} exists; a recording never overwrites, choose another name"

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from crlab.errors import CrlabError
 from crlab.model.escape import H, Markup, esc, joined, plain
+from crlab.runtime import fork
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.state import StatusState
 from crlab.views.stepper import user_traceback
@@ -43,7 +44,8 @@ MAX_LIVE = 12
 COMMAND_WAIT_SECONDS = 30.0
 
 _numbers = itertools.count(1)
-_registry_lock = threading.Lock()
+_registry_lock = fork.lock()
+_born = fork.generation()
 _open: list[View] = []
 
 
@@ -188,23 +190,22 @@ class View:
         self._close(is_shown=True)
 
     def _close(self, *, is_shown: bool) -> None:
-        with _registry_lock:
-            if self in _open:
-                _open.remove(self)
-        if self._is_closed:
-            return
-        self._wait_for_own(1.0)
-        RENDER.remove(self)
+        if not self._is_closed:
+            self._wait_for_own(1.0)
+            RENDER.remove(self)
         with self._lock:
-            if self._is_closed:
-                return
-            self._current()
-            self._is_closed = True
-        if self._unsubscribe is not None:
+            is_first = not self._is_closed
+            if is_first:
+                self._current()
+                self._is_closed = True
+        if is_first and self._unsubscribe is not None:
             self._unsubscribe()
-        if self._is_live:
+        if is_first and self._is_live:
             display.replace(self._static_bundle(), self._display_id)
             self._dispose(self._last_picture() if is_shown else None)
+        with _registry_lock:  # last: an interrupt before leaves it to the next `close_all`
+            if self in _open:
+                _open.remove(self)
 
     def __enter__(self) -> View:
         return self
@@ -423,6 +424,8 @@ def open_views() -> list[View]:
 
 def close_all(owner: object = None) -> None:
     """Close every live view, or those of one owner; their outputs become static."""
+    if _born != fork.generation():
+        return  # they are shown by the parent
     for view in open_views():
         if owner is None or view.owner is owner:
             view.close()

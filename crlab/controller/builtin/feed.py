@@ -192,7 +192,12 @@ class FeedInformer:
         del name
         handler = (on_add, on_update, on_delete)
         self._handlers.append(handler)
-        return Registration(lambda: self._handlers.remove(handler))
+
+        def remove() -> None:  # twice, if who closes was interrupted after the first time
+            if handler in self._handlers:
+                self._handlers.remove(handler)
+
+        return Registration(remove)
 
     def replay(self) -> None:
         """Show every object there is as an add."""

@@ -38,7 +38,7 @@ def status_state(
         record = lab.trace.get(moment)
         at = record.at if record is not None else at
         state, cause, age, version = "past", "", None, resource_version or ""
-    if lab.is_closed:
+    if lab.state != "open":
         state, cause = "closed", "the lab is closed; this is its last state"
     return StatusState(
         place=lab.kind,

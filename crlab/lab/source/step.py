@@ -57,7 +57,7 @@ class Steps(Changing):
             can.add("fork")
             if self._controller.can_go_back:
                 can.add("back")
-        return frozenset() if self.lab.is_closed else frozenset(can)
+        return frozenset() if self.lab.state != "open" else frozenset(can)
 
     # -- commands ------------------------------------------------------------------------
 

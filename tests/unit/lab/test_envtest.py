@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from support import stand_in_apiserver
+from support.poll import pause
 
 import crlab
 from crlab.errors import ConfigError
@@ -137,3 +142,93 @@ def test_a_lab_that_cannot_be_opened_leaves_no_process(
 
 def _folders() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("crlab-envtest-*")}
+
+
+DYING = """
+import multiprocessing, os, signal, sys, time
+from pathlib import Path
+from unittest import mock
+from crlab.lab.envtest import ControlPlane
+from crlab.runtime.clock import RealClock
+
+plane = ControlPlane(Path(sys.argv[1]), RealClock())
+plane.start(lambda: True, timeout_seconds=5)
+if sys.argv[2] == "with a child that lives on":
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    child.start()
+pids = [process.pid for _, process in plane._processes] + [plane._watcher.pid]
+print(plane._folder, *pids, flush=True)
+if sys.argv[2] == "os._exit":
+    os._exit(1)
+if sys.argv[2] == "child exits":
+    if os.fork() == 0:
+        plane.stop()
+        sys.exit(0)
+    os.wait()
+    print([p.poll() for _, p in plane._processes] == [None, None], flush=True)
+    os._exit(0)
+time.sleep(60)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs (one that ended and that nobody waited for does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look at processes")
+@pytest.mark.parametrize(
+    "end",
+    ["SIGTERM", "SIGHUP", "SIGKILL", "os._exit", "child exits", "with a child that lives on"],
+)
+def test_both_end_with_the_process_whatever_ends_it(assets: Path, end: str) -> None:
+    """Guarantee 2: nobody is left to call `stop`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DYING, str(assets), end], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    folder, *pids = process.stdout.readline().split()
+    if end == "child exits":
+        assert process.stdout.readline() == "True\n"
+    elif end != "os._exit":
+        process.send_signal(getattr(signal, end, signal.SIGKILL))
+    process.wait(10)
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while any(is_alive(int(pid)) for pid in pids) or Path(folder).exists():
+        assert time.monotonic() < deadline, (folder, pids)
+        pause(0.02)
+
+
+@pytest.mark.parametrize("name", ["etcd", "kube-apiserver"])
+@pytest.mark.parametrize("fault", ["not executable", "not a program"])
+def test_a_binary_that_cannot_be_run_is_an_error_that_says_what_to_do(
+    assets: Path, name: str, fault: str
+) -> None:
+    """Typed, and nothing is left."""
+    if fault == "not executable":
+        (assets / name).chmod(0o644)
+    else:
+        (assets / name).write_bytes(b"\x7fELF\x00\x01")
+    plane = ControlPlane(assets, RealClock())
+    with pytest.raises(ConfigError, match=rf"{name} cannot be run: .*setup-envtest"):
+        plane.start(lambda: True, timeout_seconds=5)
+    assert not plane._folder.exists()
+
+
+def test_a_stop_that_was_interrupted_goes_on(assets: Path) -> None:
+    """No process is forgotten."""
+    plane = ControlPlane(assets, RealClock())
+    plane.start(lambda: True, timeout_seconds=5)
+    processes = [process for _, process in plane._processes]
+    with (
+        mock.patch.object(subprocess.Popen, "wait", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        plane.stop()
+    plane.stop()
+    assert all(process.poll() is not None for process in processes)
+    assert not plane._folder.exists()
