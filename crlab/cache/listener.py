@@ -32,6 +32,7 @@ import msgspec
 
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import caused_by, now_caused_by
@@ -321,13 +322,14 @@ class Listener:
     def _failed(self, error: BaseException, note: Notification, seq: int) -> None:
         self.error_count += 1
         self.errors.append(error)
+        text = mask_text(f"{type(error).__name__}: {error}")
         self._trace.append(
             TraceStage.HANDLER,
             "error",
             resource=self.resource,
             key=note.key,
             causes=(seq,) if seq else (),
-            data={"handler": self.handler_name, "error": f"{type(error).__name__}: {error}"},
+            data={"handler": self.handler_name, "error": text},
         )
 
     def wait(self) -> None:

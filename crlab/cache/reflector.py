@@ -40,6 +40,7 @@ from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
 from crlab.errors import ApiError, CrlabError, DecodeError, let_go
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.runtime.backoff import Backoff, BackoffReset
 from crlab.runtime.clock import Clock, Timer
 from crlab.runtime.ids import Ids
@@ -565,7 +566,7 @@ class Reflector:
                 found.append((event, obj if transform is None else transform(obj)))
             except Exception as error:  # noqa: BLE001 - a user's function; reported (rule 32)
                 text = f"the transform raised on {obj.key}: {type(error).__name__}: {error}"
-                self._report(CrlabError(text))
+                self._report(CrlabError(mask_text(text)))
         return found
 
     # Resync ------------------------------------------------------------------------------

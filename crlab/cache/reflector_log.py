@@ -13,6 +13,7 @@ from crlab.cache.reflector_message import State
 from crlab.cache.watch_verdict import QUEUED_AS
 from crlab.client.list_watch import WatchEvent
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.trace.record import PREVIOUS, Draft, Trace, TraceStage
 
 _REFLECTOR, _QUEUE = TraceStage.REFLECTOR, TraceStage.QUEUE
@@ -67,7 +68,7 @@ class ReflectorLog:
             "error",
             resource=self._resource,
             causes=self.causes,
-            data={"error": str(error), "type": kind},
+            data={"error": mask_text(str(error)), "type": kind},
         )
 
     def listed(self, items: Sequence[KubeObject], version: str, pages: int) -> int:

@@ -35,6 +35,7 @@ from crlab.errors import (
     api_error,
 )
 from crlab.model.object import thawed
+from crlab.model.redaction import mask_status
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 
@@ -208,4 +209,5 @@ class Requester:
 
 def _failure(status: dict[str, Any], demand: Demand) -> ApiError:
     code = status.get("code")
+    status = mask_status(status, demand.resource.kind)
     return api_error(code if isinstance(code, int) else 500, status, tried=demand.tried)

@@ -18,6 +18,7 @@ from crlab.controller.schema_help import NO_SCHEMA, SchemaNode
 from crlab.errors import ConfigError
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
+from crlab.model.redaction import redact_kube_object
 from crlab.model.resource import ApiResource, GroupVersionKind
 
 
@@ -59,6 +60,12 @@ class Reader:
         return self.overlay.newest(
             resource.gvr.group_resource, key, held, informer.last_sync_resource_version
         )
+
+    def kept(self, resource: ApiResource, obj: KubeObject) -> KubeObject:
+        """Return an answer as the cache will hold it: a Secret masked, if it masks them."""
+        informer = self._informers.get(resource.gvr.group_resource)
+        is_masked = informer is not None and getattr(informer, "is_redacted", False)
+        return redact_kube_object(obj, resource) if is_masked else obj
 
     def cached_list(self, resource: ApiResource, namespace: str) -> list[KubeObject]:
         """Return the newest known states, sorted by key; needs an informer."""

@@ -17,6 +17,7 @@ from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.model.resource import ApiResource
 from crlab.workqueue.trigger import Trigger
 
@@ -131,7 +132,7 @@ class Run:
 
     def log(self, message: Any, *details: Any) -> None:
         """Note something about this run, for the stepper and the trace."""
-        text = " ".join(str(part) for part in (message, *details))
+        text = mask_text(" ".join(str(part) for part in (message, *details)))
         self.logged.append(text)
         self._env.note(self.request.key, "log", self._seq, {"message": text})
 

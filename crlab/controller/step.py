@@ -14,6 +14,7 @@ from crlab.controller.call import Call
 from crlab.controller.request import Request, Result
 from crlab.model.escape import plain
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.workqueue.snapshot import QueueSnapshot
 from crlab.workqueue.trigger import Trigger
 
@@ -152,7 +153,7 @@ def describe_error(error: BaseException | None) -> str:
     """Return an error as "Type: text"."""
     if error is None:
         return ""
-    text = str(error)
+    text = mask_text(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -165,7 +166,7 @@ def trimmed_traceback(error: BaseException) -> str:
     start = frames.index(own[0])
     lines = ["Traceback (most recent call last):\n"]
     lines += traceback.format_list(frames[start:])
-    lines += traceback.format_exception_only(error)
+    lines += map(mask_text, traceback.format_exception_only(error))
     return "".join(lines)
 
 

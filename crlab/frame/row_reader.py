@@ -3,7 +3,7 @@
 A msgspec struct is generated from the columns' paths, so that a 5 KB object costs a skip
 and not a dict. An object that does not have the expected shape (a list where a field
 should be) is decoded as a whole instead; one that cannot be decoded gives missing values.
-Bytes that were not masked yet are read as they are where it is enough to mask the values.
+Functions are given objects as they are; what a column shows is masked (`crlab.model.redaction`).
 
 Thread: a reader is immutable; any thread.
 Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on demand).
@@ -11,6 +11,7 @@ Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -19,11 +20,13 @@ import msgspec
 
 from crlab.errors import CrlabError
 from crlab.frame.column import Column
-from crlab.model.object import KubeObject, unmasked
-from crlab.model.redaction import BEARERS, mask_values
+from crlab.model.object import KubeObject
+from crlab.model.redaction import BEARERS, hide, mask_values, secrets_of, shown
 
 _Tree = dict[str, Any]
 _BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
+_WORD = re.compile(r"[\w.$/-]+")
+_LAST_FIELD = re.compile(r"\.([A-Za-z_$][\w$-]*)\}?$")
 _TOGETHER = 256  # objects decoded in one call
 _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
 
@@ -39,7 +42,7 @@ class RowReader:
             c.path is None or c.path.fields is None or c.type == "object" for c in self._below
         )
         self._together = _TREES_TOGETHER if has_trees else _TOGETHER
-        self._bytes_of = unmasked if all(map(_is_plain, self._below)) else _BYTES_OF
+        self._places = [_place_of(column) for column in self._below]
         self._decode: Callable[[bytes], Any] | None = None
         fields = [path for column in self._below for path in _fields(column)]
         tree: _Tree = {}
@@ -69,14 +72,34 @@ class RowReader:
         for start in range(0, len(objects) if rows else 0, self._together):
             part = objects[start : start + self._together]
             values = self._of_structs(part) if self._decode is not None else self._of_trees(part)
-            for row, more in zip(rows, values, strict=True):
+            for row, more in zip(rows, self._masked(part, values), strict=True):
                 row += more
         return [found[column.name] for column in self.columns]
+
+    def _masked(
+        self, objects: list[KubeObject], rows: Sequence[Sequence[Any]]
+    ) -> Iterable[Sequence[Any]]:
+        """Return the values of each column as they may be shown."""
+        trees: list[tuple[Any, Any]] = []
+        for column, place, values in zip(self._below, self._places, rows, strict=True):
+            if place is not None:
+                yield mask_values(list(values), place)
+                continue
+            if not trees:
+                trees = [(tree, shown(tree)) for tree in map(_decoded, objects)]
+            if column.path is not None:
+                yield [column.take(column.path.find(masked)) for _, masked in trees]
+                continue
+            found = []
+            for value, (tree, masked) in zip(values, trees, strict=True):
+                known = () if value is None else sorted(secrets_of(tree, masked), key=len)
+                found.append(hide(value, known[::-1]) if known else value)
+            yield mask_values(found, column.name)
 
     def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
         odd: dict[int, list[Any]] = {}
         try:
-            structs = self._decode_many(b"[" + b",".join(map(self._bytes_of, objects)) + b"]")
+            structs = self._decode_many(b"[" + b",".join(map(_BYTES_OF, objects)) + b"]")
         except (msgspec.DecodeError, RecursionError):
             structs = []
         if len(structs) != len(objects):
@@ -85,8 +108,6 @@ class RowReader:
         result: list[Sequence[Any]] = []
         for number, (column, take) in enumerate(zip(self._below, self._takers, strict=True)):
             values = take(structs) if take else [_value(column, t) for t in pruned[column.looks_at]]
-            if self._bytes_of is unmasked and column.type == "string":
-                values = mask_values(values, _last_field(column))
             for place, row in odd.items():
                 values[place] = row[number]
             result.append(values)
@@ -99,7 +120,7 @@ class RowReader:
         structs = []
         for place, obj in enumerate(objects):
             try:
-                structs.append(decode(self._bytes_of(obj)))
+                structs.append(decode(obj.raw))
             except (msgspec.DecodeError, RecursionError):
                 structs.append(self._blank)
                 odd[place] = [row[0] for row in self._of_trees([obj])]
@@ -114,16 +135,18 @@ class RowReader:
         return result
 
 
-def _is_plain(column: Column) -> bool:
-    """Whether a column may read bytes that were not masked, and mask its values instead."""
+def _place_of(column: Column) -> str | None:
+    """Return the place of a column's values, None where the whole object decides."""
     path = column.path
-    is_simple = path is None or path.fields is not None
-    is_apart = all(fields and BEARERS.isdisjoint(fields) for fields in _fields(column))
-    return is_simple and is_apart and column.type != "object"
-
-
-def _last_field(column: Column) -> str:
-    return column.path.prefix[-1] if column.path is not None else ""
+    if path is None:
+        return None if column.looks_at is None else ""
+    words = path.fields or _WORD.findall(path.text)
+    last = _LAST_FIELD.search(path.text)
+    if not BEARERS.isdisjoint(words) or "last-applied" in path.text:
+        return None
+    if path.fields is not None:
+        return path.fields[-1] if path.fields else None
+    return last[1] if last is not None and ".." not in path.text else None
 
 
 def _decoded(obj: KubeObject) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from crlab.cache import DeletedFinalStateUnknown, SharedInformer
 from crlab.frame.array import floats, texts, times
+from crlab.model.redaction import mask_text
 
 
 def audit_frame(shared: SharedInformer) -> pd.DataFrame:
@@ -90,7 +91,9 @@ def handlers_frame(shared: SharedInformer) -> pd.DataFrame:
         name: np.array([getattr(row, name) for row in rows], dtype=np.int64)
         for name in ("delivered", "backlog", "error_count")
     }
-    data["last_error"] = texts(repr(row.errors[-1]) if row.errors else "" for row in rows)
+    data["last_error"] = texts(
+        mask_text(repr(row.errors[-1])) if row.errors else "" for row in rows
+    )
     data["has_synced"] = np.array([row.has_synced for row in rows], dtype=np.bool_)
     return pd.DataFrame(data, index=pd.Index(texts(row.name for row in rows), name="handler"))
 
