@@ -15,7 +15,7 @@ Source: kubernetes/client-go:rest/request.go, rest/with_retry.go.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -62,7 +62,7 @@ class Demand:
     name: str = ""
     subresource: str = ""
     query: Sequence[tuple[str, str]] = field(default_factory=tuple)
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     content_type: str = "application/json"
     is_dry_run: bool = False
     new_name: str = ""

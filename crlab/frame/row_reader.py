@@ -25,7 +25,7 @@ from crlab.model.redaction import BEARERS, hide, mask_values, secrets_of, shown
 
 _Tree = dict[str, Any]
 _BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
-_WORD = re.compile(r"[\w.$/-]+")
+_WORD = re.compile(r"\w+")
 _LAST_FIELD = re.compile(r"\.([A-Za-z_$][\w$-]*)\}?$")
 _TOGETHER = 256  # objects decoded in one call
 _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
