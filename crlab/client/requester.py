@@ -15,7 +15,7 @@ Source: kubernetes/client-go:rest/request.go, rest/with_retry.go.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 

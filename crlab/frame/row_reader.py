@@ -21,7 +21,7 @@ import msgspec
 from crlab.errors import CrlabError
 from crlab.frame.column import Column
 from crlab.model.object import KubeObject
-from crlab.model.redaction import BEARERS, hide, mask_values, secrets_of, shown
+from crlab.model.redaction import BEARERS, hide, mask_values, shown_with_secrets
 
 _Tree = dict[str, Any]
 _BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
@@ -80,20 +80,20 @@ class RowReader:
         self, objects: list[KubeObject], rows: Sequence[Sequence[Any]]
     ) -> Iterable[Sequence[Any]]:
         """Return the values of each column as they may be shown."""
-        trees: list[tuple[Any, Any]] = []
+        trees: list[tuple[Any, list[str]]] = []
         for column, place, values in zip(self._below, self._places, rows, strict=True):
             if place is not None:
                 yield mask_values(list(values), place)
                 continue
             if not trees:
-                trees = [(tree, shown(tree)) for tree in map(_decoded, objects)]
+                trees = list(map(_shown, objects))
             if column.path is not None:
-                yield [column.take(column.path.find(masked)) for _, masked in trees]
+                yield [column.take(column.path.find(tree)) for tree, _ in trees]
                 continue
-            found = []
-            for value, (tree, masked) in zip(values, trees, strict=True):
-                known = () if value is None else sorted(secrets_of(tree, masked), key=len)
-                found.append(hide(value, known[::-1]) if known else value)
+            found = [
+                hide(value, secrets) if secrets else value
+                for value, (_, secrets) in zip(values, trees, strict=True)
+            ]
             yield mask_values(found, column.name)
 
     def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
@@ -147,6 +147,13 @@ def _place_of(column: Column) -> str | None:
     if path.fields is not None:
         return path.fields[-1] if path.fields else None
     return last[1] if last is not None and ".." not in path.text else None
+
+
+def _shown(obj: KubeObject) -> tuple[Any, list[str]]:
+    try:
+        return shown_with_secrets(obj)
+    except (CrlabError, msgspec.DecodeError, RecursionError):
+        return {}, []
 
 
 def _decoded(obj: KubeObject) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from crlab.model.mask import (
     mask,
     mask_text,
     mask_value,
+    may_have_shape,
     may_hold_secret,
 )
 from crlab.model.object import KubeObject, thawed, tree_of
@@ -55,8 +56,8 @@ __all__ = [
     "redact_body",
     "redact_kube_object",
     "redact_object",
-    "secrets_of",
     "shown",
+    "shown_with_secrets",
 ]
 
 PROFILE = "crlab/1"  # what a recording says it was redacted with
@@ -135,11 +136,25 @@ def shown(value: Any, under: str = "", *, kind: str = "") -> Any:
     if value is None or isinstance(value, int | float):
         return _masked(under, value) if _is_decided(under, value) else value
     root = [thawed(value)]
-    texts: list[str] = []
-    _mask_named(root, under, texts, kind)
-    if may_hold_secret("\n".join(texts)):
-        _mask_shapes(root)
+    _applied(_edits(root, under, kind))
     return root[0]
+
+
+def shown_with_secrets(obj: KubeObject) -> tuple[Any, list[str]]:
+    """Return an object as it may be shown, and the texts that were taken out, longest first.
+
+    Texts of less than four characters are left out of the second; what is base64 is in it both
+    as it stands and decoded.
+    """
+    tree = obj.to_dict()
+    values, keys = edits = _edits([tree], "")
+    found: set[str] = set()
+    for _, _, masked, old in (*values, *keys):
+        if isinstance(old, str):
+            gone = {old[start:stop] for start, stop in _gaps(old, VALUE_MASK.split(masked))}
+            found |= gone | {_plain_of(text) for text in gone}
+    _applied(edits)
+    return tree, sorted((text for text in found if len(text) > 3), key=len, reverse=True)
 
 
 def redact_object(obj: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
@@ -148,10 +163,11 @@ def redact_object(obj: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
     Args:
         kind: what it is, where the body does not say (list items, patches).
     """
-    if obj.get("kind", kind) == "Status":
-        return mask_status(obj)
-    fresh = shown(obj, kind=kind)
+    fresh = thawed(obj)
     assert isinstance(fresh, dict)
+    if fresh.get("kind") == "Status":
+        return mask_status(fresh)
+    _applied(_edits([fresh], "", kind))
     return fresh
 
 
@@ -184,14 +200,16 @@ def redact_kube_object(
     kind = _kind_of(resource)
     try:
         tree = tree_of(obj.raw)
-        masked = redact_object(tree, kind=kind)
+        if tree.get("kind") == "Status":
+            tree = mask_status(tree)
+        else:
+            edits = _edits([tree], "", kind)
+            if not any(edits):
+                return obj
+            _applied(edits)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"a {kind or 'n object'} cannot be redacted: {error}") from error
-    if masked == tree:
-        return obj
-    return KubeObject.trusted(
-        _encode(masked), obj.name, obj.namespace, obj.uid, obj.resource_version
-    )
+    return KubeObject.trusted(_encode(tree), obj.name, obj.namespace, obj.uid, obj.resource_version)
 
 
 def mask_values(values: list[Any], under: str = "") -> list[Any]:
@@ -204,27 +222,11 @@ def mask_values(values: list[Any], under: str = "") -> list[Any]:
             text = "\n".join(values)
         except TypeError:
             if not _SCALARS.issuperset(map(type, values)):
-                return [shown(value, under) for value in values]
+                return [_shown_or_same(value, under) for value in values]
             text = "\n".join([value for value in values if type(value) is str])
         if not may_hold_secret(text):
             return values
     return [shown(value, under) for value in values]
-
-
-def secrets_of(tree: Any, masked: Any) -> set[str]:
-    """Return the texts of four characters and more that are in `tree` and not in its `shown`."""
-    if isinstance(tree, str):
-        if not isinstance(masked, str) or tree == masked:
-            return set()
-        found = {tree[start:stop] for start, stop in _gaps(tree, VALUE_MASK.split(masked))}
-        return {text for text in found | {_plain_of(text) for text in found} if len(text) > 3}
-    if isinstance(tree, Mapping) and isinstance(masked, Mapping):
-        pairs = zip(tree.values(), masked.values(), strict=False)
-    elif isinstance(tree, list) and isinstance(masked, list):
-        pairs = zip(tree, masked, strict=False)
-    else:
-        return set()
-    return set().union(*(secrets_of(value, other) for value, other in pairs))
 
 
 def _gaps(text: str, pieces: list[str]) -> list[tuple[int, int]]:
@@ -257,6 +259,13 @@ def hide(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [hide(item, secrets) for item in value]
     return value
+
+
+def _shown_or_same(value: Any, under: str) -> Any:
+    """Return the value itself where nothing of it is masked: most are shown as they are."""
+    if type(value) in (dict, list) and not any(_edits([value], under)):
+        return value
+    return shown(value, under)
 
 
 def mask_status(status: Mapping[str, Any], kind: str = "") -> dict[str, Any]:
@@ -301,7 +310,10 @@ def _status_kind(status: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-# --- one walk for the names, one for the shapes where the texts may have some --------------
+# --- one walk for the names, and a look at the texts where they may hold a shape -----------
+
+#: A change to make: the dict or list, the key in it, the new value (or key), what it was.
+_Edit = tuple[Any, Any, str, Any]
 
 
 def _is_place(under: str) -> bool:
@@ -317,47 +329,74 @@ def _masked(under: str, value: Any) -> str:
     return mask(value, is_base64=under == SEALED_BASE64)
 
 
-def _mask_named(node: Any, under: str, texts: list[str], kind: str = "") -> None:
-    """Mask what its place decides, in place; collect the other texts and the keys."""
+def _edits(node: Any, under: str, kind: str = "") -> tuple[list[_Edit], list[_Edit]]:
+    """Return what has to be masked below a dict or list: values, and keys. Changes nothing."""
+    values: list[_Edit] = []
+    keys: list[_Edit] = []
+    texts: list[tuple[Any, Any, str]] = []
+    names: list[tuple[Any, str]] = []
+    _collect(node, under, kind, values, texts, names)
+    whole = "\n".join([text for _, _, text in texts])
+    if may_hold_secret(whole):
+        has_shape = may_have_shape(whole)
+        for holder, field, text in texts:
+            if has_shape or ":" in text or "=" in text:
+                masked = mask_value(text)
+                if masked is not text and masked != text:
+                    values.append((holder, field, masked, text))
+    if names and may_hold_secret("\n".join([name for _, name in names])):
+        for holder, name in names:
+            if (masked := mask_value(name)) != name:
+                keys.append((holder, name, masked, name))
+    return values, keys
+
+
+def _applied(edits: tuple[list[_Edit], list[_Edit]]) -> None:
+    values, keys = edits
+    for holder, field, masked, _ in values:
+        holder[field] = masked
+    for holder, field, masked, _ in keys:
+        holder[masked] = holder.pop(field)
+
+
+def _collect(
+    node: Any,
+    under: str,
+    kind: str,
+    edits: list[_Edit],
+    texts: list[tuple[Any, Any, str]],
+    names: list[tuple[Any, str]],
+) -> None:
+    """Find what its place decides; collect the other texts, and keys that may hold one."""
     if type(node) is dict:
-        is_special = under or not BEARERS.isdisjoint(node)
+        is_special = (under and under[0] <= "\1") or not BEARERS.isdisjoint(node)
         for field, child in node.items():
             place = below(node, under, field, kind) if is_special else field
-            texts.append(field)
+            if len(field) > 15:
+                names.append((node, field))
             if type(child) is dict or type(child) is list:
-                _mask_named(child, place, texts)
+                if child and not (field == "fieldsV1" and _has_no_values(child)):
+                    _collect(child, place, "", edits, texts, names)
             elif _is_decided(place, child):
-                node[field] = _masked(place, child)
+                edits.append((node, field, _masked(place, child), child))
             elif type(child) is str:
-                texts.append(child)
+                texts.append((node, field, child))
         return
     flag = ""
     for spot, child in enumerate(node):
         if type(child) is dict or type(child) is list:
-            _mask_named(child, under, texts, kind)
-        elif _is_decided(under, child) or (_is_decided(flag, child) and child[:2] != "--"):
-            node[spot] = _masked(under, child)
+            _collect(child, under, kind, edits, texts, names)
+        elif _is_decided(under, child) or (flag and _is_decided(flag, child) and child[:2] != "--"):
+            edits.append((node, spot, _masked(under, child), child))
         elif type(child) is str:
-            texts.append(child)
+            texts.append((node, spot, child))
         flag = child if type(child) is str and child[:1] == "-" and "=" not in child else ""
 
 
-def _mask_shapes(node: Any) -> None:
-    """Mask texts of a secret's shape below `node`, and keys of it, in place."""
-    if type(node) is dict:
-        for field, child in list(node.items()):
-            if type(child) is str:
-                node[field] = mask_value(child)
-            elif type(child) is dict or type(child) is list:
-                _mask_shapes(child)
-            if len(field) >= 16 and (masked := mask_value(field)) != field:
-                node[masked] = node.pop(field)
-        return
-    for spot, child in enumerate(node):
-        if type(child) is str:
-            node[spot] = mask_value(child)
-        elif type(child) is dict or type(child) is list:
-            _mask_shapes(child)
+def _has_no_values(fields: Any) -> bool:
+    """Whether managed fields, often half of an object, name fields and no values."""
+    text = _encode(fields).decode()
+    return '"v:' not in text and not may_have_shape(text)
 
 
 def _redact_operation(operation: Any, kind: str) -> Any:

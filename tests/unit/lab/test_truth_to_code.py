@@ -245,7 +245,7 @@ def test_a_mask_within_cached_objects_would_be_found(scene: Scene) -> None:
     before = scene.stored("widgets", names["widgets"])
     key = f"default/{names['widgets']}"
     masked = redact_kube_object(scene.informers["widgets"][key])
-    with mock.patch.object(type(scene.informers["widgets"]), "__getitem__", lambda *_: masked):
+    with mock.patch.object(type(scene.informers["widgets"]), "__getitem__", return_value=masked):
         try:
             draft_update(scene, "widgets", names["widgets"], "1")
         except crlab.errors.CrlabError:
