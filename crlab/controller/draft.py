@@ -53,8 +53,6 @@ class Draft(dict[str, Any]):
     def __repr__(self) -> str:
         return repr(shown(self, self._under))
 
-    __str__ = __repr__
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
