@@ -42,6 +42,8 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from crlab.model.mask import mask_text
+
 
 class CrlabError(Exception):
     """Base of every error crlab raises on purpose; its text is one line without controls."""
@@ -346,9 +348,11 @@ def let_go(error: BaseException) -> None:
 
 
 def error_text(error: object, form: Callable[[object], str] = str) -> str:
-    """Return what an error says, even if its own `__str__` raises: no thread ends by it."""
+    """Return what an error says, secrets masked, even if its own `__str__` raises."""
     try:
-        return "".join([form(error)])  # of a text's subclass too, whose __format__ may raise
+        return mask_text(
+            "".join([form(error)])
+        )  # of a text's subclass too, whose __format__ may raise
     except BaseException as failure:  # noqa: BLE001 - a user's class, read on threads of crlab
         return f"(its text cannot be had: {type(failure).__name__} was raised)"
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from crlab.cache.informer import SharedInformer
@@ -23,7 +24,7 @@ from crlab.cache.tweaked import TweakedListerWatcher, TweakListOptions
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStopped, SyncTimeout
 from crlab.model.argument import checked_function
-from crlab.model.redaction import Redactor
+from crlab.model.redaction import holds_secrets, redact_kube_object
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -129,7 +130,9 @@ class SharedInformerFactory:
             trace=self.trace,
             **{
                 "resync_seconds": self.resync_seconds,
-                "redact": Redactor(resource),
+                "redact": partial(redact_kube_object, resource=resource)
+                if holds_secrets(resource)
+                else None,
                 **self._defaults,
                 **options,
             },

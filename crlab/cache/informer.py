@@ -120,7 +120,7 @@ class SharedInformer:
                 with pages as the fall-back; "list" always asks for pages.
             transform: what to keep of an object, before it is queued; must be idempotent, and
                 keep name and namespace.
-            redact: applied before `transform`, for secrets.
+            redact: applied before `transform`, for kinds made for secrets.
             page_size: 500 unless set; setting it forces paging.
             poll_seconds: if the server allows list but not watch, list so often instead, and
                 try the watch again once a minute; None: then the state is "failed".
@@ -327,7 +327,7 @@ class SharedInformer:
 
     @property
     def is_redacted(self) -> bool:
-        """Whether secret values are taken out before anything is cached."""
+        """Whether objects are masked before they are cached: kinds made for secrets are."""
         return self._redact is not None
 
     @property

@@ -28,6 +28,7 @@ from crlab.errors import (
     Unauthorized,
     api_error,
 )
+from crlab.model.redaction import mask_status
 
 MAX_RETRY_AFTER_SECONDS = 60.0
 
@@ -84,7 +85,7 @@ def retry_after_seconds(error: BaseException) -> float:
 
 def status_error(status: Mapping[str, Any] | None, resource: str) -> ApiError:
     """Return the error of an in-stream ERROR event, whatever its Status lacks."""
-    body = status or {}
+    body = mask_status(status or {}, resource)
     code, details = body.get("code"), body.get("details")
     seconds = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
     return api_error(

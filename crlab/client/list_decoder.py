@@ -25,6 +25,7 @@ from crlab.client.list_watch import ListPage
 from crlab.client.object_decoder import ObjectDecoder, decode, require_utf8
 from crlab.errors import DecodeError, api_error
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_status
 
 SLICE_BYTES = 1 << 20
 
@@ -131,7 +132,8 @@ def _raise_if_status(data: bytes, tried: str) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     code = status.get("code")
-    raise api_error(code if isinstance(code, int) and code >= 400 else 500, status, tried=tried)
+    code = code if isinstance(code, int) and code >= 400 else 500
+    raise api_error(code, mask_status(status), tried=tried)
 
 
 def _require_list_kind(

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from crlab.model.key import join_key
-from crlab.model.redaction import redact_body
+from crlab.model.redaction import mask_text, redact_body
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.reading import note_read
@@ -106,6 +106,7 @@ class RequestLog:
         """
         duration = self._clock.monotonic() - started
         actor = current_actor()
+        warnings = tuple(map(mask_text, warnings))
         group_resource = resource.gvr.group_resource
         seq = 0
         if self._trace is not None and self._trace.is_enabled:

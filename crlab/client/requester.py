@@ -34,6 +34,7 @@ from crlab.errors import (
     api_error,
 )
 from crlab.model.encoder import encoded
+from crlab.model.redaction import mask_status
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 
@@ -58,7 +59,7 @@ class Demand:
     name: str = ""
     subresource: str = ""
     query: Sequence[tuple[str, str]] = field(default_factory=tuple)
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     content_type: str = "application/json"
     is_dry_run: bool = False
     new_name: str = ""
@@ -218,4 +219,5 @@ class Requester:
 
 def _failure(status: dict[str, Any], demand: Demand) -> ApiError:
     code = status.get("code")
+    status = mask_status(status, demand.resource.kind)
     return api_error(code if isinstance(code, int) else 500, status, tried=demand.tried)

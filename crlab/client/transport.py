@@ -34,7 +34,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     warnings: tuple[str, ...] = ()
 
 

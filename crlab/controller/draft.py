@@ -4,7 +4,7 @@
 one for the whole run). It is an ordinary dict (``d["spec"]["replicas"] = 2``) and an attribute tree
 (``d.spec.replicas = 2``). With the schema of its CRD it completes field names, explains a
 field on ``?``, refuses a misspelt one, and lets a section that is not there yet be filled
-in (``d.status.phase = "Ready"``).
+in (``d.status.phase = "Ready"``). It holds what the server sent; its repr shows no secret.
 
 Names that dict itself uses (``items``, ``keys``, ``values``, ``get``, ``update``, ``copy``,
 ``pop``) are reached as items: ``d["items"]``.
@@ -14,30 +14,44 @@ Thread: one owner, as any dict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from crlab.controller.schema_help import NO_SCHEMA, SchemaNode
 from crlab.errors import nearest
 from crlab.model.object import FrozenList, thawed
+from crlab.model.redaction import below, shown
 
 
 class Draft(dict[str, Any]):
     """A JSON object that is the caller's own."""
 
-    __slots__ = ("_parent", "_schema")
+    __slots__ = ("_parent", "_schema", "_under")
 
     _parent: tuple[Draft, str] | None
     _schema: SchemaNode
+    _under: str  # its place, for its repr
 
-    def __init__(self, tree: Mapping[str, Any] | None = None, schema: SchemaNode = NO_SCHEMA):
+    def __init__(
+        self,
+        tree: Mapping[str, Any] | None = None,
+        schema: SchemaNode = NO_SCHEMA,
+        *,
+        under: str = "",
+    ):
         """Copy a tree (deeply)."""
         super().__init__()
         put = object.__setattr__
         put(self, "_schema", schema)
         put(self, "_parent", None)
+        put(self, "_under", under)
         for name, value in (tree or {}).items():
-            dict.__setitem__(self, name, _drafted(value, schema.field(name)))
+            place = below(tree or {}, under, name)
+            dict.__setitem__(self, name, _drafted(value, schema.field(name), place))
+
+    def __repr__(self) -> str:
+        return repr(shown(self, self._under))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -49,7 +63,8 @@ class Draft(dict[str, Any]):
             raise AttributeError(self._unknown(name))
         if field.type != "object":
             return None
-        section = Draft(schema=field)  # joins this object when something is put into it
+        # it joins this object when something is put into it
+        section = Draft(schema=field, under=below(self, self._under, name))
         object.__setattr__(section, "_parent", (self, name))
         return section
 
@@ -67,7 +82,8 @@ class Draft(dict[str, Any]):
         del self[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        dict.__setitem__(self, name, _drafted(value, self._schema.field(name)))
+        place = below(self, self._under, name)
+        dict.__setitem__(self, name, _drafted(value, self._schema.field(name), place))
         if self._parent is not None:
             (parent, field), self._parent = self._parent, None
             dict.__setitem__(parent, field, self)
@@ -109,7 +125,7 @@ class Draft(dict[str, Any]):
         return plain
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draft:
-        return Draft(self, self._schema)
+        return Draft(self, self._schema, under=self._under)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Draft, (self.to_dict(),)
@@ -141,11 +157,30 @@ def rebased(mine: Any, base: Any, new: Any) -> Any:
     return new if mine == base else mine
 
 
-def _drafted(value: Any, schema: SchemaNode) -> Any:
+class _DraftList(list[Any]):
+    """A list in a draft: an ordinary list whose repr shows no secret."""
+
+    __slots__ = ("_under",)
+
+    def __init__(self, items: Iterable[Any] = (), under: str = "") -> None:
+        super().__init__(items)
+        self._under = under
+
+    def __repr__(self) -> str:
+        return repr(shown(self, self._under))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _DraftList:
+        return _DraftList((deepcopy(item, memo) for item in self), self._under)
+
+
+def _drafted(value: Any, schema: SchemaNode, under: str = "") -> Any:
     if type(value) is Draft and value._schema is schema:
         return value
     if isinstance(value, Mapping):
-        return Draft(value, schema)
+        return Draft(value, schema, under=under)
     if isinstance(value, list | tuple | FrozenList):
-        return [_drafted(item, schema.items) for item in value]
+        return _DraftList((_drafted(item, schema.items, under) for item in value), under)
     return value

@@ -22,7 +22,7 @@ from typing import Any
 
 from crlab.controller.event_correlator import EventCorrelator, Observed
 from crlab.errors import AlreadyExists, ConfigError, CrlabError, NotFound, TransportError
-from crlab.model.redaction import MASK, VALUE_MASK
+from crlab.model.mask import MASK, VALUE_MASK
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver, StageHandle
 from crlab.runtime.ids import Ids

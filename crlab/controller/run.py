@@ -17,6 +17,7 @@ from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
 from crlab.model.resource import ApiResource
 from crlab.workqueue.trigger import Trigger
 
@@ -137,7 +138,7 @@ class Run:
         with the controller's name and the key. Formatted as logging does, with ``%``;
         arguments that do not fit the text follow it, and a text alone is taken as it is.
         """
-        text = _formatted(message, arguments)
+        text = mask_text(_formatted(message, arguments))
         self.logged.append(text)
         self._env.note(self.request.key, "log", self._seq, {"message": text})
         self._env.tell(self.request.key, text)

@@ -66,7 +66,7 @@ class Outcome:
 
     fault: str
     has_fired: bool
-    state: dict[str, Any]
+    state: dict[str, Any] = field(repr=False)
     creates: Counter[str]
     deletes: Counter[str]
     error: str = ""

@@ -3,7 +3,8 @@
 From: `Run`. To: the client; the run's list of `Call`; the overlay.
 
 Guarantees:
-  1. A call is recorded whether it succeeds or not, with secrets masked.
+  1. A call is recorded whether it succeeds or not, with secrets masked; what it changed is
+     found on the truth.
   2. What a write answers is laid over the cache, except in a dry run; and what a read of
      the server answers, where the cache is behind it.
 
@@ -335,14 +336,14 @@ class Writer:
         changes: tuple[Change, ...] = ()
         shown: Any = None
         if isinstance(answer, Mapping):
-            version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
+            version = _version(answer)
             if call.verb in ("list", "deletecollection"):
                 shown = _names(answer.get("items") or ())
             elif self._env.keeps_bodies:
                 shown = redact_body(answer, kind=resource.kind)
             is_one = call.verb != "deletecollection" and call.subresource != "scale"
             if shown is not None and call.is_write and is_one:
-                changes = self._changes(call, resource, shown, known)
+                changes = self._changes(call, resource, answer, known)
         elif isinstance(answer, Sequence):
             shown = _names(answer)
         return _with(
@@ -357,22 +358,23 @@ class Writer:
         self,
         call: Call,
         resource: ApiResource,
-        shown: Mapping[str, Any],
+        answer: Mapping[str, Any],
         known: Mapping[str, Any] | None,
     ) -> tuple[Change, ...]:
-        if call.verb == "delete" and shown.get("kind") == "Status":
+        if call.verb == "delete" and answer.get("kind") == "Status":
             return (Change("remove", ".", None, None),)
         if known is None:
-            return (Change("add", ".", None, shown),) if call.is_new else ()
-        found = diff(redact_object(known, kind=resource.kind), shown)
+            return tuple(diff(None, answer, kind=resource.kind)) if call.is_new else ()
+        found = diff(known, answer, kind=resource.kind)
         return tuple(change for change in found if _is_by(call, resource, change))
 
     def _known(self, resource: ApiResource, key: str) -> Mapping[str, Any] | None:
+        seen = self._seen.get((resource.gvr.group_resource, key))
         if self._reader.informer(resource) is not None:
             cached = self._reader.cached(resource, key)
-            if cached is not None:
-                return cached
-        return self._seen.get((resource.gvr.group_resource, key))
+            if cached is not None and cached.resource_version != _version(seen):
+                return cached  # else what was seen says more of it where the cache is masked
+        return seen
 
     def _remember(self, resource: ApiResource, key: str, call: Call, answer: Any) -> None:
         if call.is_dry_run or not isinstance(answer, Mapping):
@@ -416,6 +418,10 @@ def _refusal(error: CrlabError) -> str:
     if isinstance(error, ApiError):
         return f"{error.code} {error.reason}".strip()
     return type(error).__name__
+
+
+def _version(obj: Mapping[str, Any] | None) -> str:
+    return str(((obj or {}).get("metadata") or {}).get("resourceVersion") or "")
 
 
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:

@@ -30,6 +30,7 @@ from crlab.model.diff import field_path
 from crlab.model.jsonpath import compile_path
 from crlab.model.object import FrozenList, KubeObject
 from crlab.model.printer import PrinterColumn, columns_for, crd_columns, dig, maps, text_of
+from crlab.model.redaction import below, shown
 from crlab.model.resource import ApiResource
 
 ColumnSpec = Column | str | Callable[[KubeObject], Any] | tuple[str, str]
@@ -451,13 +452,16 @@ def _wide_column(path: tuple[str, ...], schema: Mapping[str, Any] | None) -> Col
 
     def value(obj: Mapping[str, Any]) -> Any:
         found: Any = obj
+        under = ""
         for name in path:
             if not isinstance(found, Mapping) or name not in found:
                 return None
+            under = below(found, under, name)
             found = found[name]
-        return _leaf(found)
+        return _leaf(shown(found, under))
 
-    return Column(".".join(path), "string" if is_list else kind, value=value)
+    looks_at = (("kind",), path[:1])
+    return Column(".".join(path), "string" if is_list else kind, value=value, looks_at=looks_at)
 
 
 def _is_array(schema: Mapping[str, Any], path: tuple[str, ...]) -> bool:

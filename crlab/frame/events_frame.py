@@ -254,7 +254,7 @@ def _one(change: Change) -> str:
         return f"+ {change.path}: {_short(change.new)}"
     if change.op == "remove":
         return f"- {change.path}: {_short(change.old)}"
-    return f"{change.path}: {_short(change.old)} → {_short(change.new)}"
+    return f"{change.path}: {_short(change.old)} → {_short(change.new)}{change.note}"
 
 
 def _short(value: object) -> str:

@@ -18,6 +18,7 @@ from crlab.errors import ConfigError, RecordingError
 from crlab.frame.array import cells
 from crlab.model.escape import esc, plain
 from crlab.model.object import KubeObject, thawed
+from crlab.model.redaction import mask_text, redact_kube_object
 from crlab.trace.recording import Recording
 
 _PLAIN_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?")
@@ -174,7 +175,7 @@ def _parquet_row(record: Any) -> dict[str, Any]:
         "resource_version": record.resource_version,
         "type": kind if isinstance(kind, str) else None,
         "causes": list(record.causes),
-        "object": _text(obj.raw) if isinstance(obj, KubeObject) else None,
+        "object": _text(redact_kube_object(obj).raw) if isinstance(obj, KubeObject) else None,
         "data": msgspec.json.encode(_plain(data)).decode() if data else None,
     }
 
@@ -189,6 +190,8 @@ def _plain(value: Any) -> Any:
         return {"key": value.key, "resourceVersion": value.resource_version}
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, str):
+        return mask_text(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, bytes):

@@ -25,6 +25,7 @@ from crlab.model.printer_builtin import (
     event_source,
     event_target,
 )
+from crlab.model.redaction import redact_object
 
 
 def kube_events(
@@ -42,7 +43,7 @@ def kube_events(
     """
     chosen: dict[str, dict[str, Any]] = {}
     for event in events:
-        tree = event.to_dict()
+        tree = redact_object(event)
         target = event_target(tree)
         about = join_key(str(target.get("namespace") or ""), str(target.get("name") or ""))
         if key is not None and about != key:

@@ -3,9 +3,8 @@
 A msgspec struct is generated from the columns' paths, so that a 5 KB object costs a skip
 and not a dict. An object that does not have the expected shape (a list where a field
 should be) is decoded as a whole instead; one that cannot be decoded gives missing values.
-Bytes that were not masked yet are read as they are where it is enough to mask the values.
 A user's function is given the object itself, as every callback is; what it raises leaves its
-cell missing, and is noted in `failing`.
+cell missing, and is noted in `failing`. What a column shows is masked (`crlab.model.redaction`).
 
 Thread: a reader is immutable; any thread.
 Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on demand).
@@ -13,6 +12,7 @@ Source: docs/architecture.md, decision 8 (decode the columns in use, the rest on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -23,12 +23,14 @@ from crlab.errors import ColumnTypeError, CrlabError
 from crlab.frame.column import Column
 from crlab.frame.failing import FailingColumns
 from crlab.model.argument import checked_answer
-from crlab.model.object import KubeObject, thawed, unmasked
-from crlab.model.redaction import BEARERS, mask_values
+from crlab.model.object import KubeObject, thawed
+from crlab.model.redaction import BEARERS, hide, mask_values, shown_with_secrets
 
 _Tree = dict[str, Any]
 _Take = Callable[[list[Any], list[KubeObject]], list[Any]]
 _BYTES_OF: Callable[[KubeObject], bytes] = attrgetter("raw")
+_WORD = re.compile(r"\w+")
+_LAST_FIELD = re.compile(r"\.([A-Za-z_$][\w$-]*)\}?$")
 _TOGETHER = 256  # objects decoded in one call
 _TREES_TOGETHER = 16  # the same where cells are taken out of trees: few live, few are traced
 
@@ -46,7 +48,7 @@ class RowReader:
             c.path is None or c.path.fields is None or c.type == "object" for c in self._below
         )
         self._together = _TREES_TOGETHER if has_trees else _TOGETHER
-        self._bytes_of = unmasked if all(map(_is_plain, self._below)) else _BYTES_OF
+        self._places = [_place_of(column) for column in self._below]
         self._decode: Callable[[bytes], Any] | None = None
         fields = [path for column in self._below for path in _fields(column)]
         tree: _Tree = {}
@@ -73,12 +75,13 @@ class RowReader:
             get = attrgetter(column.header)
             found[column.name] = [get(obj) for obj in objects]
         for column in self._functions:
-            found[column.name] = mask_values([self._called(column, obj) for obj in objects])
+            values = [self._called(column, obj) for obj in objects]
+            found[column.name] = mask_values(list(map(_hidden, values, objects)), column.name)
         rows = [found[column.name] for column in self._below]
         for start in range(0, len(objects) if rows else 0, self._together):
             part = objects[start : start + self._together]
             values = self._of_structs(part) if self._decode is not None else self._of_trees(part)
-            for row, more in zip(rows, values, strict=True):
+            for row, more in zip(rows, self._masked(part, values), strict=True):
                 row += more
         return [found[column.name] for column in self.columns]
 
@@ -91,10 +94,33 @@ class RowReader:
             self.failing.add(column.name, obj.key, error)
             return None
 
+    def _masked(
+        self, objects: list[KubeObject], rows: Sequence[Sequence[Any]]
+    ) -> Iterable[Sequence[Any]]:
+        """Return the values of each column as they may be shown."""
+        trees: list[tuple[Any, list[str]]] = []
+        for column, place, values in zip(self._below, self._places, rows, strict=True):
+            if place is not None:
+                yield mask_values(list(values), place)
+                continue
+            if not trees:
+                trees = list(map(_shown, objects))
+            if column.path is not None:
+                yield [
+                    None if value is None else _taken_of_shown(column, tree)
+                    for value, (tree, _) in zip(values, trees, strict=True)
+                ]
+                continue
+            found = [
+                hide(value, secrets) if secrets else value
+                for value, (_, secrets) in zip(values, trees, strict=True)
+            ]
+            yield mask_values(found, column.name)
+
     def _of_structs(self, objects: list[KubeObject]) -> list[Sequence[Any]]:
         odd: dict[int, list[Any]] = {}
         try:
-            structs = self._decode_many(b"[" + b",".join(map(self._bytes_of, objects)) + b"]")
+            structs = self._decode_many(b"[" + b",".join(map(_BYTES_OF, objects)) + b"]")
         except (msgspec.DecodeError, RecursionError):
             structs = []
         if len(structs) != len(objects):
@@ -106,8 +132,6 @@ class RowReader:
                 values = take(structs, objects)
             else:
                 values = [_valued(column, tree) for tree in pruned[column.looks_at]]
-            if self._bytes_of is unmasked and column.type == "string":
-                values = mask_values(values, _last_field(column))
             for place, row in odd.items():
                 values[place] = row[number]
             result.append(values)
@@ -120,7 +144,7 @@ class RowReader:
         structs = []
         for place, obj in enumerate(objects):
             try:
-                structs.append(decode(self._bytes_of(obj)))
+                structs.append(decode(obj.raw))
             except (msgspec.DecodeError, RecursionError):
                 structs.append(self._blank)
                 odd[place] = [row[0] for row in self._of_trees([obj])]
@@ -163,16 +187,38 @@ class RowReader:
         ]
 
 
-def _is_plain(column: Column) -> bool:
-    """Whether a column may read bytes that were not masked, and mask its values instead."""
+def _place_of(column: Column) -> str | None:
+    """Return the place of a column's values, None where the whole object decides."""
     path = column.path
-    is_simple = path is None or path.fields is not None
-    is_apart = all(fields and BEARERS.isdisjoint(fields) for fields in _fields(column))
-    return is_simple and is_apart and column.type != "object"
+    if path is None:
+        return None if column.looks_at is None else ""
+    words = path.fields or _WORD.findall(path.text)
+    last = _LAST_FIELD.search(path.text)
+    if not BEARERS.isdisjoint(words) or "last-applied" in path.text:
+        return None
+    if path.fields is not None:
+        return path.fields[-1] if path.fields else None
+    return last[1] if last is not None and ".." not in path.text else None
 
 
-def _last_field(column: Column) -> str:
-    return column.path.prefix[-1] if column.path is not None else ""
+def _shown(obj: KubeObject) -> tuple[Any, list[str]]:
+    try:
+        return shown_with_secrets(obj)
+    except (CrlabError, msgspec.DecodeError, RecursionError):
+        return {}, []
+
+
+def _hidden(value: Any, obj: KubeObject) -> Any:
+    """Return what a function made of an object without the object's secrets."""
+    return hide(value, _shown(obj)[1]) if value and isinstance(value, str | list | dict) else value
+
+
+def _taken_of_shown(column: Column, tree: Any) -> Any:
+    assert column.path is not None
+    try:
+        return column.take(column.path.find(tree))
+    except ColumnTypeError:  # of a number or date, the mask is none
+        return None
 
 
 def _decoded(obj: KubeObject) -> dict[str, Any]:

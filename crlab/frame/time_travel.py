@@ -33,6 +33,7 @@ from crlab.model.diff import NOISE
 from crlab.model.key import join_key, split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
+from crlab.model.redaction import shown
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
 
@@ -342,7 +343,7 @@ def _what(record: TraceRecord, last: dict[str, KubeObject]) -> str:
         if name.endswith(("_seconds", "_bytes")):
             continue  # measured on the machine: another value on every run
         if isinstance(value, str | int | float | bool) and value not in ("", None):
-            parts.append(f"{name}={value}")
+            parts.append(f"{name}={shown(value, name)}")
     return " ".join(parts)
 
 

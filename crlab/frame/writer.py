@@ -150,7 +150,10 @@ def changes_between(
         left = {n: v for n, v in before.items() if after.get(n) != v}
         right = {n: v for n, v in after.items() if before.get(n) != v}
         skips_noise = NOISE.issubset(ignore)
-        return diff(_opened(left, skips_noise), _opened(right, skips_noise), ignore=ignore)
+        kind = _decode(after["kind"]) if "kind" in after else ""
+        return diff(
+            _opened(left, skips_noise), _opened(right, skips_noise), ignore=ignore, kind=kind
+        )
     except (msgspec.DecodeError, RecursionError):
         return []
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crlab.model.escape import H, joined
 from crlab.model.object import KubeObject
+from crlab.model.redaction import redact_object
 from crlab.views.describe import describe, describe_html, describe_text
 from crlab.views.format import clock_time
 from crlab.views.state import DescribeState
@@ -43,4 +44,4 @@ def described(informer: Informer, obj: KubeObject) -> Description:
         (clock_time(event.at), event.type, event.resource_version, ", ".join(event.paths[:3]))
         for event in events[-SHOWN_EVENTS:]
     ]
-    return Description(describe(obj, deltas=deltas))
+    return Description(describe(redact_object(obj, kind=informer.resource.kind), deltas=deltas))

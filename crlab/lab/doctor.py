@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from crlab.lab.registry import open_labs
 from crlab.lab.source.status import host_of
 from crlab.model.escape import H, plain
-from crlab.model.redaction import PROFILE
+from crlab.model.redaction import PROFILE, holds_secrets
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -150,7 +150,8 @@ def _writes(lab: Lab, about: str) -> Finding:
 
 
 def _redaction(lab: Lab, about: str) -> Finding:
-    bare = sorted({i.lane for i in lab.informers if not i.shared.is_redacted})
+    secret = [informer for informer in lab.informers if holds_secrets(informer.resource)]
+    bare = sorted({informer.lane for informer in secret if not informer.shared.is_redacted})
     if not bare:
         return Finding(about, "redaction", "on")
     return Finding(about, "redaction", "on", f"off for {', '.join(bare)} (include_secrets=True)")

@@ -200,7 +200,9 @@ class Informer:
         """Return a copy of a cached object to be changed: ``draft.spec.replicas = 3``.
 
         Its fields complete, explain themselves on ``?`` and refuse a misspelt name, by the
-        schema of the CRD. Nothing is written: ``lab.client.update(resource, draft)`` does.
+        schema of the CRD. Nothing is written: ``lab.client.update(resource, draft)`` does. It
+        holds what the server sent; its repr is masked. A Secret is masked in the cache already
+        (unless `include_secrets`), and a draft that holds a mask is refused when it is written.
 
         Raises:
             NotCached: it is not in the cache; the nearest keys are named.
@@ -510,7 +512,8 @@ class Informer:
         """Read one secret value from the server, for this once.
 
         Nothing keeps it: not the cache, not the trace, not a frame. The result is an
-        ordinary str whose repr is masked.
+        ordinary str whose repr is masked. Objects of other kinds than Secret hold their values
+        in the cache as they are; only what is shown of them is masked.
 
         Args:
             field: the key in a Secret's data, or a JSONPath such as ".data.password".

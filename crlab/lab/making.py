@@ -6,6 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
@@ -67,7 +68,8 @@ class MakingLab(PacedLab):
                 cached.
             is_metadata_only: cache only the objects' metadata; `df` then has the columns that
                 every object has.
-            include_secrets: keep the values of Secrets; otherwise only keys and lengths.
+            include_secrets: give code the values of Secrets and token reviews; otherwise only
+                keys and lengths. Other kinds are given as they are; what is shown is masked.
             poll_seconds: list so often where you may list but not watch; None: never.
             audit_seconds: compare the cache with the server so often, and list again if they
                 differ; None: never.
@@ -168,7 +170,7 @@ class MakingLab(PacedLab):
         **options: Any,
     ) -> SharedInformer:
         from crlab.cache import SharedInformer
-        from crlab.model.redaction import Redactor
+        from crlab.model.redaction import holds_secrets, redact_kube_object
 
         lister_watchers = [
             self.client.lister_watcher(
@@ -177,6 +179,7 @@ class MakingLab(PacedLab):
             for place in namespaces or (None,)
         ]
         place = ",".join(namespaces)
+        is_masked = holds_secrets(resource) and not include_secrets
         options["name"] = options.get("name") or self._free_name(lister_watchers)
         return SharedInformer(
             lister_watchers if len(lister_watchers) > 1 else lister_watchers[0],
@@ -184,7 +187,7 @@ class MakingLab(PacedLab):
             clock=self.clock,
             ids=self.ids.fork(f"informer/{resource.gvr}/{place}/{label_selector}"),
             trace=self.trace,
-            redact=None if include_secrets else Redactor(resource),
+            redact=partial(redact_kube_object, resource=resource) if is_masked else None,
             **options,
         )
 

@@ -3,6 +3,9 @@
 Items of lists are matched by their natural key (a container by its name, a condition by
 its type) where every item has one; lists of scalars change as a whole.
 
+Guarantee: values are compared as they are and told masked (`crlab.model.redaction`): a changed
+password is a change, and its values are in no `Change`.
+
 Thread: pure functions.
 Source: merge keys as in the core API's patchMergeKey tags.
 """
@@ -13,7 +16,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from crlab.model.redaction import LAST_APPLIED
+from crlab.model.redaction import LAST_APPLIED, VALUE_MASK, below, shown
 
 Op = Literal["add", "remove", "replace"]
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
@@ -42,7 +45,10 @@ NOISE = frozenset(
 
 
 class Change(NamedTuple):
-    """One difference; `old` is None for an addition, `new` for a removal."""
+    """One difference; `old` is None for an addition, `new` for a removal.
+
+    Secret values are masked; a change whose masks look alike is one all the same.
+    """
 
     op: Op
     path: str
@@ -54,22 +60,53 @@ class Change(NamedTuple):
             return f"+ {self.path}: {self.new!r}"
         if self.op == "remove":
             return f"- {self.path}: {self.old!r}"
-        return f"~ {self.path}: {self.old!r} → {self.new!r}"
+        return f"~ {self.path}: {self.old!r} → {self.new!r}{self.note}"
+
+    @property
+    def note(self) -> str:
+        """What tells that two masks that look alike hide different values, else ""."""
+        return " (changed)" if self.op == "replace" and self.old == self.new else ""
 
 
-def diff(old: Any, new: Any, *, ignore: Collection[str] = NOISE) -> list[Change]:
+class _Place(NamedTuple):
+    """Where two values are compared: the path, and what decides whether they are secret."""
+
+    path: str
+    old: str = ""
+    new: str = ""
+    kind: str = ""
+
+    def at(self, path: str) -> _Place:
+        """Return the place of a list's item."""
+        return self._replace(path=path)
+
+    def field(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> _Place:
+        """Return the place of a field of both."""
+        return _Place(
+            field_path(self.path, name),
+            below(old, self.old, name, self.kind),
+            below(new, self.new, name, self.kind),
+        )
+
+
+def diff(old: Any, new: Any, *, ignore: Collection[str] = NOISE, kind: str = "") -> list[Change]:
     """Return the changes that turn `old` into `new`, in a stable order.
 
     Args:
         old, new: JSON values or views of them; None stands for "no object" at the root.
         ignore: paths left out, with all below them; () for none.
+        kind: what they are, where they do not say.
     """
     changes: list[Change] = []
     if old is None or new is None:
         if old is not new:
-            changes.append(Change("add" if old is None else "remove", ".", old, new))
+            whole = (
+                None if old is None else shown(old, kind=kind),
+                (None if new is None else shown(new, kind=kind)),
+            )
+            changes.append(Change("add" if old is None else "remove", ".", *whole))
         return changes
-    _compare(old, new, "", ignore, changes)
+    _compare(old, new, _Place("", kind=kind), ignore, changes)
     return changes
 
 
@@ -85,13 +122,34 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _compare(old: Any, new: Any, path: str, ignore: Collection[str], changes: list[Change]) -> None:
+def _compare(
+    old: Any, new: Any, place: _Place, ignore: Collection[str], changes: list[Change]
+) -> None:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        _compare_maps(old, new, path, ignore, changes)
+        _compare_maps(old, new, place, ignore, changes)
     elif _is_list(old) and _is_list(new):
-        _compare_lists(old, new, path, ignore, changes)
+        _compare_lists(old, new, place, ignore, changes)
     elif not _is_same_scalar(old, new):
-        changes.append(Change("replace", path or ".", old, new))
+        _replaced(old, new, place, changes)
+
+
+def _replaced(old: Any, new: Any, place: _Place, changes: list[Change]) -> None:
+    before, after = shown(old, place.old), shown(new, place.new)
+    if before == after and (_is_mask(old) or _is_mask(new)):
+        return  # one of them was masked when it was taken in: no more can be said
+    changes.append(Change("replace", place.path or ".", before, after))
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, str) and VALUE_MASK.fullmatch(value) is not None
+
+
+def _removed(old: Any, place: _Place, changes: list[Change]) -> None:
+    changes.append(Change("remove", place.path, shown(old, place.old), None))
+
+
+def _added(new: Any, place: _Place, changes: list[Change]) -> None:
+    changes.append(Change("add", place.path, None, shown(new, place.new)))
 
 
 def _is_same_scalar(old: Any, new: Any) -> bool:
@@ -106,59 +164,60 @@ def _is_same_scalar(old: Any, new: Any) -> bool:
 def _compare_maps(
     old: Mapping[str, Any],
     new: Mapping[str, Any],
-    path: str,
+    place: _Place,
     ignore: Collection[str],
     changes: list[Change],
 ) -> None:
     for name in [*old, *(name for name in new if name not in old)]:
-        below = field_path(path, name)
-        if below in ignore:
+        inner = place.field(name, old, new)
+        if inner.path in ignore:
             continue
         if name not in new:
-            changes.append(Change("remove", below, old[name], None))
+            _removed(old[name], inner, changes)
         elif name not in old:
-            changes.append(Change("add", below, None, new[name]))
+            _added(new[name], inner, changes)
         else:
-            _compare(old[name], new[name], below, ignore, changes)
+            _compare(old[name], new[name], inner, ignore, changes)
 
 
 def _compare_lists(
     old: Sequence[Any],
     new: Sequence[Any],
-    path: str,
+    place: _Place,
     ignore: Collection[str],
     changes: list[Change],
 ) -> None:
+    path = place.path
     key = _merge_key(old, new)
     if key is not None:
         before = {item[key]: item for item in old}
         after = {item[key]: item for item in new}
         for value in [*before, *(value for value in after if value not in before)]:
-            below = f"{path}[{key}={value}]"
-            if below in ignore:
+            item = place.at(f"{path}[{key}={value}]")
+            if item.path in ignore:
                 continue
             if value not in after:
-                changes.append(Change("remove", below, before[value], None))
+                _removed(before[value], item, changes)
             elif value not in before:
-                changes.append(Change("add", below, None, after[value]))
+                _added(after[value], item, changes)
             else:
-                _compare(before[value], after[value], below, ignore, changes)
+                _compare(before[value], after[value], item, ignore, changes)
         shared = [v for v in before if v in after]
         if shared != [v for v in after if v in before]:
             changes.append(Change("replace", f"{path}[*].{key}", list(before), list(after)))
         return
     if not any(isinstance(item, Mapping) or _is_list(item) for item in [*old, *new]):
         if len(old) != len(new) or not all(map(_is_same_scalar, old, new)):
-            changes.append(Change("replace", path or ".", old, new))
+            _replaced(old, new, place, changes)
         return
-    for place in range(max(len(old), len(new))):
-        below = f"{path}[{place}]"
-        if place >= len(new):
-            changes.append(Change("remove", below, old[place], None))
-        elif place >= len(old):
-            changes.append(Change("add", below, None, new[place]))
+    for number in range(max(len(old), len(new))):
+        item = place.at(f"{path}[{number}]")
+        if number >= len(new):
+            _removed(old[number], item, changes)
+        elif number >= len(old):
+            _added(new[number], item, changes)
         else:
-            _compare(old[place], new[place], below, ignore, changes)
+            _compare(old[number], new[number], item, ignore, changes)
 
 
 def _merge_key(old: Sequence[Any], new: Sequence[Any]) -> str | None:

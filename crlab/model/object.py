@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 import msgspec
 
 from crlab.errors import DecodeError, KeyFuncError
+from crlab.model.escape import plain
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -56,12 +57,17 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def frozen(value: Any) -> Any:
-    """Return a read-only view of a JSON value (scalars as they are)."""
+def frozen(value: Any, above: Any = None, field: str = "") -> Any:
+    """Return a read-only view of a JSON value (scalars as they are).
+
+    Args:
+        above: the view that holds it, `field` its name there: they decide what of it a repr
+            shows.
+    """
     if type(value) is dict:
-        return FrozenMap(value)
+        return FrozenMap(value, above, field)
     if type(value) is list:
-        return FrozenList(value)
+        return FrozenList(value, above, field)
     return value
 
 
@@ -92,16 +98,36 @@ class _Frozen:
     sort = reverse = _refuse
 
 
+def _shown(tree: Any, view: Any) -> Any:
+    """Return a tree as a repr may show it; the names above it say what is secret in it."""
+    from crlab.model.redaction import below, shown
+
+    trail = []
+    while type(view) is not KubeObject and view._above is not None:
+        view, field = view._above, view._field
+        trail.append((view, field))
+    under, kind = "", ""
+    for above, field in reversed(trail):
+        if isinstance(above, KubeObject):
+            kind = str(above.get("kind") or "")
+        if not isinstance(above, FrozenList):
+            node = above._decoded() if isinstance(above, KubeObject) else above._tree
+            under = below(node, under, field, kind)
+    return shown(tree, under)
+
+
 class FrozenMap(_Frozen, Mapping[str, Any]):
-    """A JSON object that can only be read."""
+    """A JSON object that can only be read; its repr shows no secret."""
 
-    __slots__ = ("_tree",)
+    __slots__ = ("_above", "_field", "_tree")
 
-    def __init__(self, tree: dict[str, Any]) -> None:
-        object.__setattr__(self, "_tree", tree)
+    def __init__(self, tree: dict[str, Any], above: Any = None, field: str = "") -> None:
+        _set_tree(self, tree)
+        _set_above(self, above)
+        _set_field(self, field)
 
     def __getitem__(self, key: str) -> Any:
-        return frozen(self._tree[key])
+        return frozen(self._tree[key], self, key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tree)
@@ -116,7 +142,7 @@ class FrozenMap(_Frozen, Mapping[str, Any]):
         if name.startswith("__"):
             raise AttributeError(name)
         try:
-            return frozen(object.__getattribute__(self, "_tree")[name])
+            return frozen(object.__getattribute__(self, "_tree")[name], self, name)
         except KeyError:
             raise AttributeError(f"no field {name!r}; fields: {', '.join(self)}") from None
 
@@ -134,7 +160,7 @@ class FrozenMap(_Frozen, Mapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return repr(self._tree)
+        return repr(_shown(self._tree, self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh, ordinary dict."""
@@ -143,20 +169,29 @@ class FrozenMap(_Frozen, Mapping[str, Any]):
         return fresh
 
 
+_set_tree, _set_above, _set_field = (
+    vars(FrozenMap)[name].__set__ for name in ("_tree", "_above", "_field")
+)
+
+
 class FrozenList(_Frozen, Sequence[Any]):
-    """A JSON array that can only be read."""
+    """A JSON array that can only be read; its repr shows no secret."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_above", "_field", "_items")
 
-    def __init__(self, items: list[Any]) -> None:
+    def __init__(self, items: list[Any], above: Any = None, field: str = "") -> None:
         self._items = items
+        self._above = above
+        self._field = field
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
     def __getitem__(self, index: slice) -> FrozenList: ...
     def __getitem__(self, index: int | slice) -> Any:
-        return frozen(self._items[index])
+        if isinstance(index, slice):  # it stands where the whole list does
+            return FrozenList(self._items[index], self._above, self._field)
+        return frozen(self._items[index], self)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -169,10 +204,7 @@ class FrozenList(_Frozen, Sequence[Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return repr(self._items)
-
-
-Mask = Callable[[bytes], bytes]
+        return repr(_shown(self._items, self))
 
 
 class _KubeObjectMeta(msgspec.StructMeta):
@@ -193,28 +225,26 @@ class _KubeObjectMeta(msgspec.StructMeta):
 if TYPE_CHECKING:
 
     class _Fields(Mapping[str, Any]):
-        _bytes: bytes
+        raw: bytes
         name: str
         namespace: str
         uid: str
         resource_version: str
         key: str
         _tree: dict[str, Any] | None
-        _mask: Mask | None
 
         def __init__(self, raw: bytes) -> None: ...
 
 else:
 
     class _Fields(msgspec.Struct, metaclass=_KubeObjectMeta, gc=False, eq=False):
-        _bytes: bytes
+        raw: bytes
         name: str
         namespace: str
         uid: str
         resource_version: str
         key: str
         _tree: dict[str, Any] | None = None
-        _mask: Mask | None = None
 
 
 class KubeObject(_Frozen, _Fields):
@@ -224,8 +254,8 @@ class KubeObject(_Frozen, _Fields):
     a cache of any size costs no collection, and no pause.
 
     Attributes:
-        raw: its JSON bytes as received; masked first, where `mask_on_read` was asked for.
-        size_bytes: of what was received.
+        raw: its JSON bytes as received.
+        size_bytes: of them.
         key: "namespace/name" or "name".
         name, namespace, uid, resource_version: from its metadata, "" if absent.
 
@@ -252,14 +282,8 @@ class KubeObject(_Frozen, _Fields):
         return _make(raw, name, "", uid, resource_version, name)
 
     @property
-    def raw(self) -> bytes:
-        if self._mask is not None:
-            _settle(self)
-        return self._bytes
-
-    @property
     def size_bytes(self) -> int:
-        return len(self._bytes)
+        return len(self.raw)
 
     def _decoded(self) -> dict[str, Any]:
         tree = self._tree
@@ -273,7 +297,7 @@ class KubeObject(_Frozen, _Fields):
         return tree
 
     def __getitem__(self, field: str) -> Any:
-        return frozen(self._decoded()[field])
+        return frozen(self._decoded()[field], self, field)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._decoded())
@@ -292,7 +316,7 @@ class KubeObject(_Frozen, _Fields):
         tree = self._decoded()
         if name not in tree:
             raise AttributeError(f"no field {name!r}; fields: {', '.join(tree)}")
-        return frozen(tree[name])
+        return frozen(tree[name], self, name)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise TypeError(_ADVICE)
@@ -315,7 +339,7 @@ class KubeObject(_Frozen, _Fields):
 
     def __repr__(self) -> str:
         kind = self._decoded().get("kind", "object")
-        return f"<{kind} {self.key} rv={self.resource_version or '?'}>"
+        return f"<{plain(kind)} {plain(self.key)} rv={plain(self.resource_version) or '?'}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KubeObject, (self.raw,)
@@ -335,27 +359,4 @@ class KubeObject(_Frozen, _Fields):
 
 _make: Callable[..., KubeObject] = partial(msgspec.StructMeta.__call__, KubeObject)
 _keep_tree: Callable[[KubeObject, dict[str, Any]], None] = vars(_Fields)["_tree"].__set__
-_keep_bytes: Callable[[KubeObject, bytes], None] = vars(_Fields)["_bytes"].__set__
-_keep_mask: Callable[[KubeObject, Mask | None], None] = vars(_Fields)["_mask"].__set__
 Mapping.register(KubeObject)
-
-
-def mask_on_read(obj: KubeObject, mask: Mask) -> None:
-    """Have `mask` change the bytes before anybody reads them, or a field of them.
-
-    For an object that was just made and is nobody else's yet. Key, name, namespace, uid,
-    resourceVersion and size stay what they are.
-    """
-    _keep_mask(obj, mask)
-
-
-def unmasked(obj: KubeObject) -> bytes:
-    """Return the bytes as they are now, for a reader that masks what it takes out of them."""
-    return obj._bytes
-
-
-def _settle(obj: KubeObject) -> None:
-    mask = obj._mask
-    if mask is not None:  # twice in a race, with equal results
-        _keep_bytes(obj, mask(obj._bytes))
-        _keep_mask(obj, None)

@@ -41,7 +41,6 @@ from crlab.runtime.thread import StageThread
 from crlab.trace.record import Trace, TraceRecord
 from crlab.trace.recording_format import FORMAT, VERSION, Manifest, RecordDecoder, RecordEncoder
 
-
 _CHUNK = 256 * 1024
 _BATCH = 500
 _BANNER = "WARNING: this recording contains unredacted secrets. Do not share it."

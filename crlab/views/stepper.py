@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from crlab.model.escape import H, Markup, esc, joined, plain
+from crlab.model.redaction import mask_text
 from crlab.views.events import diff_html, diff_text
 from crlab.views.format import count, lag
 from crlab.views.grid import grid
@@ -34,7 +35,7 @@ def user_traceback(error: BaseException, *, own: Sequence[str] = ("crlab",)) -> 
         if module.partition(".")[0] not in own
     ]
     lines = ["Traceback (your frames):\n", *traceback.format_list(kept or frames[-1:])]
-    lines += traceback.format_exception_only(error)
+    lines += map(mask_text, traceback.format_exception_only(error))
     return plain("".join(lines), limit=MAX_TEXT, is_multiline=True).rstrip()
 
 

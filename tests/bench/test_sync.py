@@ -53,9 +53,8 @@ def per_object(name: str, kind: str, count: int) -> float:
 def test_sync(kind: str, table: Table):
     """List into the cache, handlers and trace on: at most 1.5 times the floor."""
     ours, floor = per_object("crlab", kind, OBJECTS), per_object("floor", kind, OBJECTS)
-    for name in ("crlab, pages", "crlab, no redaction"):
-        table.add(f"  sync {OBJECTS:,} {kind}, {name[7:]}", per_object(name, kind, OBJECTS),
-                  "µs/object", floor=floor)  # fmt: skip
+    table.add(f"  sync {OBJECTS:,} {kind}, pages", per_object("crlab, pages", kind, OBJECTS),
+              "µs/object", floor=floor)  # fmt: skip
     others = {name: per_object(name, kind, FEW) for name in neighbours_of(kind)}
     table.add(f"sync {OBJECTS:,} {kind}, CPU", ours, "µs/object", floor=floor,
               target="≤ 1.5 × floor", is_met=ours <= 1.5 * floor)  # fmt: skip
@@ -86,8 +85,6 @@ def test_watch(kind: str, table: Table):
         return median("event_cpu_seconds", name, "watch", kind, 1000, events) / events * 1e6
 
     ours, floor = cost("crlab", EVENTS), cost("floor", EVENTS)
-    table.add(f"  watch {kind}, no redaction", cost("crlab, no redaction", EVENTS), "µs/event",
-              floor=floor)  # fmt: skip
     others = {name: cost(name, FEW) for name in neighbours_of(kind)}
     table.add(f"watch {kind}, CPU", ours, "µs/event", floor=floor, neighbours=others,
               target="≤ 1.67 × floor (60 % of its events)", is_met=ours <= floor / 0.6)  # fmt: skip

@@ -51,18 +51,53 @@ def pod() -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
+def carriers(generation: int) -> list[tuple[str, dict[str, Any]]]:
+    """Objects of ordinary kinds with the canary wherever one may be."""
+
+    def named(kind: str, name: str, **fields: Any) -> dict[str, Any]:
+        group = "apps/v1" if kind == "Deployment" else "v1"
+        annotations = {"password": CANARY, "note": f"Basic {ENCODED}", "n": str(generation)}
+        metadata = {"name": name, "namespace": "default", "annotations": annotations}
+        return {"apiVersion": group, "kind": kind, "metadata": metadata, **fields}
+
+    config = {
+        "password": f"{CANARY}{generation}",
+        "url": f"postgres://u:p@{CANARY}/{generation}@db/x",
+        "app.yaml": f"user: x\ndb:\n  password: {CANARY} {generation}\n",
+        "kubeconfig.json": json.dumps({"users": [{"user": {"token": CANARY}}]}),
+        "n": str(generation),
+    }
+    env = [{"name": "DBPASS", "value": CANARY}, {"name": "URL", "value": f"http://u:{CANARY}@h"}]
+    args = [f"--password={CANARY}", "--token", CANARY, f"--header=Authorization: Bearer {CANARY}"]
+    container = {"name": "a", "image": f"a:{generation}", "env": env, "args": args}
+    labels = {"app": "a"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template, "replicas": 0}
+    return [
+        ("configmaps", named("ConfigMap", "c", data=config)),
+        ("deployments", named("Deployment", "d", spec=spec)),
+    ]
+
+
 def play(lab: crlab.Lab) -> Any:
     """Create, change, be refused, reconcile; return the controller."""
 
     @lab.controller("secrets")
     def copy(request, ctx):  # type: ignore[no-untyped-def]
         ctx.log(f"saw {ctx.object!r}")
+        ctx.log(f"{ctx.get('configmaps', 'c')} {ctx.get('deployments', 'd')!r}")
         ctx.patch("secrets", "s", {"data": {"copy": ENCODED}})
+        ctx.patch("configmaps", "c", {"data": {"api-token": f"{CANARY}"}})
         ctx.create(secret(3))  # refused: it is there
 
     lab.client.create("secrets", secret(0))
     lab.client.create("pods", pod())
     lab.informer("pods").wait_for_sync()
+    for generation in (0, 1):
+        for resource, body in carriers(generation):
+            lab.apply(body)
+            lab.informer(resource).wait_for_sync()
+        lab.settle()
     copy.step()
     lab.client.patch("secrets", "s", secret(1), namespace="default")
     copy.step()
@@ -96,19 +131,26 @@ def refusals(lab: crlab.Lab) -> Iterator[str]:
 
 def surfaces(lab: crlab.Lab, copy: Any, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Every text a notebook can show, by name."""
-    informer, pods = lab.informer("secrets"), lab.informer("pods")
-    for each in (informer, pods):
-        name = each.resource.gvr.resource
+    columns = {"all": ".", "data": ".data", "spec": ".spec", "text": (".data.password", "string"),
+               "env": ".spec.template.spec.containers[*].env[*].value",
+               "args": (".spec.template.spec.containers[*].args[2]", "string"),
+               "one": lambda o: str(o.to_dict()) if hasattr(o, "to_dict") else str(dict(o)),
+               "two": lambda o: o.get("data") or o["spec"]}  # fmt: skip
+    for name in ("secrets", "pods", "configmaps", "deployments"):
+        each = lab.informer(name)
         frames = [each.df, each.with_columns(wide=True, labels=True).df, each.events.df,
-                  each.events.changes, each.memory()]  # fmt: skip
+                  each.events.changes, each.memory(), each.with_columns(columns=columns).df,
+                  each.at(each.shared.last_sync_resource_version).df]  # fmt: skip
         yield f"{name} frames", "".join(frame.to_csv() + frame.to_html() for frame in frames)
-        yield f"{name} objects", repr([obj.to_dict() for obj in each.objects()])
+        yield f"{name} objects", repr([[obj, *obj.values()] for obj in each.objects()])
+        yield f"{name} drafts", "".join(f"{d}{d!r}" for d in [each.draft(obj.key) for obj in each])
         yield f"{name} describe", "".join(str(each.describe(obj.key)) for obj in each.objects())
         yield f"{name} html", each._repr_html_()
     yield "steps", "".join(f"{r}{r!r}{r.traceback}{[c.__dict__ if hasattr(c, '__dict__') else repr(c) for c in r.calls]}" for r in copy.history)  # fmt: skip # noqa: E501
     yield "calls", repr(copy.history)
-    yield "story", f"{lab.explain('default/s')}{lab.explain('default/s').df.to_csv()}"
-    yield "timeline", lab.timeline("default/s").to_csv()
+    for key in ("default/s", "default/c", "default/d", "default/p"):
+        yield f"story {key}", f"{lab.explain(key)}{lab.explain(key).df.to_csv()}"
+        yield f"timeline {key}", lab.timeline(key).to_csv()
     yield "trace", repr(list(lab.trace))
     yield "requests", lab.requests.to_csv()
     yield "audit log", lab.audit_log.to_csv()
@@ -136,6 +178,14 @@ def test_no_secret_byte_in_anything_a_lab_shows(
 
     assert not leaks(found)
     assert f"<redacted: {len(CANARY)} bytes>" in found["secrets objects"]
+    assert CANARY in repr(lab.informer("configmaps")["default/c"].to_dict())  # truth to code
+    assert CANARY in repr(lab.informer("pods")["default/p"].to_dict())
+    assert CANARY not in repr(lab.informer("secrets")["default/s"].to_dict())
+    assert "~ .metadata.annotations.n" not in found["secrets frames"]
+    assert (
+        ".data.password: <redacted: 24 bytes> → <redacted: 24 bytes> (changed)"
+        in (found["configmaps frames"])
+    )
     assert [type(record.error).__name__ for record in copy.history] == ["AlreadyExists"] * 2
     assert len(found) > 15
     bare = lab.informer("secrets", include_secrets=True).wait_for_sync()
@@ -151,6 +201,10 @@ def test_no_secret_byte_in_any_widgets_state(lab: crlab.Lab) -> None:
     informer = lab.informer("secrets")
     views = [informer.watch(), informer.events.watch(), informer.rates.watch(by="key"),
              copy.stepper(), lab.pipeline(), lab.time_slider(informer)]  # fmt: skip
+    for name in ("configmaps", "deployments", "pods"):
+        each = lab.informer(name, columns={"spec": ".", "password": ".data.password"})
+        views += [each.watch(), each.events.watch(), lab.time_slider(each)]
+        views[-2].open(each.events.events()[-1].seq) if len(each.events) else None
 
     found = {}
     with recorded() as recorder:
@@ -173,6 +227,10 @@ def test_no_secret_byte_in_a_saved_notebook(tmp_path: Path) -> None:
         ),
         "lab = crlab.sandbox(seed=0, driver='manual', controllers=False); copy = play(lab)",
         "lab.informer('secrets').df",
+        "lab.informer('configmaps', columns={'data': '.data', 'all': '.'}).df",
+        "lab.informer('deployments')['default/d'].spec",
+        "lab.informer('configmaps').draft('default/c')",
+        "lab.informer('configmaps').events.changes",
         "lab.informer('secrets').watch()",
         "lab.informer('secrets').events.watch()",
         "copy.stepper()",

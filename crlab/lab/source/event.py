@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.lab.source.status import Changing, status_state
 from crlab.model.object import KubeObject
+from crlab.model.redaction import redact_object
 from crlab.trace.record import TraceRecord
 from crlab.views.filter import Filter
 from crlab.views.state import (
@@ -124,7 +125,7 @@ def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
             op=_OPS.get(str(change.op), "~"),
             path=change.path,
             old=as_json(change.old) if change.op != "add" else "",
-            new=as_json(change.new) if change.op != "remove" else "",
+            new=as_json(change.new) + change.note if change.op != "remove" else "",
         )
 
 
@@ -259,6 +260,6 @@ def _title(obj: KubeObject | None) -> str:
 def _lines(obj: KubeObject | None) -> list[str]:
     if obj is None:
         return []
-    tree = obj.to_dict()
+    tree = redact_object(obj)
     tree.get("metadata", {}).pop("managedFields", None)
     return yaml_lines(tree)

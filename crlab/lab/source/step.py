@@ -15,7 +15,7 @@ from crlab.errors import ConfigError, Conflict, LifecycleError
 from crlab.lab.controller import KEPT_STEPS
 from crlab.lab.source.event import as_json, diff_of
 from crlab.lab.source.status import Changing, status_state
-from crlab.model.redaction import mask_text
+from crlab.model.redaction import mask_text, redact_object
 from crlab.views.state import Call, QueueState, StepperState, StepState
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _yaml(obj: Any) -> str:
         return ""
     import yaml
 
-    tree = obj.to_dict()
+    tree = redact_object(obj)
     tree.get("metadata", {}).pop("managedFields", None)
     text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     return text

@@ -44,10 +44,9 @@ class Subject(Protocol):
 
 
 class Crlab:
-    """The front door: connect, informer, handler; trace, redaction and indices on."""
+    """The front door: connect, informer, handler; trace and indices on."""
 
     list_mode = "auto"
-    includes_secrets = False
 
     def __init__(self, kind: payload.Kind, url: str) -> None:
         import crlab
@@ -57,7 +56,6 @@ class Crlab:
             kind.plural,
             start=False,
             list_mode=self.list_mode,
-            include_secrets=self.includes_secrets,
         )
         self._shared = self._informer.shared
 
@@ -81,12 +79,6 @@ class CrlabPages(Crlab):
     """The same, listing by pages as the floor does."""
 
     list_mode = "list"
-
-
-class CrlabUnredacted(Crlab):
-    """The same, without a look for secrets in each object."""
-
-    includes_secrets = True
 
 
 class Floor:
@@ -309,7 +301,6 @@ class Kr8s(_Asyncio):
 SUBJECTS: dict[str, Callable[[payload.Kind, str], Subject]] = {
     "crlab": Crlab,
     "crlab, pages": CrlabPages,
-    "crlab, no redaction": CrlabUnredacted,
     "floor": Floor,
     "SharedInformer": SharedInformer,
     "lightkube": Lightkube,
