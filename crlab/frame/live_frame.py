@@ -172,16 +172,18 @@ class LiveFrame:
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
-        with self._lock, unread():
-            frame = self._frame
-            if frame is None or self._indexer.generation != self._generation or self._is_recast:
-                self._frame = self._refreshed()
-            elif not self._is_pristine(frame) or self._pristine[3]["state"] != state:
-                self._frame = self._handed_out(self._pristine[3] | {"state": state})
-            assert self._frame is not None
-            frame = self._frame
-        while self._untold:  # out of the lock: handlers of logging wait for others
-            self._untold.pop(0)()
+        try:
+            with self._lock, unread():
+                frame = self._frame
+                if frame is None or self._indexer.generation != self._generation or self._is_recast:
+                    self._frame = self._refreshed()
+                elif not self._is_pristine(frame) or self._pristine[3]["state"] != state:
+                    self._frame = self._handed_out(self._pristine[3] | {"state": state})
+                assert self._frame is not None
+                frame = self._frame
+        finally:
+            while self._untold:  # out of the lock: handlers of logging wait for others
+                self._untold.pop(0)()
         return frame
 
     def live_version(self) -> object:

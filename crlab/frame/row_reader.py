@@ -210,7 +210,7 @@ def _shown(obj: KubeObject) -> tuple[Any, list[str]]:
 
 def _hidden(value: Any, obj: KubeObject) -> Any:
     """Return what a function made of an object without the object's secrets."""
-    return hide(value, _shown(obj)[1]) if value and isinstance(value, str | list | dict) else value
+    return hide(value, _shown(obj)[1]) if isinstance(value, str | list | dict) else value
 
 
 def _taken_of_shown(column: Column, tree: Any) -> Any:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
+import pytest
+
 import crlab
 from crlab.controller.recorder import EventRecorder
-from crlab.errors import Forbidden
+from crlab.errors import ColumnFailed, Forbidden
 
 CONFIG = {
     "apiVersion": "v1",
@@ -212,7 +214,8 @@ def a_column_function(lab: crlab.Lab) -> Iterator[Told]:
     informer = lab.informer("configmaps", namespace="default")
     lab.settle()
     frame = informer.with_columns({"mine": column})
-    assert len(frame.df)
+    with pytest.raises(ColumnFailed):  # it is the only row
+        assert len(frame.df)
     yield lab, "column", "informer/configmaps/default column mine", "default/a"
     column.is_on = False
     touch(lab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes
+import numpy as np
+import pandas as pd
 import pytest
 
 import crlab
@@ -16,7 +19,7 @@ from crlab.cache import DeletedFinalStateUnknown, HandlerRegistration
 from crlab.cache.reflector import Reflector
 from crlab.client import ResourceListerWatcher
 from crlab.controller import predicate as predicates
-from crlab.errors import ApiError, Conflict, NotFound, SyncTimeout
+from crlab.errors import ApiError, BodyRefused, Conflict, NotFound, SyncTimeout
 from crlab.examples import myservice
 from crlab.testing import assert_converges, fake_lab
 from crlab.workqueue import PriorityQueue, RateLimitingQueue, default_controller_rate_limiter
@@ -30,7 +33,7 @@ ROWS = {
 }
 HEADS = {"client-go", "controller-runtime", "kopf", "kr8s", "kubernetes"}
 CM: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
-Row = Callable[[crlab.Lab], object]
+Row = Callable[..., object]
 TAKEN: dict[str, Row] = {}
 
 
@@ -103,7 +106,7 @@ def envtest(lab: crlab.Lab) -> None:
     assert callable(crlab.envtest)  # with KUBEBUILDER_ASSETS: tests/unit/lab/test_envtest.py
 
 
-@row("`kopf run file.py`")
+@row("`kopf run file.py`", "`CacheSyncTimeout`")  # tests/unit/lab/test_command_telling.py
 def running(lab: crlab.Lab) -> None:
     del lab
     from crlab.__main__ import main
@@ -468,6 +471,47 @@ def rights(lab: crlab.Lab) -> None:
     assert "myservices/finalizers" in text
 
 
+@row(
+    "`log.FromContext(ctx).Info(…)`", '"Reconciler error" in the log', "`logger`, `kopf.LogFormat`"
+)
+def logging(lab: crlab.Lab, caplog: Any) -> None:
+    def body(ctx: Any) -> None:
+        ctx.log("scaled %s to %d", "web", 3)
+        raise ValueError("boom")
+
+    with caplog.at_level("INFO", "crlab"), pytest.raises(ValueError, match="boom"):
+        once(lab, body)
+    lines = [(line.name, line.levelname) for line in caplog.records]
+    assert ("crlab.controller", "INFO") in lines
+    assert ("crlab.controller", "WARNING") in lines
+    assert "scaled web to 3" in caplog.text
+    assert list(lab.problems.df["kind"]) == ["reconcile"]
+
+
+@row("`kubectl apply -f`, `--server-side --force-conflicts`")
+def applying(lab: crlab.Lab) -> None:
+    assert lab.apply({**CM, "data": {"a": "1", "b": "1"}})[0].operation == "created"
+    lab.client.patch("configmaps", "c", {"data": {"a": "2", "other": "x"}}, field_manager="other")
+    lab.apply({**CM, "data": {"a": "3"}})
+    assert lab.get("configmaps", "c")["data"] == {"a": "3", "other": "x"}
+    assert lab.apply({**CM, "data": {"a": "3"}})[0].operation == "unchanged"
+
+
+@row("`json.dumps(api.sanitize_for_serialization(obj))`")
+def plain_json(lab: crlab.Lab) -> None:
+    informer = lab.informer("myservices").wait_for_sync()
+    assert json.loads(json.dumps(informer.get("default/web").to_dict()))["kind"] == "MyService"
+
+
+@row("NaN, numpy and pandas values in bodies")
+def values(lab: crlab.Lab) -> None:
+    lab.client.patch("myservices", "web", {"spec": {"replicas": np.int64(5)}})
+    assert lab.get("myservices", "web")["spec"]["replicas"] == 5
+    for value in (float("nan"), pd.NA, pd.NaT):
+        with pytest.raises(BodyRefused, match=r"\.spec\.replicas"):
+            lab.client.patch("myservices", "web", {"spec": {"replicas": value}})
+
+
 # -- the promises -----------------------------------------------------------------------------
 
 
@@ -481,9 +525,9 @@ def world() -> Any:
 
 
 @pytest.mark.parametrize("function", dict.fromkeys(TAKEN.values()), ids=lambda f: f.__name__)
-def test_what_a_row_says_is_so(world: crlab.Lab, function: Row) -> None:
+def test_what_a_row_says_is_so(world: crlab.Lab, function: Row, caplog: Any) -> None:
     """In the words that stand in the table."""
-    function(world)
+    function(world, caplog) if function is logging else function(world)
 
 
 def test_every_row_is_executed_or_says_none() -> None:

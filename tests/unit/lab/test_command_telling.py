@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import re
@@ -22,6 +21,7 @@ import crlab
 from crlab.__main__ import main
 from crlab.lab.command import record
 from crlab.lab.command.telling import tell_on_stderr
+from crlab.trace.recording import Recorder
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
@@ -143,7 +143,7 @@ def test_a_recorder_that_stops_is_told_and_ends_crlab_record(
     with crlab.sandbox(controllers=False) as lab:
         lab.record(tmp_path / "session.jsonl.gz")
         full = OSError(28, "No space left on device")
-        with mock.patch.object(gzip.GzipFile, "write", side_effect=full):
+        with mock.patch.object(Recorder, "_write", side_effect=full):
             lab.apply(CONFIG)
             lab.wait_until(lambda: record.stopped(lab), 10)
         row = lab.problems.df.iloc[0]

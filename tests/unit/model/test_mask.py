@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crlab.model.mask import (
+    MASK,
     VALUE_MASK,
     is_secret_name,
     mask,
@@ -105,10 +106,13 @@ TEXTS = st.one_of(
 def test_every_promised_shape_is_masked_wherever_it_stands(shape, around):
     """Alone, in prose, as an argument, in a file; of an object and in an error."""
     secret = SHAPES[shape]
-    for masked in (mask_value(around.format(secret)), mask_text(around.format(secret))):
+    value, text = mask_value(around.format(secret)), mask_text(around.format(secret))
+    for masked in (value, text):
         assert CANARY not in masked
         assert secret not in masked
-        assert VALUE_MASK.search(masked)
+    assert VALUE_MASK.search(value)
+    assert MASK in text
+    assert not VALUE_MASK.search(text)  # a controller may write what an error said
 
 
 @pytest.mark.parametrize("text", HARMLESS)
