@@ -141,6 +141,6 @@ def test_a_full_disk_at_the_first_line_leaves_no_recorder(tmp_path):
 
 def test_a_recorder_that_goes_on_is_caught(tmp_path, monkeypatch):
     """The seeded bug: it notes the error, and neither stops nor lets go of the trace."""
-    monkeypatch.setattr(Recorder, "_failed", lambda self, error: None)
+    monkeypatch.setattr(Recorder, "_stop", lambda self, error: None)
     with pytest.raises((AssertionError, OSError)):
         test_a_closed_descriptor_is_told(tmp_path)
