@@ -69,6 +69,7 @@ def lab():
 
 
 def test_children_and_their_parent_get_their_own_answers(lab):
+    """Fault 77: no answer of another process, and no connection of the parent lost."""
     for _ in range(5):
         assert wrong_answers(lab) == []
         assert lab.client.get("configmaps", "c1", namespace="default")["metadata"]["name"] == "c1"

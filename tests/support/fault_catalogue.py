@@ -367,7 +367,13 @@ CATALOGUE = [
         "quick, silent, code 0",
         (OWN, "test_the_interpreter_ends_with_live_informers"),
     ),
-    row(77, "fork", "the child refuses, no deadlock", (PROMISES, "")),
+    row(
+        77,
+        "fork",
+        "the child has connections of its own, or refuses; no deadlock, no harm to its parent",
+        ("faults/test_fork.py", "test_children_and_their_parent_get_their_own_answers"),
+        (PROMISES, ""),
+    ),
     row(
         78,
         "1,000 starts and stops",
