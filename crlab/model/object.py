@@ -177,12 +177,13 @@ _set_tree, _set_above, _set_field = (
 class FrozenList(_Frozen, Sequence[Any]):
     """A JSON array that can only be read; its repr shows no secret."""
 
-    __slots__ = ("_above", "_field", "_items")
+    __slots__ = ("_above", "_cut", "_field", "_items")
 
     def __init__(self, items: list[Any], above: Any = None, field: str = "") -> None:
         self._items = items
         self._above = above
         self._field = field
+        self._cut: tuple[FrozenList, slice] | None = None
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -190,7 +191,9 @@ class FrozenList(_Frozen, Sequence[Any]):
     def __getitem__(self, index: slice) -> FrozenList: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):  # it stands where the whole list does
-            return FrozenList(self._items[index], self._above, self._field)
+            part = FrozenList(self._items[index], self._above, self._field)
+            part._cut = self, index
+            return part
         return frozen(self._items[index], self)
 
     def __len__(self) -> int:
@@ -204,7 +207,13 @@ class FrozenList(_Frozen, Sequence[Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return repr(_shown(self._items, self))
+        return repr(self._as_shown())
+
+    def _as_shown(self) -> Any:
+        if self._cut is None:
+            return _shown(self._items, self)
+        whole, index = self._cut  # the flag before an argument says what it is
+        return whole._as_shown()[index]
 
 
 class _KubeObjectMeta(msgspec.StructMeta):

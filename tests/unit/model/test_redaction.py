@@ -250,3 +250,13 @@ def test_what_was_revealed_does_not_print():
     assert revealed == CANARY
     assert CANARY not in repr(revealed)
     assert shown(revealed, "note") == CANARY  # as any text that a user takes out of an object
+
+
+@pytest.mark.parametrize("part", [slice(1, None), slice(1, 2), slice(None, None, -1)])
+def test_a_slice_of_arguments_shows_no_more_than_the_whole(part):
+    """The flag that names an argument may be outside of the slice, or behind it."""
+    spec = {"args": ["--password", "hunter2-real", "--v=4"]}
+    obj = KubeObject.of({"metadata": {"name": "x"}, "spec": spec})
+    args = obj.spec.args[part]
+    assert "hunter2-real" in list(args)
+    assert "hunter2" not in repr(args) + repr(args[:]) + f"{args[0:1]}"
