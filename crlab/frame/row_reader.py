@@ -74,9 +74,9 @@ class RowReader:
         for column in self._header:
             get = attrgetter(column.header)
             found[column.name] = [get(obj) for obj in objects]
-        for column in self._functions:
-            values = [self._called(column, obj) for obj in objects]
-            found[column.name] = mask_values(list(map(_hidden, values, objects)), column.name)
+        called = [[self._called(column, obj) for obj in objects] for column in self._functions]
+        for column, values in zip(self._functions, _hidden(called, objects), strict=True):
+            found[column.name] = mask_values(values, column.name)
         rows = [found[column.name] for column in self._below]
         for start in range(0, len(objects) if rows else 0, self._together):
             part = objects[start : start + self._together]
@@ -208,9 +208,14 @@ def _shown(obj: KubeObject) -> tuple[Any, list[str]]:
         return {}, []
 
 
-def _hidden(value: Any, obj: KubeObject) -> Any:
-    """Return what a function made of an object without the object's secrets."""
-    return hide(value, _shown(obj)[1]) if isinstance(value, str | list | dict) else value
+def _hidden(columns: list[list[Any]], objects: list[KubeObject]) -> list[list[Any]]:
+    """Return what functions made of objects without the objects' secrets; each is read once."""
+    for place, obj in enumerate(objects):
+        kept = [c for c in columns if isinstance(c[place], str | list | dict) and len(c[place]) > 0]
+        secrets = _shown(obj)[1] if kept else ()
+        for column in kept if secrets else ():
+            column[place] = hide(column[place], secrets)
+    return columns
 
 
 def _taken_of_shown(column: Column, tree: Any) -> Any:

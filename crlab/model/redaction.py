@@ -374,23 +374,27 @@ def _collect(
             place = below(node, under, field, kind) if is_special else field
             if len(field) > 15:
                 names.append((node, field))
-            if type(child) is dict or type(child) is list:
+            type_ = type(child)
+            if type_ is dict or type_ is list:
                 if child and not (field == "fieldsV1" and _has_no_values(child)):
                     _collect(child, place, "", edits, texts, names)
-            elif _is_decided(place, child):
+            elif _is_place(place) and _is_decided(place, child):
                 edits.append((node, field, _masked(place, child), child))
-            elif type(child) is str:
+            elif type_ is str:
                 texts.append((node, field, child))
         return
-    flag = ""
+    flag, is_place = "", _is_place(under)
     for spot, child in enumerate(node):
-        if type(child) is dict or type(child) is list:
+        type_ = type(child)
+        if type_ is dict or type_ is list:
             _collect(child, under, kind, edits, texts, names)
-        elif _is_decided(under, child) or (flag and _is_decided(flag, child) and child[:2] != "--"):
+        elif (is_place and _is_decided(under, child)) or (
+            flag and _is_decided(flag, child) and child[:2] != "--"
+        ):
             edits.append((node, spot, _masked(under, child), child))
-        elif type(child) is str:
+        elif type_ is str:
             texts.append((node, spot, child))
-        flag = child if type(child) is str and child[:1] == "-" and "=" not in child else ""
+        flag = child if type_ is str and child[:1] == "-" and "=" not in child else ""
 
 
 def _has_no_values(fields: Any) -> bool:
