@@ -24,13 +24,17 @@ def kept(transform: Callable[[KubeObject], Any], obj: KubeObject) -> KubeObject:
     """Return what a user's transform keeps of an object, under the identity the server gave it.
 
     uid and resourceVersion may be dropped from what is kept: they stay beside it, so that the
-    cache can tell old from new, and an audit compare it with the server.
+    cache can tell old from new, and an audit compare it with the server. What is not the
+    object itself is `is_partial`, so that no write of it drops the rest.
 
     Raises:
         ConfigError: it answers with no object, or with one of another key.
         Exception: what it raised.
     """
-    answer = checked_answer(transform(obj), "transform")
+    answer: Any = checked_answer(transform(obj), "transform")
+    is_same = answer is obj
+    if is_same:  # untouched, or made by a transform before
+        return obj
     if not isinstance(answer, Mapping):
         raise ConfigError(
             f"a transform returns the object, or a smaller one, not {type(answer).__name__}: "
@@ -41,9 +45,7 @@ def kept(transform: Callable[[KubeObject], Any], obj: KubeObject) -> KubeObject:
         raise ConfigError(
             f"a transform keeps metadata.name and metadata.namespace, and this one made {found.key}"
         )
-    if (found.uid, found.resource_version) == (obj.uid, obj.resource_version):
-        return found
-    return KubeObject.trusted(found.raw, obj.name, obj.namespace, obj.uid, obj.resource_version)
+    return found.kept_of(obj)
 
 
 class Listing:

@@ -13,6 +13,7 @@ from typing import Any
 
 from crlab.client.sender import Resource, Sender, checked_name
 from crlab.errors import ConfigError
+from crlab.model.encoder import check_whole
 from crlab.model.object import FrozenList
 
 PATCH_TYPES = {
@@ -69,6 +70,7 @@ class WriteVerbs(Sender):
             Conflict: it changed since the resourceVersion in `obj`.
         """
         found, body, place, name = self._target(resource, obj, namespace)
+        check_whole(obj, f"update {found.gvr.group_resource} {name}")
         query = self._options(dry_run, field_manager)
         return self._send(
             "update",
@@ -149,6 +151,7 @@ class WriteVerbs(Sender):
             Conflict: others manage some of its fields, and `force` is not set.
         """
         found, body, place, name = self._target(resource, obj, namespace)
+        check_whole(obj, f"apply {found.gvr.group_resource} {name}")
         body["metadata"].pop("managedFields", None)
         return self.patch(
             found,

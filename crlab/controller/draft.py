@@ -27,8 +27,9 @@ from crlab.model.redaction import below, shown
 class Draft(dict[str, Any]):
     """A JSON object that is the caller's own."""
 
-    __slots__ = ("_parent", "_schema", "_under")
+    __slots__ = ("_is_partial", "_parent", "_schema", "_under")
 
+    _is_partial: bool  # a copy of what a transform left of an object
     _parent: tuple[Draft, str] | None
     _schema: SchemaNode
     _under: str  # its place, for its repr
@@ -39,6 +40,7 @@ class Draft(dict[str, Any]):
         schema: SchemaNode = NO_SCHEMA,
         *,
         under: str = "",
+        is_partial: bool = False,
     ):
         """Copy a tree (deeply)."""
         super().__init__()
@@ -46,6 +48,7 @@ class Draft(dict[str, Any]):
         put(self, "_schema", schema)
         put(self, "_parent", None)
         put(self, "_under", under)
+        put(self, "_is_partial", is_partial)
         for name, value in (tree or {}).items():
             place = below(tree or {}, under, name)
             dict.__setitem__(self, name, _drafted(value, schema.field(name), place))
@@ -125,7 +128,7 @@ class Draft(dict[str, Any]):
         return plain
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draft:
-        return Draft(self, self._schema, under=self._under)
+        return Draft(self, self._schema, under=self._under, is_partial=self._is_partial)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Draft, (self.to_dict(),)

@@ -202,8 +202,10 @@ class Reader:
 
     def draft(self, resource: ApiResource, obj: KubeObject | dict[str, Any]) -> Draft:
         """Return a fresh copy that is the caller's own, with the help of its schema."""
-        tree = obj.to_dict() if isinstance(obj, KubeObject) else obj
-        return Draft(tree, self.schema(resource))
+        schema = self.schema(resource)
+        if isinstance(obj, KubeObject):
+            return Draft(obj.to_dict(), schema, is_partial=obj.is_partial)
+        return Draft(obj, schema)
 
     def schema(self, resource: ApiResource) -> SchemaNode:
         """Return the schema of a resource, an empty one if none is known."""

@@ -15,6 +15,7 @@ from crlab.controller.draft import Draft, rebased
 from crlab.controller.request import Request
 from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
+from crlab.model.encoder import check_whole
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
 from crlab.model.redaction import mask_text
@@ -161,6 +162,12 @@ class Run:
         metadata = tree["metadata"] = dict(metadata)
         if found.is_namespaced and not metadata.get("namespace"):
             metadata["namespace"] = self.request.namespace
+        return found, tree
+
+    def _whole(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
+        """Complete an object that is to be written as a whole."""
+        found, tree = self._complete(obj)
+        check_whole(obj, f"write {found.gvr.group_resource} {tree['metadata'].get('name')}")
         return found, tree
 
     def _current(self) -> KubeObject | None:

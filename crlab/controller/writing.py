@@ -33,17 +33,17 @@ class WritingRun(ReadingRun):
     def update(self, obj: Mapping[str, Any]) -> Draft:
         """Replace an object; its resourceVersion must still be the server's (else 409)."""
         self.check()
-        return self._writer.update(self._complete(obj))
+        return self._writer.update(self._whole(obj))
 
     def update_status(self, obj: Mapping[str, Any]) -> Draft:
         """Replace the status of an object."""
         self.check()
-        return self._writer.update(self._complete(obj), subresource="status")
+        return self._writer.update(self._whole(obj), subresource="status")
 
     def update_subresource(self, obj: Mapping[str, Any], subresource: str) -> Draft:
         """Replace an object through another subresource, e.g. a namespace's "finalize"."""
         self.check()
-        return self._writer.update(self._complete(obj), subresource=subresource)
+        return self._writer.update(self._whole(obj), subresource=subresource)
 
     def patch(
         self,
@@ -88,7 +88,7 @@ class WritingRun(ReadingRun):
     def apply(self, obj: Mapping[str, Any], *, force: bool = True) -> Draft:
         """Apply an object server-side, as field manager "<controller>"."""
         self.check()
-        found, tree = self._complete(obj)
+        found, tree = self._whole(obj)
         tree["metadata"].pop("managedFields", None)  # an object that was read may be applied
         return self._writer.apply((found, tree), force=force)
 

@@ -202,7 +202,8 @@ class Informer:
         Its fields complete, explain themselves on ``?`` and refuse a misspelt name, by the
         schema of the CRD. Nothing is written: ``lab.client.update(resource, draft)`` does. It
         holds what the server sent; its repr is masked. A Secret is masked in the cache already
-        (unless `include_secrets`), and a draft that holds a mask is refused when it is written.
+        (unless `include_secrets`), and a draft that holds a mask is refused when it is written;
+        so is one of an object of which a `transform` dropped a part.
 
         Raises:
             NotCached: it is not in the cache; the nearest keys are named.
@@ -211,7 +212,8 @@ class Informer:
         from crlab.controller.schema_help import SchemaReader
 
         schema = SchemaReader(self._lab.client).schema(self.resource)
-        return Draft(self[key].to_dict(), schema)
+        obj = self[key]
+        return Draft(obj.to_dict(), schema, is_partial=obj.is_partial)
 
     def objects(self) -> Sequence[KubeObject]:
         """Return every cached object, sorted by key."""

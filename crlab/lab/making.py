@@ -65,7 +65,8 @@ class MakingLab(PacedLab):
                 than before give another frame over the same cache.
             indexers: name → function from an object to values.
             transform: what to keep of an object, with name and namespace; applied before it is
-                cached.
+                cached. A write of what it changed, as a whole, is refused (patch it, or read
+                it from the server); a plain dict of it, `to_dict()`, cannot be told apart.
             is_metadata_only: cache only the objects' metadata; `df` then has the columns that
                 every object has.
             include_secrets: give code the values of Secrets and token reviews; otherwise only

@@ -78,6 +78,21 @@ def encoded(body: Any, tried: str) -> tuple[Any, bytes]:
     return tree, raw
 
 
+def check_whole(obj: Any, tried: str) -> None:
+    """Refuse to write an object whole of which a cache's transform dropped a part.
+
+    Raises:
+        BodyRefused: the write would drop that part on the server too.
+    """
+    if getattr(obj, "is_partial" if isinstance(obj, KubeObject) else "_is_partial", False) is True:
+        raise BodyRefused(
+            f"{tried}: the transform of a cache dropped or changed a part of this object, and so "
+            "would a write of it; nothing was sent: patch what you change, or read the object "
+            "from the server (lab.client.get, ctx.get with live=True, ctx.modify)",
+            paths=("",),
+        )
+
+
 def check_raw(raw: bytes, tried: str) -> None:
     """Return if a body that somebody else encoded holds no masked value.
 

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from crlab.errors import ManifestError
-from crlab.model.encoder import plain
+from crlab.model.encoder import check_whole, plain
 
 MAX_BYTES = 32 << 20
 MAX_NODES = 100_000
@@ -194,6 +194,7 @@ def load_manifests(source: Manifest) -> list[dict[str, Any]]:
 
 def _trees(source: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(source, Mapping):
+        check_whole(source, name)
         yield name, plain(source, name)
     elif isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_content(source)):
         yield from _files(os.fspath(source))

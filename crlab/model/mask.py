@@ -344,7 +344,7 @@ def _mask_fields(text: str, *, is_free: bool) -> str:
         if is_secret_name(found["name"]) and _is_field(text, found, is_free):
             start, stop = _value_of(text, found, is_free)
             value = text[start:stop]
-            if value.strip().lower() not in _SETTINGS:
+            if value.strip(" \t\r\n).,;`").lower() not in _SETTINGS:
                 parts += [text[done:start], mask(value)]
                 done = after = stop
         found = _FIELD.search(text, after)

@@ -241,6 +241,7 @@ if TYPE_CHECKING:
         resource_version: str
         key: str
         _tree: dict[str, Any] | None
+        is_partial: bool
 
         def __init__(self, raw: bytes) -> None: ...
 
@@ -254,6 +255,7 @@ else:
         resource_version: str
         key: str
         _tree: dict[str, Any] | None = None
+        is_partial: bool = False
 
 
 class KubeObject(_Frozen, _Fields):
@@ -267,6 +269,7 @@ class KubeObject(_Frozen, _Fields):
         size_bytes: of them.
         key: "namespace/name" or "name".
         name, namespace, uid, resource_version: from its metadata, "" if absent.
+        is_partial: whether a transform changed it: written as a whole, it would drop the rest.
 
     Raises:
         DecodeError: not JSON, no metadata, or a header field of the wrong type.
@@ -289,6 +292,12 @@ class KubeObject(_Frozen, _Fields):
             namespace = intern(namespace)  # one string for all of its objects
             return _make(raw, name, namespace, uid, resource_version, f"{namespace}/{name}")
         return _make(raw, name, "", uid, resource_version, name)
+
+    def kept_of(self, whole: KubeObject) -> KubeObject:
+        """Return this, which a transform made of `whole`, under the identity of that."""
+        head = whole.name, whole.namespace, whole.uid, whole.resource_version, whole.key
+        is_partial = _written(tree_of(self.raw)) != _written(whole._decoded())
+        return _make(self.raw, *head, None, is_partial)
 
     @property
     def size_bytes(self) -> int:
@@ -369,3 +378,9 @@ class KubeObject(_Frozen, _Fields):
 _make: Callable[..., KubeObject] = partial(msgspec.StructMeta.__call__, KubeObject)
 _keep_tree: Callable[[KubeObject, dict[str, Any]], None] = vars(_Fields)["_tree"].__set__
 Mapping.register(KubeObject)
+
+
+def _written(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return of an object what a write of it states: the server keeps managedFields by itself."""
+    metadata = tree["metadata"]
+    return {**tree, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}

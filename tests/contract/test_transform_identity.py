@@ -3,12 +3,13 @@ takes a smaller object for a changed one."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 import crlab
-from crlab.errors import ConfigError
+from crlab.errors import BodyRefused, ConfigError
 
 MINUTES = 10
 
@@ -155,3 +156,71 @@ def test_a_transform_that_must_be_awaited_is_told() -> None:
         whole = lab.informer("configmaps").wait_for_sync()
         with pytest.raises(ConfigError, match="transform returned a coroutine"):
             whole.shared.memory(transform=lambda obj: later(obj))
+
+
+def without(*path: str):
+    """Return a transform that drops a field."""
+
+    def transform(obj):
+        tree = obj.to_dict()
+        node = tree
+        for name in path[:-1]:
+            node = node[name]
+        node.pop(path[-1], None)
+        return tree
+
+    return transform
+
+
+def slimmed(lab: crlab.Lab, *path: str):
+    """Return an informer of ConfigMaps that drops a field, with one that has data."""
+    lab.client.create("configmaps", {"metadata": {"name": "a"}, "data": {"kept": "x"}})
+    informer = lab.informer("configmaps", namespace="default", transform=without(*path))
+    lab.settle()
+    return informer
+
+
+def test_what_a_transform_dropped_is_not_dropped_on_the_server() -> None:
+    """No write of the whole takes an object of such a cache, by a client or in a reconcile."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        informer = slimmed(lab, "data")
+        draft = informer.draft("default/a")
+        draft.metadata.labels = {"a": "b"}
+        for write in (
+            lambda: lab.client.update("configmaps", draft),
+            lambda: lab.client.update("configmaps", informer.get("default/a")),
+            lambda: lab.client.apply("configmaps", deepcopy(draft), force=True),
+            lambda: lab.apply(draft),
+            lambda: lab.apply([informer.get("default/a")]),
+        ):
+            with pytest.raises(BodyRefused, match="transform"):
+                write()
+
+        def reconcile(request, ctx):
+            for write in (ctx.update, ctx.apply):
+                for obj in (ctx.object, ctx.get("configmaps", "a"), *ctx.list("configmaps")):
+                    with pytest.raises(BodyRefused, match="transform"):
+                        write(obj)
+            ctx.patch("configmaps", "a", {"metadata": {"labels": {"c": "d"}}})
+            whole = ctx.get("configmaps", "a", live=True)
+            whole.metadata.labels["e"] = "f"
+            ctx.update(whole)
+
+        controller = lab.controller(informer)(reconcile)
+        lab.settle()
+        assert controller.step("default/a").error is None
+        stored = lab.get("configmaps", "a")
+        assert stored["data"] == {"kept": "x"}
+        assert stored["metadata"]["labels"] == {"c": "d", "e": "f"}
+
+
+def test_a_cache_without_managed_fields_can_be_written_back() -> None:
+    """The server keeps those by itself: the usual transform costs nobody a write."""
+    with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:
+        informer = slimmed(lab, "metadata", "managedFields")
+        draft = informer.draft("default/a")
+        draft.data.kept = "y"
+        lab.client.update("configmaps", draft)
+        stored = lab.get("configmaps", "a")
+        assert stored["data"] == {"kept": "y"}
+        assert stored["metadata"]["managedFields"]

@@ -121,6 +121,16 @@ def test_ordinary_text_stays_as_it_is(text):
     assert mask_value(text) == text
 
 
+def test_advice_is_no_secret():
+    """A setting at the end of a clause, as crlab's own errors give it."""
+    for text in (
+        "read with include_secrets=True, or patch",
+        "(include_secrets=True)",
+        "token=yes.",
+    ):
+        assert mask_text(text) == text
+
+
 def test_a_mask_says_how_many_bytes_it_hides():
     """Also within a longer text, and of a value that is no text."""
     assert mask("pässword") == "<redacted: 9 bytes>"
