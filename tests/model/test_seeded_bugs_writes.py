@@ -157,7 +157,9 @@ def test_a_seeded_bug_of_writing_is_caught(bug: str, world: World) -> None:
     promise, place, name, wrong = BUGS[bug]
     with (
         mock.patch.object(place, name, wrong),
-        pytest.raises((AssertionError, pytest.fail.Exception, crlab.errors.CrlabError)),
+        pytest.raises(
+            (AssertionError, pytest.fail.Exception, crlab.errors.CrlabError, ExceptionGroup)
+        ),
     ):
         promise(world)
     with crlab.sandbox(seed=0, driver="manual", controllers=False) as lab:

@@ -151,6 +151,8 @@ from unittest import mock
 from crlab.lab.envtest import ControlPlane
 from crlab.runtime.clock import RealClock
 
+for number in (signal.SIGHUP, signal.SIGTERM):  # as in a shell, whatever nohup inherited
+    signal.signal(number, signal.SIG_DFL)
 plane = ControlPlane(Path(sys.argv[1]), RealClock())
 plane.start(lambda: True, timeout_seconds=5)
 if sys.argv[2] == "with a child that lives on":
