@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from crlab.errors import ColumnFailed, describe_error, let_go
 from crlab.model.plural import counted
-from crlab.model.redaction import mask_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class FailingColumn:
     @property
     def cause(self) -> str:
         """Which error, where: "default/web: ZeroDivisionError: division by zero"."""
-        return f"{self.key}: {mask_text(describe_error(self.error))}"
+        return f"{self.key}: {describe_error(self.error)}"
 
     def __str__(self) -> str:
         return f"column {self.column!r} fails for {counted(self.rows, 'rows')}, last {self.cause}"

@@ -21,7 +21,6 @@ import pandas as pd
 from crlab.errors import describe_error
 from crlab.lab.source.past import Past
 from crlab.lab.source.status import Changing, status_state
-from crlab.model.redaction import mask_text
 from crlab.views.filter import Filter
 from crlab.views.format import clock_time
 from crlab.views.state import Column, Row, StatusState, TableQuery, TableState
@@ -210,7 +209,7 @@ class LiveRows(TableRows):
                 self.lab, self._worst(), moment, frame.attrs.get("resource_version")
             )
         since = self._live.failed_at or 0.0
-        text = f"{mask_text(describe_error(error))} (since {clock_time(since)})"
+        text = f"{describe_error(error)} (since {clock_time(since)})"
         return replace(
             status_state(self.lab),
             state="failed",
