@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from crlab.errors import CrlabError, TerminalError
     from crlab.frame.export import style, to_csv, to_parquet
     from crlab.frame.join import concat_clusters, join_nodes, join_owners
-    from crlab.lab.doctor import doctor
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+    from crlab.lab.open_lab import close_all, open_labs
     from crlab.lab.opening import connect, envtest, replay, sandbox
-    from crlab.lab.owning import tree
-    from crlab.lab.registry import close_all, open_labs
-    from crlab.lab.waiting import wait_for_cache_sync
+    from crlab.lab.wait import wait_for_cache_sync
     from crlab.model.object import KubeObject
+    from crlab.report.doctor import doctor
+    from crlab.report.owner_tree import tree
 
 __version__ = "0.1.0"
 
@@ -45,21 +45,21 @@ _HOMES = {
     "Result": "crlab.controller",
     "SharedInformer": "crlab.cache",
     "TerminalError": "crlab.errors",
-    "close_all": "crlab.lab.registry",
+    "close_all": "crlab.lab.open_lab",
     "concat_clusters": "crlab.frame.join",
     "connect": "crlab.lab.opening",
-    "doctor": "crlab.lab.doctor",
+    "doctor": "crlab.report.doctor",
     "envtest": "crlab.lab.opening",
     "join_nodes": "crlab.frame.join",
     "join_owners": "crlab.frame.join",
-    "open_labs": "crlab.lab.registry",
+    "open_labs": "crlab.lab.open_lab",
     "replay": "crlab.lab.opening",
     "sandbox": "crlab.lab.opening",
     "style": "crlab.frame.export",
     "to_csv": "crlab.frame.export",
     "to_parquet": "crlab.frame.export",
-    "tree": "crlab.lab.owning",
-    "wait_for_cache_sync": "crlab.lab.waiting",
+    "tree": "crlab.report.owner_tree",
+    "wait_for_cache_sync": "crlab.lab.wait",
 }
 
 __all__ = [  # noqa: RUF022 - the order of a first session

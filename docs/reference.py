@@ -21,7 +21,7 @@ import griffe
 
 PARTS = (  # page, title, modules: their __all__, else all public definitions, or the one named
     ("crlab", "crlab", ("crlab",)),
-    ("controller", "Controllers", ("crlab.lab.controller", "crlab.controller",
+    ("controller", "Controllers", ("crlab.lab.lab_controller", "crlab.controller",
                                    "crlab.controller.predicate")),
     ("testing", "crlab.testing", ("crlab.testing", "crlab.testing.fixture")),
     ("frame", "Frames", ("crlab.frame",)),
@@ -31,7 +31,7 @@ PARTS = (  # page, title, modules: their __all__, else all public definitions, o
         (
             "crlab.widgets.view:View",
             "crlab.widgets.table:TableView",
-            "crlab.widgets.events:EventsView",
+            "crlab.widgets.event:EventsView",
             "crlab.widgets.rate:RateView",
             "crlab.widgets.pipeline:PipelineView",
             "crlab.widgets.stepper:StepperView",

@@ -1,9 +1,9 @@
 """Floor 2: a Kubernetes API server in this process, faithful enough that kubectl cannot tell.
 
-From: HTTP on loopback (`http.py`, the only user of aiohttp) or `ApiServer.handle` in-process.
-Inside: `router.py` → `read.py`, `write.py`, `delete.py` → `strategy.py` → `storage.py`, the
-append-only revision log on which a watch (`watch.py`) is a cursor. What is served is data:
-`resource.py`, `builtin.py`, `definition.py`. Read first: `storage.py`, then `server.py`.
+From: HTTP on loopback (`http_app.py`, the only user of aiohttp) or `ApiServer.handle` in-process.
+Inside: `router.py` → `verb/` → `storage.py`, the append-only revision log on which a watch
+(`watch.py`) is a cursor. What is served is data: `resource_type.py`, `kind/catalog.py`,
+`crd/definition.py`. Read first: `storage.py`, then `server.py`.
 """
 
 from crlab.apiserver.request import ADMIN, SYSTEM, Identity, Request, Response

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import msgspec
 import yaml
 
+from crlab.apiserver.representation import PartialView, TableView, View
 from crlab.apiserver.request import JSON, Request, Response
-from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import StatusError, bad_request, not_acceptable
-from crlab.apiserver.view import PartialView, TableView, View
 
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"

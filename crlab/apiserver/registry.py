@@ -1,6 +1,6 @@
 """What is served: all resource types, found by group, version and plural.
 
-From: `builtin.py` and `definition.py`. To: routing and discovery.
+From: `kind/catalog.py` and `crd/definition.py`. To: routing and discovery.
 
 Thread: read by any thread without a lock, since the map is replaced, never changed; types
 are added and removed under the server's lock.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.resource_type import ResourceType, Version
 
 _VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?$")
 

@@ -6,7 +6,7 @@ Source: k8s.io/apiserver/pkg/server/{healthz,routes}.
 
 from __future__ import annotations
 
-from crlab.apiserver.discovery import NOT_FOUND, Discovery
+from crlab.apiserver.api_group import NOT_FOUND, Discovery
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import JSON, TEXT, Request, Response
 
@@ -46,7 +46,7 @@ class Root:
         return found if found is not None else Response.text(NOT_FOUND, 404)
 
     def _open_api(self, path: str) -> Response:
-        from crlab.apiserver import openapi  # heavy, and few clients ask
+        from crlab.apiserver.openapi import document as openapi  # heavy, and few clients ask
 
         if path == "/openapi/v2":
             body = openapi.openapi_v2_protobuf()

@@ -13,18 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crlab.apiserver.body import media_type, read_object
+from crlab.apiserver.api_group import NOT_FOUND
 from crlab.apiserver.core import Core
-from crlab.apiserver.decoding import Call, patch_fault
-from crlab.apiserver.delete import Deleter
-from crlab.apiserver.discovery import NOT_FOUND
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
-from crlab.apiserver.options import DeleteOptions, ListOptions, WriteOptions
-from crlab.apiserver.patch_verb import APPLY_PATCH, Patcher
-from crlab.apiserver.read import Reader, select
 from crlab.apiserver.request import Identity, Request, RequestInfo, Response
-from crlab.apiserver.resource import ResourceType, Version
-from crlab.apiserver.scale import put_replicas, replicas_causes, replicas_fault, scale_of
+from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import (
     StatusError,
     bad_request,
@@ -36,10 +29,17 @@ from crlab.apiserver.status import (
     success,
 )
 from crlab.apiserver.storage import Stored, Tree
+from crlab.apiserver.verb.body import media_type, read_object
+from crlab.apiserver.verb.body_decoder import Call, patch_fault
+from crlab.apiserver.verb.delete import Deleter
+from crlab.apiserver.verb.option import DeleteOptions, ListOptions, WriteOptions
+from crlab.apiserver.verb.patch import APPLY_PATCH, Patcher
+from crlab.apiserver.verb.read import Reader, select
+from crlab.apiserver.verb.scale import put_replicas, replicas_causes, replicas_fault, scale_of
 from crlab.apiserver.watch import WatchResponse
 
 if TYPE_CHECKING:
-    from crlab.apiserver.watch_fault import WatchFaults
+    from crlab.apiserver.fault.watch_fault import WatchFaults
 
 Review = Callable[[Identity, Tree], Tree]
 _METHODS = {

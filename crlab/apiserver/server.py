@@ -26,22 +26,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crlab.apiserver.alarm import Alarm
-from crlab.apiserver.audit import Audit, AuditRecord
+from crlab.apiserver.api_group import Discovery
+from crlab.apiserver.audit_log import Audit, AuditRecord
 from crlab.apiserver.auth.authentication import Authenticator, Tokens, impersonate
 from crlab.apiserver.auth.escalation import check_grant
 from crlab.apiserver.auth.rbac import Rbac, with_selected_name
 from crlab.apiserver.auth.review import Reviews
-from crlab.apiserver.builtin import builtin_types, crd_type
 from crlab.apiserver.core import Core
-from crlab.apiserver.decoding import Call
-from crlab.apiserver.definition import Definitions
-from crlab.apiserver.delete import Deleter
-from crlab.apiserver.discovery import Discovery
-from crlab.apiserver.event import EventExpiry
-from crlab.apiserver.faults import Faults, WatchFaults
+from crlab.apiserver.crd.definition import Definitions
+from crlab.apiserver.fault.injector import Faults, WatchFaults
+from crlab.apiserver.kind.catalog import builtin_types, crd_type
+from crlab.apiserver.kind.event_kind import EventExpiry
 from crlab.apiserver.negotiation import error_response
-from crlab.apiserver.patch_verb import Patcher
-from crlab.apiserver.read import FutureRevision, Reader
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
     SYSTEM,
@@ -51,21 +47,25 @@ from crlab.apiserver.request import (
     Response,
     read_info,
 )
-from crlab.apiserver.resource import ResourceType, Version
+from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.root import Root
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
 from crlab.apiserver.storage import Snapshot, Storage, Tree
+from crlab.apiserver.verb.body_decoder import Call
+from crlab.apiserver.verb.delete import Deleter
+from crlab.apiserver.verb.patch import Patcher
+from crlab.apiserver.verb.read import FutureRevision, Reader
 from crlab.apiserver.watch import WatchResponse
 from crlab.errors import LifecycleError, StopTimeout, describe_error
 from crlab.model.encoder import check_raw, encoded
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.ids import Ids
-from crlab.runtime.telling import Teller
+from crlab.runtime.teller import Teller
 
 if TYPE_CHECKING:
-    from crlab.apiserver.http import HttpServer
+    from crlab.apiserver.http_app import HttpServer
 
 BODY_LIMIT = 3_145_728
 COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history dropped
@@ -87,7 +87,7 @@ class ApiServer:
         storage: the revision log; `snapshot`, `at`, `compact` and `rewind` are there.
         registry: what is served.
         audit: what was asked.
-        faults: what goes wrong on demand (see faults.py).
+        faults: what goes wrong on demand (see fault/injector.py).
         allow_compaction: whether POST /v3/kv/compaction below the prefix drops history.
     """
 
@@ -319,7 +319,7 @@ class ApiServer:
 
     def start(self, *, host: str = "127.0.0.1", port: int = 0) -> ApiServer:
         """Serve on loopback in a thread; return self. Port 0 takes a free one."""
-        from crlab.apiserver.http import HttpServer
+        from crlab.apiserver.http_app import HttpServer
 
         with self._life:
             if self._http is not None:

@@ -27,14 +27,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crlab.apiserver.alarm import Alarm, Appointment
+from crlab.apiserver.representation import View, error_line, event_line
 from crlab.apiserver.status import StatusError, expired, future_revision
 from crlab.apiserver.storage import ADDED, DELETED, Compacted, Entry, Storage, Stored
-from crlab.apiserver.view import View, error_line, event_line
 from crlab.model.selector import FieldSelector, LabelSelector
 
 if TYPE_CHECKING:
-    from crlab.apiserver.audit import AuditRecord
-    from crlab.apiserver.watch_fault import WatchFaults
+    from crlab.apiserver.audit_log import AuditRecord
+    from crlab.apiserver.fault.watch_fault import WatchFaults
 
 BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0

@@ -10,10 +10,10 @@ from crlab.cache.factory import SharedInformerFactory
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import NAMESPACE_INDEX, meta_namespace_index
 from crlab.cache.indexer import Indexer, Snapshot
-from crlab.cache.informer import SharedInformer, name_of, source_of
+from crlab.cache.informer_status import InformerState, InformerStatus
 from crlab.cache.lister import Lister, NamespaceLister
 from crlab.cache.reflector import Timing
-from crlab.cache.status import InformerState, InformerStatus
+from crlab.cache.shared_informer import SharedInformer, name_of, source_of
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 
 __all__ = [

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import msgspec
 
 from crlab.cache.blocking_queue import BlockingQueue
-from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
+from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from crlab.cache.informer import SharedInformer
+from crlab.cache.shared_informer import SharedInformer
 from crlab.cache.tweaked import TweakedListerWatcher, TweakListOptions
 from crlab.client.list_watch import ListerWatcher
 from crlab.errors import AlreadyStopped, SyncTimeout

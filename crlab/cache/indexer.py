@@ -38,7 +38,7 @@ from crlab.errors import IndexerConflict, UnknownIndex
 from crlab.model.argument import checked_function
 from crlab.model.object import KubeObject
 from crlab.runtime import fork
-from crlab.runtime.reading import note_read
+from crlab.runtime.dependency import note_read
 from crlab.trace.failure import Failures
 
 Change = tuple[str, KubeObject | None]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from crlab.cache.queue import Delta, DeltaType, KnownObjects, Popped
+from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.real_fifo import RealFIFO
 from crlab.model.object import KubeObject
 from crlab.runtime.clock import Clock

@@ -27,9 +27,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count, repeat
 
 from crlab.cache import revision
+from crlab.cache.fifo import Delta, DeltaType, Popped, Queue
 from crlab.cache.indexer import Indexer
 from crlab.cache.listener import ADD, DELETE, UPDATE, Listener, Notification
-from crlab.cache.queue import Delta, DeltaType, Popped, Queue
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
 from crlab.runtime import fork

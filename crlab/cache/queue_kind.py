@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.fifo import KnownObjects, Queue
 from crlab.cache.per_item_fifo import PerItemFIFO
-from crlab.cache.queue import KnownObjects, Queue
 from crlab.cache.real_fifo import RealFIFO
 from crlab.runtime.clock import Clock
 

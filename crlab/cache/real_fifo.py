@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from crlab.cache.blocking_queue import BlockingQueue
-from crlab.cache.queue import WHOLE, Delta, DeltaType, Popped
+from crlab.cache.fifo import WHOLE, Delta, DeltaType, Popped
 from crlab.runtime.clock import Clock
 
 MAX_BATCH = 1000

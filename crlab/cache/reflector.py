@@ -27,9 +27,9 @@ from msgspec import structs
 from crlab.cache import polling
 from crlab.cache import reflector_message as message
 from crlab.cache import reflector_state as machine
+from crlab.cache.fifo import Delta, DeltaType, Queue, is_in_scope
 from crlab.cache.listing import Listing, Transform
 from crlab.cache.outside import Outside
-from crlab.cache.queue import Delta, DeltaType, Queue, is_in_scope
 from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
 from crlab.cache.reflector_message import RESTING, Health, Phase, Policy, State

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count, repeat
 
-from crlab.cache.queue import Delta
+from crlab.cache.fifo import Delta
 from crlab.cache.reflector_message import State
 from crlab.cache.watch_verdict import QUEUED_AS
 from crlab.client.list_watch import WatchEvent

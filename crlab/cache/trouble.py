@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 
-from crlab.cache.status import InformerState, InformerStatus
+from crlab.cache.informer_status import InformerState, InformerStatus
 from crlab.runtime.clock import Clock
 from crlab.trace.failure import Failures
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from crlab.cache import revision
-from crlab.cache.queue import DeltaType
+from crlab.cache.fifo import DeltaType
 from crlab.client.list_watch import WatchEvent
 
 QUEUED_AS = {

@@ -6,7 +6,7 @@ watches are read raw (`list_decoder.py`, `watch_decoder.py`); everything else go
 kubernetes package or opens a socket at import.
 """
 
-from crlab.client.apply import Applied
+from crlab.client.applier import Applied
 from crlab.client.config import ClientConfig, load_config
 from crlab.client.discovery import Discovery
 from crlab.client.dynamic import DynamicClient

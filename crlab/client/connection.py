@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crlab.client.body import Framing, Gzip, Plain, coding_of, framing_of
+from crlab.client.http_body import Framing, Gzip, Plain, coding_of, framing_of
 from crlab.client.wire import Wire
 from crlab.errors import TransportError
 from crlab.runtime.deadline import Deadline

@@ -34,7 +34,7 @@ from crlab.client.regular_file import read_regular
 from crlab.errors import CredentialError, error_text
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock
-from crlab.runtime.telling import Teller
+from crlab.runtime.teller import Teller
 from crlab.runtime.thread import StageThread
 
 SKEW_SECONDS = 10.0

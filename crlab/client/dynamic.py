@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from crlab.client.apply import Applied, apply_manifests
+from crlab.client.applier import Applied, apply_manifests
 from crlab.client.lister_watcher import ResourceListerWatcher
 from crlab.client.request_log import RequestRecord
 from crlab.client.retry import retry_on_conflict

@@ -24,11 +24,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from crlab.client.connection import Answer, Connection, Fields, NoAnswer
+from crlab.client.connection_pool import Pool
 from crlab.client.credential import Anonymous, Credential, Credentials
-from crlab.client.dry_run import check_sent
+from crlab.client.dry_run_check import check_sent
 from crlab.client.endpoint import ClientCertificate, Endpoint
 from crlab.client.http_stream import HttpStream
-from crlab.client.pool import Pool
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.client.wire import Wire
 from crlab.errors import CredentialError, TransportError

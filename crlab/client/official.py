@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from crlab.client.dry_run import check_sent
+from crlab.client.dry_run_check import check_sent
 from crlab.errors import ConfigError
 
 

@@ -21,7 +21,7 @@ from crlab.model.key import join_key
 from crlab.model.redaction import mask_text, redact_body
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
-from crlab.runtime.reading import note_read
+from crlab.runtime.dependency import note_read
 from crlab.trace.cause import current_actor, current_causes
 from crlab.trace.record import Trace, TraceStage
 

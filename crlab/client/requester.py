@@ -24,7 +24,7 @@ from crlab.client.answer import decoded, error_of
 from crlab.client.request_log import RequestLog
 from crlab.client.retry import Pause
 from crlab.client.transport import Response, Transport
-from crlab.client.written import WriteLedger, written_by
+from crlab.client.write_ledger import WriteLedger, written_by
 from crlab.errors import (
     ApiError,
     CrlabError,

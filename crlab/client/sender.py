@@ -12,19 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from crlab.client.discovery import Discovery
-from crlab.client.dry_run import require_dry
+from crlab.client.dry_run_check import require_dry
 from crlab.client.request_log import RequestLog
 from crlab.client.requester import Demand, Requester
 from crlab.client.retry import Pause, pause_on
 from crlab.client.transport import Transport
 from crlab.client.write_gate import AllowWrites, WriteGate
-from crlab.client.written import WriteLedger
+from crlab.client.write_ledger import WriteLedger
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.dependency import refuse_read
 from crlab.runtime.dry_run import in_dry_run
 from crlab.runtime.ids import Ids
-from crlab.runtime.reading import refuse_read
 from crlab.trace.record import Trace
 
 FIELD_MANAGER = "crlab"

@@ -9,7 +9,7 @@ from crlab.controller.call import Call, CallHook
 from crlab.controller.context import Context
 from crlab.controller.controller import Controller
 from crlab.controller.draft import Draft
-from crlab.controller.explain import Explanation, explain
+from crlab.controller.enqueue import Event, Mapper, Predicate
 from crlab.controller.predicate import (
     all_of,
     annotations_changed,
@@ -19,13 +19,13 @@ from crlab.controller.predicate import (
     not_,
     resource_version_changed,
 )
-from crlab.controller.rbac import Rbac, Right, derive
+from crlab.controller.reconcile import Request, Result
 from crlab.controller.recorder import EventRecorder
-from crlab.controller.request import Request, Result
 from crlab.controller.schema_help import SchemaNode, crd_schema
-from crlab.controller.step import EventBack, StepRecord
-from crlab.controller.trigger import Event, Mapper, Predicate
+from crlab.controller.step_record import EventBack, StepRecord
 from crlab.errors import TerminalError
+from crlab.report.explain import Explanation, explain
+from crlab.report.rbac import Rbac, Right, derive
 
 __all__ = [
     "Breakpoint",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crlab.controller.request import Request
+from crlab.controller.reconcile import Request
 from crlab.errors import ConfigError
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource

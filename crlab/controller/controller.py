@@ -26,22 +26,21 @@ from crlab.controller.argument import check_arguments, checked_informer, make_qu
 from crlab.controller.breakpoint import Breakpoints
 from crlab.controller.call import CallHook
 from crlab.controller.context import Context
-from crlab.controller.environment import Environment
-from crlab.controller.explain import Explanation, explain
-from crlab.controller.overlay import MutationOverlay
-from crlab.controller.pool import WorkerPool
-from crlab.controller.reader import Reader
-from crlab.controller.recorder import EventRecorder
-from crlab.controller.request import Request
-from crlab.controller.runner import Runner
-from crlab.controller.schema_help import SchemaNode, SchemaReader
-from crlab.controller.sources import Sources
-from crlab.controller.step import StepRecord
-from crlab.controller.stepper import Stepper
-from crlab.controller.trigger import (
+from crlab.controller.enqueue import (
     Mapper,
     Predicate,
 )
+from crlab.controller.environment import Environment
+from crlab.controller.overlay import MutationOverlay
+from crlab.controller.reader import Reader
+from crlab.controller.reconcile import Request
+from crlab.controller.recorder import EventRecorder
+from crlab.controller.runner import Runner
+from crlab.controller.schema_help import SchemaNode, SchemaReader
+from crlab.controller.source import Sources
+from crlab.controller.step_record import StepRecord
+from crlab.controller.stepper import Stepper
+from crlab.controller.worker_pool import WorkerPool
 from crlab.errors import (
     AlreadyStopped,
     CrlabError,
@@ -50,12 +49,13 @@ from crlab.errors import (
 )
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
+from crlab.report.explain import Explanation, explain
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.dependency import note_read
 from crlab.runtime.driver import Driver, ManualDriver
 from crlab.runtime.ids import Ids
-from crlab.runtime.reading import note_read
 from crlab.trace.record import Trace
 from crlab.workqueue import (
     RateLimiter,

@@ -20,7 +20,7 @@ from crlab.model.resource import ApiResource, GroupVersionKind
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver
 from crlab.runtime.ids import Ids
-from crlab.runtime.telling import is_told, tell
+from crlab.runtime.teller import is_told, tell
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
 

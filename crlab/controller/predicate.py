@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crlab.controller.trigger import Event, Predicate, passes
+from crlab.controller.enqueue import Event, Predicate, passes
 from crlab.model.argument import checked_function
 
 

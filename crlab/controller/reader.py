@@ -13,7 +13,7 @@ from typing import Any
 
 from crlab.cache.index import IndexFunc, values_of
 from crlab.cache.revision import is_older, newest
-from crlab.client.written import Written
+from crlab.client.write_ledger import Written
 from crlab.controller.draft import Draft
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.schema_help import NO_SCHEMA, SchemaNode

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft, rebased
-from crlab.controller.request import Request
+from crlab.controller.reconcile import Request
 from crlab.controller.writer import Writer
 from crlab.errors import ConfigError, ReconcileFailed
 from crlab.model.encoder import check_whole

@@ -20,9 +20,9 @@ from typing import Any
 
 from crlab.controller.context import Context
 from crlab.controller.environment import Environment
-from crlab.controller.printing import keeping_prints
-from crlab.controller.request import Request, Result, checked_result
-from crlab.controller.step import StepRecord
+from crlab.controller.print_capture import keeping_prints
+from crlab.controller.reconcile import Request, Result, checked_result
+from crlab.controller.step_record import StepRecord
 from crlab.errors import Conflict, TerminalError, describe_error
 from crlab.model.plural import counted
 from crlab.runtime.dry_run import dry_run

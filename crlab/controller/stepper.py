@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller.breakpoint import Breakpoint, Breakpoints
 from crlab.controller.call import Call, in_order, requests_beside
-from crlab.controller.request import Request
-from crlab.controller.step import EventBack, StepRecord
+from crlab.controller.reconcile import Request
+from crlab.controller.step_record import EventBack, StepRecord
 from crlab.errors import LifecycleError, SyncTimeout
 from crlab.model.argument import checked_number
 from crlab.runtime.dry_run import in_dry_run

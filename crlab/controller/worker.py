@@ -22,7 +22,7 @@ from crlab.runtime.driver import StageHandle
 
 if TYPE_CHECKING:
     from crlab.controller.controller import Controller
-    from crlab.controller.pool import WorkerPool
+    from crlab.controller.worker_pool import WorkerPool
 
 SYNC_POLL_SECONDS = 0.1
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlab.client.requester import Demand
-from crlab.client.written import written_by
+from crlab.client.write_ledger import written_by
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft
 from crlab.controller.reader import key_of

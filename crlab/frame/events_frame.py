@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from crlab.frame.array import cells, floats, seqs, texts, times
-from crlab.frame.writer import MOST, Deletions, changes_between, writer_of
+from crlab.frame.field_manager import MOST, Deletions, changes_between, writer_of
 from crlab.model.diff import NOISE, Change
 from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.printer import text_of
-from crlab.runtime.reading import note_read
+from crlab.runtime.dependency import note_read
 from crlab.trace.record import Trace, TraceRecord
 
 _SHORT = 60

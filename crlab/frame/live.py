@@ -24,7 +24,7 @@ from typing import Any
 from crlab.errors import NotFollowed, let_go
 from crlab.model.argument import checked_answer, checked_function
 from crlab.runtime.clock import Clock, RealClock
-from crlab.runtime.reading import Readable, note_read, reading
+from crlab.runtime.dependency import Readable, note_read, reading
 
 
 class LiveExpression:

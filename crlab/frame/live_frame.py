@@ -32,13 +32,13 @@ import pandas as pd
 from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
 from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_columns
-from crlab.frame.failing import FailingColumn, FailingColumns
+from crlab.frame.failing_column import FailingColumn, FailingColumns
 from crlab.frame.row_reader import RowReader
-from crlab.frame.slots import Slots
+from crlab.frame.slot import Slots
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
-from crlab.runtime.reading import note_read, unread
+from crlab.runtime.dependency import note_read, unread
 from crlab.trace.failure import Failures
 
 _TRIES = 100

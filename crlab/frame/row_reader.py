@@ -21,7 +21,7 @@ import msgspec
 
 from crlab.errors import ColumnTypeError, CrlabError
 from crlab.frame.column import Column
-from crlab.frame.failing import FailingColumns
+from crlab.frame.failing_column import FailingColumns
 from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject, thawed
 from crlab.model.redaction import BEARERS, hide, mask_values, shown_with_secrets

@@ -26,9 +26,9 @@ from crlab.frame.array import cells, seqs, texts, times
 from crlab.frame.column import Column
 from crlab.frame.column_set import choose_columns
 from crlab.frame.events_frame import change_text
+from crlab.frame.field_manager import changes_between
 from crlab.frame.row_reader import RowReader
-from crlab.frame.slots import Slots
-from crlab.frame.writer import changes_between
+from crlab.frame.slot import Slots
 from crlab.model.diff import NOISE
 from crlab.model.key import join_key, split_key
 from crlab.model.object import KubeObject

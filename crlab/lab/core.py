@@ -13,16 +13,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from crlab.errors import AlreadyStopped, ConfigError
-from crlab.lab import registry
+from crlab.lab import open_lab as registry
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
-from crlab.runtime.closing import ClosingStack
+from crlab.runtime.closing_stack import ClosingStack
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.dependency import refuse_read
 from crlab.runtime.driver import Driver
 from crlab.runtime.ids import Ids
-from crlab.runtime.reading import refuse_read
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from crlab.client import Applied, DynamicClient
     from crlab.client.endpoint import Endpoint
     from crlab.client.transport import Transport
-    from crlab.lab.builtin import BuiltinControllers
-    from crlab.lab.controller import LabController
+    from crlab.lab.builtin_controller import BuiltinControllers
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
+    from crlab.lab.lab_controller import LabController
     from crlab.trace.recording import Recorder
 
 LabKind = Literal["sandbox", "cluster", "envtest", "replay"]
@@ -268,7 +268,7 @@ class LabCore:
             Index "seq" (int64); time, actor, verb, resource, namespace, name, subresource,
             query, status, duration_seconds, bytes_sent, bytes_received, error.
         """
-        from crlab.frame.requests import requests_frame
+        from crlab.frame.requests_frame import requests_frame
 
         return requests_frame(self.client.requests)
 

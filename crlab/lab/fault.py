@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crlab.apiserver import ApiServer
-from crlab.apiserver.fault_rule import Injection
-from crlab.apiserver.faults import Faults
+from crlab.apiserver.fault.fault_rule import Injection
+from crlab.apiserver.fault.injector import Faults
 from crlab.errors import UnknownResource, nearest
 from crlab.trace.record import TraceStage
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LabFaults(Faults):
-    """The faults of a sandbox; see `crlab.apiserver.faults.Faults` for each of them."""
+    """The faults of a sandbox; see `crlab.apiserver.fault.injector.Faults` for each of them."""
 
     def __init__(self, lab: Lab, server: ApiServer) -> None:
         core = server.core

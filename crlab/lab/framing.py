@@ -13,18 +13,18 @@ from crlab.frame.column import Column
 from crlab.frame.column_set import choose_columns
 from crlab.frame.events_frame import EventsFrame
 from crlab.frame.live_frame import Definition, LiveFrame
-from crlab.frame.rates import Rates
+from crlab.frame.rate import Rates
 from crlab.frame.time_travel import TimeTravel
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource
-from crlab.runtime.reading import unread
+from crlab.runtime.dependency import unread
 from crlab.trace.record import TraceStage
 
 if TYPE_CHECKING:
     from crlab.client import DynamicClient
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
-    from crlab.widgets.events import EventsView
+    from crlab.widgets.event import EventsView
     from crlab.widgets.rate import RateView
 
 _ASK_AGAIN_SECONDS = 1.0

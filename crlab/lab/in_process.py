@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from crlab.apiserver.request import Identity, Request
 from crlab.apiserver.request import Response as ServerResponse
 from crlab.apiserver.watch import WatchResponse
-from crlab.client.dry_run import check_sent
+from crlab.client.dry_run_check import check_sent
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.errors import TransportError
 from crlab.model.encoder import check_raw

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
-from crlab.lab.asking import check_columns
-from crlab.lab.held import Held
-from crlab.lab.registry import ByCell
+from crlab.lab.held_write import Held
+from crlab.lab.open_lab import ByCell
+from crlab.lab.question import check_columns
 from crlab.model.argument import (
     checked_count,
     checked_key,
@@ -29,20 +29,20 @@ from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
-from crlab.runtime.reading import Seconds, note_read, refuse_read
+from crlab.runtime.dependency import Seconds, note_read, refuse_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crlab.cache import HandlerRegistration, Lister
     from crlab.controller import Draft
-    from crlab.frame.failing import FailingColumn
+    from crlab.frame.failing_column import FailingColumn
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
-    from crlab.lab.describing import Description
     from crlab.lab.framing import InformerEvents, InformerRates
     from crlab.lab.lab import Lab
     from crlab.model.redaction import Revealed
+    from crlab.report.describe import Description
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.table import TableView
 
@@ -288,7 +288,7 @@ class Informer:
             Index "handler" (str); delivered, backlog, error_count (int64), last_error (str),
             has_synced (bool).
         """
-        from crlab.lab.judging import handlers_frame
+        from crlab.frame.cache_frame import handlers_frame
 
         note_read(self._lab.trace)
         return handlers_frame(self.shared)
@@ -372,7 +372,7 @@ class Informer:
             Index "seq" (int64, place in the trace); time, kind, key, resource_version, what
             (str). Two informers of one resource share it.
         """
-        from crlab.frame.reflector_log import reflector_log
+        from crlab.frame.reflector_frame import reflector_log
 
         return reflector_log(self._lab.trace.records(), self.resource.gvr.group_resource)
 
@@ -384,7 +384,7 @@ class Informer:
             RangeIndex; type ("Added", "ReplacedAll", ...), key ("" for the whole cache),
             resource_version (str), is_tombstone (bool), objects (int64).
         """
-        from crlab.lab.judging import deltas_frame
+        from crlab.frame.cache_frame import deltas_frame
 
         note_read(self._lab.trace)
         return deltas_frame(self.shared)
@@ -453,7 +453,7 @@ class Informer:
             )
         if self._lab.kind == "replay":
             raise ConfigError("cannot audit: a recording has no server to compare the cache with")
-        from crlab.lab.judging import audit_frame
+        from crlab.frame.cache_frame import audit_frame
 
         return audit_frame(self.shared)
 
@@ -463,7 +463,7 @@ class Informer:
         Shape:
             Index "path" (str); bytes (int64), share (float64, 0 to 1).
         """
-        from crlab.lab.judging import memory_frame
+        from crlab.frame.cache_frame import memory_frame
 
         checked_count(top, "top")
         return memory_frame(self.shared, top)
@@ -524,7 +524,7 @@ class Informer:
             NotFound: there is no such object.
             UnknownColumn: it has no such field.
         """
-        from crlab.lab.revealing import revealed
+        from crlab.report.reveal import revealed
 
         checked_key(key, "the key of what to reveal")
         checked_text(field, "the field to reveal", '"password" or ".data.password"')
@@ -554,7 +554,7 @@ class Informer:
         Raises:
             NotCached: it is not in the cache; the nearest keys are named.
         """
-        from crlab.lab.describing import described
+        from crlab.report.describe import described
 
         return described(self, self[key])
 

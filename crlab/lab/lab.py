@@ -16,8 +16,8 @@ included.
 
 from __future__ import annotations
 
-from crlab.lab.branching import BranchingLab
 from crlab.lab.core import LabKind
+from crlab.lab.sandbox import BranchingLab
 
 
 class Lab(BranchingLab):

@@ -16,15 +16,15 @@ from crlab.model.argument import checked_key, checked_list, checked_path, checke
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.controller.rbac import Rbac
-    from crlab.lab.controller import LabController
-    from crlab.lab.explaining import Explanation
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
-    from crlab.lab.judging_controller import Stress
+    from crlab.lab.lab_controller import LabController
     from crlab.lab.live import Live
-    from crlab.lab.owning import OwnerTree
-    from crlab.lab.problem import Problems
+    from crlab.report.explanation import Explanation
+    from crlab.report.judgement import Stress
+    from crlab.report.owner_tree import OwnerTree
+    from crlab.report.problem import Problems
+    from crlab.report.rbac import Rbac
     from crlab.trace.recording import Recorder
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.timeline import TimelineView
@@ -78,7 +78,7 @@ class LookingLab(MakingLab):
         Raises:
             UnknownResource: neither the trace nor discovery knows the resource.
         """
-        from crlab.lab.explaining import explained
+        from crlab.report.explanation import explained
 
         checked_key(key, "the key to explain")
         return explained(self.trace, key, resource=self._traced(resource))
@@ -126,7 +126,7 @@ class LookingLab(MakingLab):
 
         Thread: any; asks no server.
         """
-        from crlab.lab.problem import Problems
+        from crlab.report.problem import Problems
 
         return Problems(self._whole)
 
@@ -160,7 +160,7 @@ class LookingLab(MakingLab):
         Raises:
             ConfigError: a controller has not run yet, or there is nothing to derive from.
         """
-        from crlab.lab.judging_controller import least_rights
+        from crlab.report.judgement import least_rights
 
         self.check_open("derive a role")
         return least_rights(
@@ -197,7 +197,7 @@ class LookingLab(MakingLab):
         Raises:
             ConfigError: this lab does not stand still (``driver="manual"``).
         """
-        from crlab.lab.judging_controller import stressed
+        from crlab.report.judgement import stressed
 
         self._own_server("stress a controller")
         return stressed(self._whole, controller, scenario, max_runs)
@@ -232,7 +232,7 @@ class LookingLab(MakingLab):
             RangeIndex; last_seen, first_seen, type, reason, object, message, count, source,
             event.
         """
-        from crlab.frame.kube_events import kube_events
+        from crlab.frame.kube_event import kube_events
 
         if key is not None:
             checked_key(key, "the key of what events are about")
@@ -255,7 +255,7 @@ class LookingLab(MakingLab):
         Raises:
             NotFound: there is no such object.
         """
-        from crlab.lab.owning import owner_tree_of
+        from crlab.report.owner_tree import owner_tree_of
 
         self.check_open("draw a tree")
         checked_key(key, "the key of a tree's root")

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from crlab.errors import ConfigError
-from crlab.lab.asking import check_question, check_resource, check_sources
 from crlab.lab.core import Rank
 from crlab.lab.pace import PacedLab
+from crlab.lab.question import check_question, check_resource, check_sources
 from crlab.model.argument import checked_function, checked_texts, checked_timeout
 from crlab.model.resource import ApiResource
 from crlab.runtime.deadline import Deadline
@@ -20,9 +20,9 @@ from crlab.runtime.deadline import Deadline
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
     from crlab.client.list_watch import ListerWatcher
-    from crlab.lab.builtin import BuiltinControllers
-    from crlab.lab.controller import LabController
+    from crlab.lab.builtin_controller import BuiltinControllers
     from crlab.lab.informer import Informer
+    from crlab.lab.lab_controller import LabController
 
 
 class MakingLab(PacedLab):
@@ -282,7 +282,7 @@ class MakingLab(PacedLab):
         self, reconcile: Callable[..., Any], name: str, informer: Informer, **options: Any
     ) -> LabController:
         from crlab.controller import Controller
-        from crlab.lab.controller import LabController
+        from crlab.lab.lab_controller import LabController
 
         self.check_open("make a controller")
         made = Controller(
@@ -309,7 +309,7 @@ class MakingLab(PacedLab):
 
     def take_twin(self, model: LabController) -> LabController:
         """Build another lab's controller here, over this lab's informers."""
-        from crlab.lab.controller import LabController
+        from crlab.lab.lab_controller import LabController
 
         self.check_open("make a controller")
         theirs = {informer.shared: informer for informer in model.lab.informers}
@@ -349,7 +349,7 @@ class MakingLab(PacedLab):
         """Start controllers of the embedded server: "namespace", "gc", "workloads"."""
         if not names or self.server is None:
             return
-        from crlab.lab.builtin import BuiltinControllers
+        from crlab.lab.builtin_controller import BuiltinControllers
 
         self._builtin = BuiltinControllers(self._whole, self.server, names)
         self._parts.push("the server's controllers", self._builtin.close, rank=Rank.BUILTIN)

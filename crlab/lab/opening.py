@@ -16,7 +16,7 @@ from crlab.client.transport import Transport
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
 from crlab.lab.lab import Lab, LabKind
-from crlab.lab.registry import Opening
+from crlab.lab.open_lab import Opening
 from crlab.model.argument import checked_count, checked_path, checked_texts
 from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
@@ -24,7 +24,7 @@ from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
-    from crlab.lab.replaying import ReplayLab
+    from crlab.lab.replay_lab import ReplayLab
 
 DriverName = Literal["threads", "manual"]
 CONTROLLERS = ("namespace", "gc", "workloads")
@@ -223,7 +223,7 @@ def replay(
     Raises:
         RecordingError: it is damaged, from a newer version, or hostile.
     """
-    from crlab.lab.replaying import open_replay
+    from crlab.lab.replay_lab import open_replay
 
     _check_driver(driver)
     checked_path(path, "what crlab.replay() reads")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from crlab.apiserver import ADMIN
 from crlab.client import ListOptions, ResourceListerWatcher
 from crlab.errors import ConfigError, SyncTimeout
-from crlab.lab.awaiting import activity, advice_for, check_wait, name_of_predicate
 from crlab.lab.core import LabCore
-from crlab.lab.transition import Transition
+from crlab.lab.wait_text import activity, advice_for, check_wait, name_of_predicate
 from crlab.model.argument import checked_answer, checked_number, checked_text, checked_timeout
+from crlab.report.transition import Transition
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import ManualDriver, Stage

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crlab.lab.source.event import EventRows
-from crlab.lab.source.fault import FaultPanel
+from crlab.lab.source.event_source import EventRows
+from crlab.lab.source.fault_source import FaultPanel
 from crlab.lab.source.moment import Moments
 from crlab.lab.source.past import Past
-from crlab.lab.source.pipeline import Pipeline
-from crlab.lab.source.rate import RateCounts
-from crlab.lab.source.status import status_state
-from crlab.lab.source.step import Steps
-from crlab.lab.source.table import LiveRows, TableRows
+from crlab.lab.source.pipeline_source import Pipeline
+from crlab.lab.source.rate_source import RateCounts
+from crlab.lab.source.status_source import status_state
+from crlab.lab.source.step_source import Steps
+from crlab.lab.source.table_source import LiveRows, TableRows
 from crlab.model.argument import checked_count, checked_text
 from crlab.views.header import static_page
 from crlab.views.state import TableQuery
 from crlab.views.table import table_html
-from crlab.widgets.events import EventsView
+from crlab.widgets.event import EventsView
 from crlab.widgets.fault import FaultView
 from crlab.widgets.pipeline import PipelineView
 from crlab.widgets.rate import RateView
@@ -32,10 +32,10 @@ from crlab.widgets.timeline import TimelineView
 
 if TYPE_CHECKING:
     from crlab.frame.live import LiveExpression
-    from crlab.lab.controller import LabController
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
-    from crlab.lab.problem import Problems
+    from crlab.lab.lab_controller import LabController
+    from crlab.report.problem import Problems
 
 
 def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:

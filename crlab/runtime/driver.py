@@ -27,9 +27,9 @@ from crlab.errors import LifecycleError
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.dependency import unread
 from crlab.runtime.dry_run import dry_run
-from crlab.runtime.reading import unread
-from crlab.runtime.telling import tell_of_end
+from crlab.runtime.teller import tell_of_end
 from crlab.runtime.thread import StageThread
 
 BATCH = 1000

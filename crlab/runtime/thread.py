@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable
 
 from crlab.errors import AlreadyStarted, NoThread
+from crlab.runtime.dependency import unread
 from crlab.runtime.dry_run import dry_run
-from crlab.runtime.reading import unread
-from crlab.runtime.telling import tell_of_end
+from crlab.runtime.teller import tell_of_end
 
 PREFIX = "crlab-"
 

@@ -17,8 +17,8 @@ from crlab.model.argument import checked_answer, checked_function
 from crlab.model.plural import counted
 
 if TYPE_CHECKING:
-    from crlab.lab.controller import LabController
     from crlab.lab.lab import Lab
+    from crlab.lab.lab_controller import LabController
 
 
 class NotConverged(CrlabError, AssertionError):

@@ -23,7 +23,7 @@ import msgspec
 
 from crlab.errors import describe_error
 from crlab.runtime.clock import Clock
-from crlab.runtime.telling import Teller
+from crlab.runtime.teller import Teller
 
 MAX_PRESENT = 10_000
 MAX_ERROR = 2000  # characters of an error's text that are kept

@@ -28,7 +28,7 @@ import msgspec
 from crlab.model.argument import checked_function
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock
-from crlab.runtime.reading import note_read
+from crlab.runtime.dependency import note_read
 from crlab.trace.failure import Failures
 
 

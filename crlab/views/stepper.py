@@ -11,7 +11,7 @@ from types import TracebackType
 
 from crlab.model.escape import H, Markup, esc, joined, plain
 from crlab.model.redaction import mask_text
-from crlab.views.events import diff_html, diff_text
+from crlab.views.event import diff_html, diff_text
 from crlab.views.format import count, lag
 from crlab.views.grid import grid
 from crlab.views.state import MAX_ROWS, Call, QueueState, StepperState, StepState

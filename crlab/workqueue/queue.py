@@ -35,7 +35,7 @@ from crlab.errors import ConfigError
 from crlab.model.argument import checked_optional
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
-from crlab.runtime.reading import note_read
+from crlab.runtime.dependency import note_read
 from crlab.trace.cause import current_causes
 from crlab.trace.record import Trace, TraceStage
 from crlab.workqueue.delay import Delayed, DelayedKeys, check_delay

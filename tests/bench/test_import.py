@@ -15,7 +15,7 @@ ROUNDS = 5
 HEAVY = ("pandas", "matplotlib", "ipywidgets", "aiohttp", "kubernetes.client.models")
 IMPORT = "import crlab"
 SERVER = """
-import aiohttp.web, crlab.apiserver.http, crlab.apiserver.server, crlab.lab.opening, time
+import aiohttp.web, crlab.apiserver.http_app, crlab.apiserver.server, crlab.lab.opening, time
 from crlab.apiserver import ApiServer
 from crlab.runtime.clock import RealClock
 from crlab.runtime.ids import Ids

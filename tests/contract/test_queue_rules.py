@@ -7,8 +7,8 @@ from support.informer_rig import Rig, quick
 from support.scripted import bookmark, error_event, event, pod
 
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.fifo import Delta, DeltaType, types_of
 from crlab.cache.per_item_fifo import PerItemFIFO
-from crlab.cache.queue import Delta, DeltaType, types_of
 from crlab.cache.queue_kind import make_queue
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.tombstone import DeletedFinalStateUnknown

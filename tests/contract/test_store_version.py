@@ -8,8 +8,8 @@ from support.informer_rig import Rig
 from support.scripted import bookmark, event, pod
 
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.fifo import Delta, DeltaType
 from crlab.cache.indexer import Indexer
-from crlab.cache.queue import Delta, DeltaType
 from crlab.cache.queue_kind import make_queue
 from crlab.cache.revision import has_reached, oldest_of
 from crlab.client.list_watch import ListPage

@@ -4,9 +4,9 @@ import pytest
 from support.controlled_server import ControlledServer
 
 import crlab
-from crlab.controller.stress import stress
 from crlab.errors import ConfigError
 from crlab.examples import myservice
+from crlab.report.stress import stress
 
 
 @pytest.fixture

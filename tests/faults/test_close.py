@@ -17,7 +17,7 @@ import crlab
 from crlab.apiserver import ApiServer
 from crlab.client import DynamicClient, HttpTransport
 from crlab.errors import AlreadyStopped
-from crlab.lab.builtin import BuiltinControllers
+from crlab.lab.builtin_controller import BuiltinControllers
 
 
 def busy_lab(folder, called):

@@ -14,7 +14,7 @@ import pytest
 from support.poll import pause
 
 import crlab
-from crlab.client.pool import Pool
+from crlab.client.connection_pool import Pool
 from crlab.errors import LifecycleError, TransportError
 from crlab.trace.recording import Recording
 

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.scripted import pod
 
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.fifo import Delta, DeltaType
 from crlab.cache.indexer import Indexer
 from crlab.cache.processor import Processor
-from crlab.cache.queue import Delta, DeltaType
 from crlab.cache.queue_kind import make_queue
 from crlab.runtime.clock import FakeClock
 from crlab.trace.record import Trace

@@ -13,11 +13,11 @@ import pytest
 
 import crlab
 import crlab.controller.context
-from crlab.controller import rbac
 from crlab.controller.reading import ReadingRun
 from crlab.errors import ConfigError
 from crlab.examples import myservice
 from crlab.model.object import KubeObject
+from crlab.report import rbac
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ BUGS = [
     ),
     SeededBug(
         "a transform decides what version is cached",
-        patch("crlab.cache.informer.kept", lambda transform, obj: KubeObject.of(transform(obj))),
+        patch(
+            "crlab.cache.shared_informer.kept", lambda transform, obj: KubeObject.of(transform(obj))
+        ),
         an_audit_of_a_smaller_cache_finds_nothing,
     ),
     SeededBug(

@@ -18,7 +18,7 @@ from crlab.errors import CrlabError
 from crlab.frame import column_set
 from crlab.frame.column import Column
 from crlab.frame.events_frame import Deletions
-from crlab.frame.failing import FailingColumns
+from crlab.frame.failing_column import FailingColumns
 from crlab.frame.replay import ReplayControl
 from crlab.frame.time_travel import TimeTravel
 from crlab.lab import recording

@@ -19,7 +19,7 @@ from crlab.cache.trouble import Trouble
 from crlab.controller.controller import Controller
 from crlab.controller.recorder import EventRecorder
 from crlab.controller.runner import Runner
-from crlab.controller.sources import Sources
+from crlab.controller.source import Sources
 from crlab.frame.live_frame import LiveFrame
 from crlab.trace.failure import Failures
 from crlab.trace.record import Trace
@@ -134,7 +134,7 @@ def seeded(bug: str) -> Iterator[str]:
 def test_a_failure_that_is_told_nowhere_is_caught(
     bug: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each of them; the same scenario passes without it (unit/lab/test_problems.py)."""
+    """Each of them; the same scenario passes without it (unit/report/test_problem.py)."""
     with seeded(bug) as name, crlab.sandbox(driver="manual", controllers=["namespace"]) as lab:
         lab.apply(CONFIG)
         caplog.clear()

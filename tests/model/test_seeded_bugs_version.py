@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from support.own_writes import OwnWrites
 
-from crlab.cache.informer import SharedInformer
+from crlab.cache.shared_informer import SharedInformer
 from crlab.controller import overlay, writer
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import Reader

@@ -15,8 +15,9 @@ import pytest
 from support.written_value import World, check
 
 import crlab
-from crlab.apiserver import options
-from crlab.client import apply, requester, sender, write_gate, write_verbs
+from crlab.apiserver.verb import option as options
+from crlab.client import applier as apply
+from crlab.client import requester, sender, write_gate, write_verbs
 from crlab.lab import in_process
 from crlab.model import encoder
 from crlab.model.redaction import LAST_APPLIED

@@ -12,14 +12,14 @@ from typing import Any
 from crlab.errors import CrlabError, api_error
 from crlab.frame.column_set import choose_columns
 from crlab.frame.time_travel import Moment
-from crlab.lab.source.event import diff_of, side_by_side
-from crlab.lab.source.status import status_state
-from crlab.lab.source.table import TableRows
+from crlab.lab.source.event_source import diff_of, side_by_side
+from crlab.lab.source.status_source import status_state
+from crlab.lab.source.table_source import TableRows
 from crlab.model.diff import Change, diff
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.views.describe import describe, describe_html, describe_text
-from crlab.views.events import diff_html, diff_text, side_by_side_html
+from crlab.views.event import diff_html, diff_text, side_by_side_html
 from crlab.views.state import Column, Row, TableQuery, TableState
 from crlab.views.table import table_html, table_text
 from crlab.views.tree import owner_tree, tree_html, tree_text

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import crlab
 from crlab.controller.context import Context
-from crlab.controller.request import Request
+from crlab.controller.reconcile import Request
 from crlab.errors import CrlabError
 from support.informer_rig import quick
 

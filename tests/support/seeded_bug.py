@@ -13,10 +13,10 @@ from unittest import mock
 
 from crlab.cache import processor, reflector, reflector_state, revision
 from crlab.cache.delta_fifo import DeltaFIFO
+from crlab.cache.fifo import Delta
 from crlab.cache.indexer import Indexer
 from crlab.cache.listener import Listener, NotificationType
 from crlab.cache.processor import Processor
-from crlab.cache.queue import Delta
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.reflector import Reflector
 from crlab.cache.watch_verdict import Verdict, judge

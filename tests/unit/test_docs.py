@@ -68,11 +68,11 @@ def public_names() -> Iterator[str]:
     """Yield every name that stands in an ``__all__`` or on a class of the front door."""
     for module in (crlab, crlab.testing, importlib.import_module("crlab.controller")):
         yield from (f"{module.__name__}.{name}" for name in module.__all__)
-    controller = importlib.import_module("crlab.lab.controller").LabController
+    controller = importlib.import_module("crlab.lab.lab_controller").LabController
     for path, owner in (
         ("crlab.Lab", crlab.Lab),
         ("crlab.Informer", crlab.Informer),
-        ("crlab.lab.controller.LabController", controller),
+        ("crlab.lab.lab_controller.LabController", controller),
         ("crlab.controller.Context", importlib.import_module("crlab.controller").Context),
         ("crlab.lab.fault.LabFaults", importlib.import_module("crlab.lab.fault").LabFaults),
     ):
@@ -138,7 +138,7 @@ def test_names_in_the_tables_of_coming_from_exist() -> None:
         "lab": crlab.Lab,
         "informer": crlab.Informer,
         "ctx": importlib.import_module("crlab.controller").Context,
-        "controller": importlib.import_module("crlab.lab.controller").LabController,
+        "controller": importlib.import_module("crlab.lab.lab_controller").LabController,
         "crlab": crlab,
     }
     client = importlib.import_module("crlab.client").DynamicClient
@@ -159,7 +159,7 @@ def test_names_in_the_tables_of_coming_from_exist() -> None:
 )
 def test_names_in_other_pages_exist(page: str) -> None:
     """A renamed method is renamed here too."""
-    controller = importlib.import_module("crlab.lab.controller").LabController
+    controller = importlib.import_module("crlab.lab.lab_controller").LabController
     context = importlib.import_module("crlab.controller").Context
     homes = {
         "crlab": crlab,

@@ -47,7 +47,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "S8": ("faults/test_lab_canary.py::test_no_secret_byte_in_any_widgets_state",),
     "S9": (
-        "unit/lab/test_rbac.py::test_the_printed_role_is_enough_and_one_verb_less_is_not",
+        "unit/report/test_rbac.py::test_the_printed_role_is_enough_and_one_verb_less_is_not",
         "contract/test_rbac_proof.py::test_any_one_right_less_is_too_little",
         "unit/lab/test_cluster.py::test_nothing_is_written_without_leave",
     ),
@@ -82,7 +82,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "S17": ("unit/client/test_http.py::test_redirects_are_not_followed",),
     "S18": (
         "unit/client/test_http.py::test_huge_headers_are_an_error",
-        "unit/client/test_body.py::test_a_gzip_bomb_is_stopped",
+        "unit/client/test_http_body.py::test_a_gzip_bomb_is_stopped",
         "unit/client/test_watch_decoder.py::test_a_line_beyond_the_cap_is_an_error_and_not_kept",
     ),
     "S19": ("unit/client/test_secrecy.py::test_dependencies_are_at_fixed_versions",),
@@ -141,7 +141,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "S38": ("unit/controller/test_shown_text.py::test_an_error_in_a_log_line_forges_none",),
     "S39": ("unit/test_offline.py::test_files_are_their_owners_alone_under_any_umask",),
-    "S40": ("unit/lab/test_doctor.py::test_what_is_dangerous_is_warned_of",),
+    "S40": ("unit/report/test_doctor.py::test_what_is_dangerous_is_warned_of",),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from crlab.apiserver.auth.default_role import Rule
 from crlab.apiserver.auth.rbac import GROUP, MASTERS, Action, Rbac
 from crlab.apiserver.request import Identity
-from crlab.apiserver.resource import ResourceType
+from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, forbidden, invalid, invalid_value
 from crlab.apiserver.storage import Tree
 

@@ -19,10 +19,10 @@ import json
 import math
 from typing import Any
 
-from crlab.apiserver.schema.gotext import go_float, json_type
 from crlab.apiserver.schema.node import INT64_MAX, INT64_MIN, MISSING, Node
 from crlab.apiserver.status import INVALID, NOT_SUPPORTED, REQUIRED, TOO_LONG, TYPE_INVALID, Cause
 from crlab.apiserver.status import show as show_value
+from crlab.model.go_text import go_float, json_type
 
 TOO_MANY = "FieldValueTooMany"
 _IS_EXACTLY = {"object": dict, "array": list, "string": str, "boolean": bool}

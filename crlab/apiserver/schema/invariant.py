@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crlab.apiserver.schema.gotext import go_type, go_value
-from crlab.apiserver.schema.metadata import validate_embedded
 from crlab.apiserver.schema.node import INT64_MAX, INT64_MIN, Node
+from crlab.apiserver.schema.object_meta import validate_embedded
 from crlab.apiserver.status import Cause, duplicate, invalid_value
+from crlab.model.go_text import go_type, go_value
 
 _MAX_INT32 = 2**31 - 1
 

@@ -17,8 +17,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crlab.apiserver.schema.format import string_format
-from crlab.apiserver.schema.pattern import compile_pattern
+from crlab.cel.pattern import compile_pattern
+from crlab.model.string_format import string_format
 
 MISSING: Any = object()
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlab.apiserver.schema.metadata import prune_metadata
 from crlab.apiserver.schema.node import Node
+from crlab.apiserver.schema.object_meta import prune_metadata
 
 META_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crlab.apiserver.schema.cel_review import RuleReview
-    from crlab.apiserver.schema.cel_rule import CompiledRules
+    from crlab.apiserver.crd.rule_review import RuleReview
+    from crlab.apiserver.schema.rule_check import CompiledRules
 
 RULES = "x-kubernetes-validations"
 
@@ -26,7 +26,7 @@ def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules 
     """Compile all rules of a schema; None if it has none."""
     if not has_rules(schema):
         return None
-    from crlab.apiserver.schema import cel_rule
+    from crlab.apiserver.schema import rule_check as cel_rule
 
     return cel_rule.compile_rules(schema, is_root=is_root)
 
@@ -35,6 +35,6 @@ def review_rules(schema: Mapping[str, Any], *, is_unchanged: bool) -> RuleReview
     """Return a review of a schema's rules; None if it has none."""
     if not has_rules(schema):
         return None
-    from crlab.apiserver.schema.cel_review import RuleReview
+    from crlab.apiserver.crd.rule_review import RuleReview
 
     return RuleReview(schema, is_unchanged=is_unchanged)

@@ -20,8 +20,8 @@ from typing import Any
 
 from crlab.apiserver.schema.check import TOO_MANY, check
 from crlab.apiserver.schema.invariant import check_embedded, check_list_types, check_scale
-from crlab.apiserver.schema.metadata import prune_metadata
 from crlab.apiserver.schema.node import MISSING, Node
+from crlab.apiserver.schema.object_meta import prune_metadata
 from crlab.apiserver.schema.reshape import fill, prune
 from crlab.apiserver.schema.rule import compile_rules
 from crlab.apiserver.status import (

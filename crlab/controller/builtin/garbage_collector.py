@@ -36,7 +36,7 @@ from crlab.controller.builtin.feed import (
 )
 from crlab.controller.context import Context
 from crlab.controller.event_correlator import timestamp
-from crlab.controller.request import Request
+from crlab.controller.reconcile import Request
 from crlab.errors import AlreadyExists, CrlabError, UnknownResource
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource

@@ -27,7 +27,7 @@ from crlab.controller.builtin.kubelet import Kubelet
 from crlab.controller.builtin.namespace import NamespaceDeleter
 from crlab.controller.builtin.replica_set import ReplicaSets
 from crlab.controller.controller import Controller
-from crlab.controller.step import StepRecord
+from crlab.controller.step_record import StepRecord
 from crlab.errors import ConfigError
 from crlab.model.plural import counted
 from crlab.runtime.clock import Clock

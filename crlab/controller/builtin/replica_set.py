@@ -14,7 +14,7 @@ from typing import Any
 from crlab.controller.builtin.deployment import ctx_object
 from crlab.controller.builtin.feed import Feed, owned_by
 from crlab.controller.context import Context
-from crlab.controller.request import Request, Result
+from crlab.controller.reconcile import Request, Result
 from crlab.model.resource import ApiResource
 from crlab.runtime.clock import Clock
 

@@ -76,7 +76,7 @@ def load(options: argparse.Namespace) -> tuple[Any, Any]:
     Raises:
         ConfigError: the target does not name one.
     """
-    from crlab.lab.controller import LabController
+    from crlab.lab.lab_controller import LabController
     from crlab.lab.opening import connect
 
     module_name, colon, name = options.target.partition(":")

@@ -5,8 +5,8 @@ Thread: any.
 
 from __future__ import annotations
 
-from crlab.lab.source.sentence import sentence_of
-from crlab.lab.source.status import Changing, status_state
+from crlab.lab.source.status_source import Changing, status_state
+from crlab.report.sentence import sentence_of
 from crlab.trace.record import TraceRecord
 from crlab.views.state import TimeState
 

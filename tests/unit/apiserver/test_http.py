@@ -186,7 +186,7 @@ def test_the_secret_is_not_in_what_is_printed() -> None:
 
 def test_one_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are open go on being served."""
-    monkeypatch.setattr("crlab.apiserver.http.CONNECTION_LIMIT", 2)
+    monkeypatch.setattr("crlab.apiserver.http_app.CONNECTION_LIMIT", 2)
     with serving() as server:
         url = urllib.parse.urlsplit(server.url)
         assert url.hostname is not None
@@ -204,7 +204,7 @@ def test_one_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_connection_that_sends_nothing_whole_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a request does not hold a place for ever."""
-    monkeypatch.setattr("crlab.apiserver.http.READ_SECONDS", 0.05)
+    monkeypatch.setattr("crlab.apiserver.http_app.READ_SECONDS", 0.05)
     with serving() as server:
         url = urllib.parse.urlsplit(server.url)
         with socket.create_connection((url.hostname, url.port), timeout=10) as sock:
@@ -214,7 +214,7 @@ def test_a_connection_that_sends_nothing_whole_is_closed(monkeypatch: pytest.Mon
 
 def test_watchers_that_left_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watch ends with its connection, not with the next event that cannot be written."""
-    monkeypatch.setattr("crlab.apiserver.http.CONNECTION_LIMIT", 8)
+    monkeypatch.setattr("crlab.apiserver.http_app.CONNECTION_LIMIT", 8)
     with serving() as server:
         url = urllib.parse.urlsplit(server.url)
         for _ in range(12):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.server import CRDS, MERGE, api_server, install
 
-from crlab.apiserver import ApiServer, openapi
+from crlab.apiserver import ApiServer
+from crlab.apiserver.openapi import document as openapi
 
 __all__ = ["api_server"]
 V1 = "apis/demo.crlab.dev/v1"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from crlab.apiserver import openapi
+from crlab.apiserver.openapi import document as openapi
 from crlab.apiserver.request import ADMIN, Request
 from crlab.apiserver.server import ApiServer
 from crlab.runtime.clock import FakeClock

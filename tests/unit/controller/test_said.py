@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import crlab
-from crlab.controller.printing import MAX_CHARS, keeping_prints
+from crlab.controller.print_capture import MAX_CHARS, keeping_prints
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 

@@ -11,7 +11,7 @@ import pytest
 
 import crlab
 from crlab.errors import ApiError, ConfigError, UnknownResource, api_error
-from crlab.runtime.telling import traceback_of
+from crlab.runtime.teller import traceback_of
 
 FORGED = "a\x1b[31m\x9b2J\u202e\u200b\r\nINFO forged"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")

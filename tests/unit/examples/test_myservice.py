@@ -197,7 +197,7 @@ def test_the_schema_helps(web):
 
 def test_the_steppers_box_takes_keys_and_attempts(web):
     """What does not parse is shown beside the box and keeps the last breakpoint."""
-    from crlab.lab.source.step import Steps
+    from crlab.lab.source.step_source import Steps
 
     lab, reconcile = web
     steps = Steps(lab, reconcile)

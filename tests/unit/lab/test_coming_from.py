@@ -106,7 +106,7 @@ def envtest(lab: crlab.Lab) -> None:
     assert callable(crlab.envtest)  # with KUBEBUILDER_ASSETS: tests/unit/lab/test_envtest.py
 
 
-@row("`kopf run file.py`", "`CacheSyncTimeout`")  # tests/unit/lab/test_command_telling.py
+@row("`kopf run file.py`", "`CacheSyncTimeout`")  # tests/unit/lab/test_command_log.py
 def running(lab: crlab.Lab) -> None:
     del lab
     from crlab.__main__ import main

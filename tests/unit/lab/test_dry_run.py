@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import crlab
 from crlab.controller import Result
 from crlab.errors import Forbidden, ReadOnlyError, TerminalError
-from crlab.lab.controller import LabController
+from crlab.lab.lab_controller import LabController
 
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import crlab
-from crlab.lab.source.table import TableRows, as_frame
+from crlab.lab.source.table_source import TableRows, as_frame
 from crlab.views.state import TableQuery
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import crlab
-from crlab.lab import registry
+from crlab.lab import open_lab as registry
 
 RunCell = Callable[[str, int], None]
 

@@ -9,7 +9,7 @@ import pytest
 
 import crlab
 from crlab.errors import AlreadyExists, Forbidden, Invalid, ReconcileFailed
-from crlab.lab.controller import LabController
+from crlab.lab.lab_controller import LabController
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:

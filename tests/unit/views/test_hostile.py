@@ -23,7 +23,7 @@ import crlab
 from crlab.model.escape import Markup
 from crlab.views.chart import rate_html, rate_text
 from crlab.views.describe import describe, describe_html, describe_text
-from crlab.views.events import events_html, events_text
+from crlab.views.event import events_html, events_text
 from crlab.views.fault import fault_html, fault_text
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.pipeline import pipeline_html, pipeline_text

@@ -24,7 +24,7 @@ from support.recorder_comm import Recorder, recorded
 from crlab.errors import ConfigError
 from crlab.widgets import display
 from crlab.widgets import view as views
-from crlab.widgets.events import EventsView
+from crlab.widgets.event import EventsView
 from crlab.widgets.fault import FaultView
 from crlab.widgets.pipeline import PipelineView
 from crlab.widgets.rate import RateView

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crlab.apiserver.builtin import builtin_types
+from crlab.apiserver.kind.catalog import builtin_types
 from crlab.apiserver.patch.builtin_schema import for_kind, kinds
 from crlab.apiserver.patch.type_schema import DEDUCED, compile_schema
 

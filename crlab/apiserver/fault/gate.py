@@ -1,0 +1,359 @@
+"""Where faults meet requests and watches.
+
+From: `ApiServer` (`delay_seconds`, `before`, `after`, `open_watch`) and `WatchFaults`
+(`watch_rules`). To: an exception, another request, or lines that differ.
+
+Guarantees:
+  1. Without rules nothing changes and next to nothing is paid.
+  2. The server's own controllers (identity.is_system) meet no faults.
+  3. Every injection is in `journal` and told to `on_inject`.
+
+Thread: any; one lock guards rules and counters, it is never held while others are called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from crlab.apiserver import status as answer
+from crlab.apiserver.alarm import Alarm
+from crlab.apiserver.audit_log import Audit, AuditRecord
+from crlab.apiserver.fault.fault_rule import Fault, Injection, Match
+from crlab.apiserver.fault.watch_fault import WatchFaults
+from crlab.apiserver.registry import Registry
+from crlab.apiserver.request import Request, RequestInfo, read_info
+from crlab.apiserver.status import Cause
+from crlab.apiserver.storage import Compacted, Storage
+from crlab.errors import ConfigError
+from crlab.runtime.clock import Clock
+from crlab.runtime.ids import Ids
+
+KEEP_INJECTIONS = 10_000
+_NO_WATCH_LIST = (
+    "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+)
+
+
+class FaultGate:
+    """All faults of one server.
+
+    Attributes:
+        journal: the injections, oldest first, bounded.
+        on_inject: called with each injection, in the thread it happened in.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        storage: Storage,
+        registry: Registry,
+        alarm: Alarm,
+        audit: Audit | None = None,
+        on_inject: Callable[[Injection], None] | None = None,
+    ) -> None:
+        self.journal: deque[Injection] = deque(maxlen=KEEP_INJECTIONS)
+        self._clock = clock
+        self._ids = ids.fork("faults")
+        self._storage = storage
+        self._registry = registry
+        self._alarm = alarm
+        self._audit = audit
+        self.on_inject = on_inject
+        self._lock = threading.Lock()
+        self._rules: list[Fault] = []
+        self._open: dict[WatchFaults, Callable[[], None]] = {}
+
+    # --- what the server asks ----------------------------------------------------------------
+
+    def delay_seconds(self, request: Request) -> float:
+        """Return how long the request is to wait before it is handled."""
+        if not self._rules:
+            return 0.0
+        total = 0.0
+        info = read_info(request)
+        for fault in self._fitting(request, info, ("latency",)):
+            if fault.take(info):
+                jitter = fault.data["jitter_seconds"]
+                total += fault.data["seconds"] + (self._ids.uniform(0, jitter) if jitter else 0)
+        return total
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in the caller's thread; a clock that only moves when told to is moved."""
+        advance = getattr(self._clock, "advance", None)
+        if advance is not None:
+            advance(seconds)
+            return
+        condition = threading.Condition()
+        with condition:
+            self._clock.wait(condition, seconds)
+
+    def before(
+        self, request: Request, info: RequestInfo, record: AuditRecord | None = None
+    ) -> Request:
+        """Return the request to handle, or fail it; note in the audit record what was done.
+
+        Raises:
+            ConnectionError: hang up without an answer.
+            StatusError: answer with this.
+        """
+        for fault in self._fitting(request, info, _BEFORE):
+            if fault.kind == "stale":
+                request = self._stale(fault, request, info, record)
+            elif fault.kind == "no_watch_list":
+                request = self._without_watch_list(fault, request, info, record)
+            elif fault.kind == "conflict":
+                if info.name and fault.take(info, record=record):
+                    name = f"{info.resource}.{info.group}" if info.group else info.resource
+                    raise answer.conflict(name, info.name)
+            elif fault.take(info, record=record):
+                if fault.kind == "refuse":
+                    raise ConnectionRefusedError("the connection was refused (injected fault)")
+                if fault.kind == "reset":
+                    raise ConnectionResetError("the server hung up (injected fault)")
+                raise fault.data["error"]
+        return request
+
+    def after(self, request: Request, info: RequestInfo, record: AuditRecord | None = None) -> None:
+        """Fail a request that has taken effect.
+
+        Raises:
+            ConnectionError: hang up without an answer.
+        """
+        for fault in self._fitting(request, info, ("reset_after",)):
+            if fault.take(info, record=record):
+                raise ConnectionResetError("the server hung up (injected fault)")
+
+    def open_watch(self, request: Request, info: RequestInfo) -> WatchFaults:
+        """Return what shapes the lines of a watch that is about to open."""
+        watch = WatchFaults(self, info, request)
+        for fault in self._fitting(request, info, ("window",)):
+            self._check_window(fault, watch, request, info)
+        return watch
+
+    def register(self, watch: WatchFaults, nudge: Callable[[], None]) -> None:
+        """Remember an open watch; `nudge` makes its reader poll."""
+        with self._lock:
+            self._open[watch] = nudge
+
+    def unregister(self, watch: WatchFaults) -> None:
+        """Forget a watch that was closed."""
+        watch.is_over = True
+        with self._lock:
+            self._open.pop(watch, None)
+
+    def watch_rules(self, watch: WatchFaults) -> list[Fault]:
+        """Return the faults that look at a watch's lines."""
+        if not self._rules:
+            return []
+        with self._lock:
+            rules = [fault for fault in self._rules if fault.kind in _WATCH]
+        return [fault for fault in rules if fault.fits_watch(watch)]
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def take(
+        self,
+        fault: Fault,
+        info: RequestInfo,
+        name: str = "",
+        record: AuditRecord | None = None,
+    ) -> bool:
+        """Decide whether a fault happens; record it if so."""
+        with self._lock:
+            if not fault.decide():
+                return False
+            injection = Injection(
+                self._clock.now(),
+                fault.kind,
+                fault.is_legal,
+                info.verb,
+                f"{info.resource}.{info.group}" if info.group else info.resource,
+                info.namespace,
+                name or info.name,
+                fault.description,
+            )
+            self.journal.append(injection)
+        if record is None and self._audit is not None:
+            record = _record(self._audit.next_id(), injection)
+            self._audit.add(record)
+        elif record is not None:
+            record.fault = f"{record.fault},{fault.kind}".lstrip(",")
+        if self.on_inject is not None:
+            self.on_inject(injection)
+        return True
+
+    def chance(self) -> float:
+        """Return the next number in [0, 1) of the seeded source."""
+        return self._ids.uniform(0, 1)
+
+    def forget(self, fault: Fault) -> None:
+        """Take a removed fault off the list and let held streams go on."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule is not fault]
+            nudges = list(self._open.values())
+        for nudge in nudges:
+            nudge()
+
+    def _add(
+        self,
+        kind: str,
+        description: str,
+        match: Match,
+        *,
+        targets: Sequence[WatchFaults] = (),
+        **settings: Any,
+    ) -> Fault:
+        fault = Fault(self, kind, description, match, **settings)
+        if targets:
+            fault.aim(targets)
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule.is_needed]
+            self._rules.append(fault)
+        return fault
+
+    def _aimed(
+        self,
+        kind: str,
+        description: str,
+        resource: str,
+        times: int | None,
+        which: dict[str, Any],
+        **data: Any,
+    ) -> Fault:
+        """Add a fault for the watches open now (each once), or for `times` of any."""
+        rule = take_chance(which)
+        match = self._match(resource, ("watch",), which)
+        with self._lock:
+            found = {w: n for w, n in self._open.items() if match.fits(w.info, w.request)}
+        targets = [watch for watch in found if not watch.ending] if times is None else []
+        times = (len(targets) or 1) if times is None else times
+        fault = self._add(kind, description, match, targets=targets, times=times, **rule, **data)
+        for nudge in found.values():
+            nudge()
+        return fault
+
+    def _event(
+        self,
+        kind: str,
+        description: str,
+        resource: str,
+        times: int | None,
+        which: dict[str, Any],
+        **data: Any,
+    ) -> Fault:
+        rule = take_chance(which)
+        data["type"] = which.pop("type", None)
+        data["event_name"] = which.pop("name", None)
+        data["event_namespace"] = which.pop("namespace", None)
+        match = self._match(resource, ("watch",), which)
+        return self._add(kind, description, match, times=times, is_legal=False, **rule, **data)
+
+    def _match(self, resource: str, verb: str | Sequence[str], which: dict[str, Any]) -> Match:
+        verbs = (verb,) if isinstance(verb, str) and verb else tuple(verb)
+        unknown = set(which) - {"namespace", "name", "subresource", "user_agent"}
+        if unknown:
+            raise ConfigError(
+                f"a fault knows no {', '.join(sorted(unknown))}; it takes namespace, name, "
+                "subresource, user_agent, nth, probability"
+            )
+        return Match(verbs, self._resources(resource), **which)
+
+    def _resources(self, resource: str) -> tuple[str, ...]:
+        """Return a resource's full name for a plural, kind, singular or short name."""
+        if not resource:
+            return ()
+        wanted = resource.lower()
+        for found in self._registry.all():
+            names = (found.group_resource, found.plural, found.singular, found.kind.lower())
+            if wanted in names or wanted in found.short_names:
+                return (found.group_resource,)
+        return (resource,)
+
+    def _fitting(self, request: Request, info: RequestInfo, kinds: Sequence[str]) -> list[Fault]:
+        if not self._rules or (request.identity is not None and request.identity.is_system):
+            return []
+        with self._lock:
+            rules = [fault for fault in self._rules if fault.kind in kinds]
+        return [fault for fault in rules if fault.fits(info, request)]
+
+    def _stale(
+        self, fault: Fault, request: Request, info: RequestInfo, record: AuditRecord | None
+    ) -> Request:
+        if request.parameter("resourceVersion") != "0" or request.parameter("continue"):
+            return request
+        if not fault.take(info, record=record):
+            return request
+        oldest = self._storage.compacted_revision
+        revision = max(1, oldest, self._storage.revision - fault.data["behind"])
+        dropped = ("resourceVersion", "resourceVersionMatch", "limit")
+        query = [(key, value) for key, value in request.query if key not in dropped]
+        query += [("resourceVersion", str(revision)), ("resourceVersionMatch", "Exact")]
+        return replace(request, query=tuple(query))
+
+    def _without_watch_list(
+        self, fault: Fault, request: Request, info: RequestInfo, record: AuditRecord | None
+    ) -> Request:
+        if not request.has("sendInitialEvents") or not fault.take(info, record=record):
+            return request
+        if fault.data["ignores"]:
+            hidden = ("sendInitialEvents", "resourceVersionMatch")
+            query = [(key, value) for key, value in request.query if key not in hidden]
+            return replace(request, query=tuple(query))
+        cause = Cause("FieldValueForbidden", f"Forbidden: {_NO_WATCH_LIST}", "sendInitialEvents")
+        raise answer.invalid("ListOptions", "meta.k8s.io", "", [cause])
+
+    def _check_window(
+        self, fault: Fault, watch: WatchFaults, request: Request, info: RequestInfo
+    ) -> None:
+        asked = request.parameter("resourceVersion")
+        found = self._registry.get(info.group, info.resource)
+        if not asked.isdigit() or asked == "0" or found is None:
+            return
+        try:
+            missed = self._storage.entries_after(found.storage_name, int(asked))
+        except Compacted:
+            return  # too old for the server itself
+        if len(missed) > fault.data["events"] and fault.take(info):
+            oldest = missed[-fault.data["events"] - 1].revision
+            watch.fail_with(answer.expired(f"too old resource version: {asked} ({oldest})"))
+
+
+def _record(audit_id: str, injection: Injection) -> AuditRecord:
+    """Return the audit record of what happened outside a request."""
+    return AuditRecord(
+        audit_id=audit_id,
+        received_at=injection.at,
+        verb=injection.verb,
+        request_uri="",
+        user="",
+        user_agent="",
+        resource=injection.resource,
+        namespace=injection.namespace,
+        name=injection.name,
+        fault=injection.fault,
+    )
+
+
+_BEFORE = ("status", "conflict", "reset", "refuse", "stale", "no_watch_list")
+_WATCH = (
+    "cut",
+    "expire",
+    "stall",
+    "drop",
+    "duplicate",
+    "reorder",
+    "garble",
+    "rewind",
+    "no_bookmarks",
+)
+
+
+def take_chance(which: dict[str, Any]) -> dict[str, Any]:
+    """Take what concerns chance out of the keywords."""
+    return {key: which.pop(key) for key in ("nth", "probability") if key in which}

@@ -1,0 +1,57 @@
+"""Counts of watch events for the rate chart.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crlab.lab.source.status_source import Changing, status_state
+from crlab.views.state import RateQuery, RateState, Series
+
+if TYPE_CHECKING:
+    from crlab.frame.rate import Rates
+    from crlab.lab.informer import Informer
+    from crlab.lab.lab import Lab
+
+
+class RateCounts(Changing):
+    """The rates of one informer, or of a whole lab."""
+
+    def __init__(
+        self, lab: Lab, title: str, rates: Rates, informer: Informer | None = None
+    ) -> None:
+        super().__init__(lab)
+        self._title = title
+        self._rates = rates
+        self._informer = informer
+
+    def rate_state(self, query: RateQuery) -> RateState:
+        """Return the counts of the last `query.window_seconds`; see `RateSource`."""
+        end = None
+        if query.moment is not None:
+            record = self.lab.trace.get(query.moment)
+            end = record.at if record is not None else None
+        names, table, edge = self._rates.counts(
+            by=query.by,
+            window_seconds=query.window_seconds,
+            bin_seconds=query.bin_seconds,
+            end=end,
+        )
+        series = tuple(
+            Series(name, tuple(int(count) for count in table[:, place]))
+            for place, name in enumerate(names)
+        )
+        return RateState(
+            title=self._title,
+            series=series,
+            bin_seconds=query.bin_seconds,
+            end=edge,
+            by=query.by,
+            status=status_state(self.lab, self._informer, query.moment),
+        )
+
+    def plot(self) -> Any:
+        """Return the matplotlib figure of the same counts."""
+        return self._rates.plot(title=self._title)
