@@ -6,10 +6,10 @@ Inside: `router.py` → `verb/` → `storage.py`, the append-only revision log o
 `crd/definition.py`. Read first: `storage.py`, then `server.py`.
 """
 
-from crlab.apiserver.request import ADMIN, SYSTEM, Identity, Request, Response
+from crlab.apiserver.request import ADMIN, SYSTEM, HttpRequest, HttpResponse, Identity
 from crlab.apiserver.server import ApiServer
 from crlab.apiserver.status import Cause, StatusError
-from crlab.apiserver.storage import Entry, Snapshot, Storage, Stored
+from crlab.apiserver.storage import Commit, Storage, StorageSnapshot, Stored
 from crlab.apiserver.watch import WatchResponse
 
 __all__ = [
@@ -17,13 +17,13 @@ __all__ = [
     "SYSTEM",
     "ApiServer",
     "Cause",
-    "Entry",
+    "Commit",
+    "HttpRequest",
+    "HttpResponse",
     "Identity",
-    "Request",
-    "Response",
-    "Snapshot",
     "StatusError",
     "Storage",
+    "StorageSnapshot",
     "Stored",
     "WatchResponse",
 ]

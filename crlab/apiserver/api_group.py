@@ -16,7 +16,7 @@ import msgspec
 
 from crlab.apiserver.negotiation import clauses, encode_body, negotiate
 from crlab.apiserver.registry import Registry
-from crlab.apiserver.request import Request, Response
+from crlab.apiserver.request import HttpRequest, HttpResponse
 from crlab.apiserver.resource_type import ResourceType, Subresource, Version
 from crlab.apiserver.status import no_resource
 
@@ -41,7 +41,7 @@ GROUP_ORDER = (
 )
 
 
-class Discovery:
+class ApiGroups:
     """Answers /api, /apis and below."""
 
     def __init__(self, registry: Registry) -> None:
@@ -49,7 +49,7 @@ class Discovery:
         self._generation = -1
         self._documents: dict[str, tuple[bytes, str]] = {}
 
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a discovery path; None if it is none."""
         parts = [part for part in request.path.split("/") if part]
         if parts == ["api"] or parts == ["apis"]:
@@ -64,13 +64,13 @@ class Discovery:
             return self._plain(request, self.resources("", parts[1]))
         return None
 
-    def _plain(self, request: Request, document: dict[str, Any] | None) -> Response:
+    def _plain(self, request: HttpRequest, document: dict[str, Any] | None) -> HttpResponse:
         if document is None:
-            return Response.text(NOT_FOUND, 404)
+            return HttpResponse.text(NOT_FOUND, 404)
         accept = negotiate(request.header("accept"), can_transform=False)
         return encode_body(accept, msgspec.json.encode(document))
 
-    def _root(self, request: Request, root: str) -> Response:
+    def _root(self, request: HttpRequest, root: str) -> HttpResponse:
         if _wants_aggregated(request.header("accept")):
             return self._aggregated(request, root)
         document = self.versions() if root == "api" else self.group_list()
@@ -124,7 +124,7 @@ class Discovery:
 
     # --- aggregated --------------------------------------------------------------------------
 
-    def _aggregated(self, request: Request, root: str) -> Response:
+    def _aggregated(self, request: HttpRequest, root: str) -> HttpResponse:
         if self._generation != self._registry.generation:
             self._documents = {}
             self._generation = self._registry.generation
@@ -136,8 +136,8 @@ class Discovery:
         body, etag = cached
         headers = [("ETag", etag), ("Vary", "Accept")]
         if request.header("if-none-match") == etag:
-            return Response(304, headers, b"")
-        response = Response.json(body, content_type=AGGREGATED)
+            return HttpResponse(304, headers, b"")
+        response = HttpResponse.json(body, content_type=AGGREGATED)
         response.headers.extend(headers)
         return response
 

@@ -66,7 +66,7 @@ class AuditRecord:
         }
 
 
-class Audit:
+class AuditLog:
     """The ring of records."""
 
     def __init__(self, keep: int = KEEP_RECORDS) -> None:

@@ -9,7 +9,7 @@ import bisect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from crlab.apiserver.stored import DELETED, Entry, Stored
+from crlab.apiserver.stored import DELETED, Commit, Stored
 
 KEEP_PER_RESOURCE = 100
 
@@ -20,7 +20,7 @@ class Collection:
 
     items: dict[str, Stored] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
-    log: list[Entry] = field(default_factory=list)
+    log: list[Commit] = field(default_factory=list)
     first: int = 0  # log[:first] is dropped already, cut off in bulk
     horizon: int = 0  # the oldest revision `at` knows
     lost: int = 0  # the newest commit that is no longer in the log
@@ -38,7 +38,7 @@ class Collection:
             bisect.insort(self.keys, key)
         self.items[key] = stored
 
-    def after(self, revision: int) -> list[Entry]:
+    def after(self, revision: int) -> list[Commit]:
         """Return the commits above a revision, in order."""
         start = bisect.bisect_right(self.log, revision, lo=self.first, key=revision_of)
         return self.log[start:]
@@ -64,12 +64,12 @@ class Collection:
             self.first = 0
 
 
-def revision_of(entry: Entry) -> int:
+def revision_of(entry: Commit) -> int:
     """Return the revision of a commit, for bisecting."""
     return entry.revision
 
 
-TOMBSTONE = Entry(0, "", "", DELETED, Stored(b"", 0, None, 0), None)
+TOMBSTONE = Commit(0, "", "", DELETED, Stored(b"", 0, None, 0), None)
 
 
 def scope(keys: list[str], namespace: str) -> Iterable[str]:

@@ -33,7 +33,7 @@ from aiohttp import web
 
 from crlab.apiserver.auth.authentication import GROUP_SEPARATOR
 from crlab.apiserver.negotiation import error_response
-from crlab.apiserver.request import Request, Response
+from crlab.apiserver.request import HttpRequest, HttpResponse
 from crlab.apiserver.root import PUBLIC_PATHS, public_answer
 from crlab.apiserver.status import StatusError, too_large
 from crlab.apiserver.verb.read import FutureRevision
@@ -195,7 +195,7 @@ class HttpServer:
         try:
             request = await self._read(raw)
         except StatusError as error:
-            shape = Request(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
+            shape = HttpRequest(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
             return _whole(error_response(shape, error))
         try:
             await self._delay(self._api.faults.delay_seconds(request))
@@ -209,7 +209,7 @@ class HttpServer:
             return web.Response(status=500)
         if isinstance(answer, WatchResponse):
             return await self._stream(raw, answer)
-        assert isinstance(answer, Response)
+        assert isinstance(answer, HttpResponse)
         return _whole(answer, is_head=raw.method == "HEAD")
 
     def _refuse(self, raw: web.BaseRequest) -> web.Response | None:
@@ -232,7 +232,7 @@ class HttpServer:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         return port == str(self._port) and name in ("localhost", "127.0.0.1", "[::1]")
 
-    async def _read(self, raw: web.BaseRequest) -> Request:
+    async def _read(self, raw: web.BaseRequest) -> HttpRequest:
         body = None
         if raw.can_read_body:
             pieces, size = [], 0
@@ -252,7 +252,7 @@ class HttpServer:
         for key in headers:
             if key.startswith("impersonate-"):  # the one family that repeats with a meaning
                 headers[key] = GROUP_SEPARATOR.join(raw.headers.getall(key))
-        return Request(raw.method, path, tuple(url.query.items()), headers, body)
+        return HttpRequest(raw.method, path, tuple(url.query.items()), headers, body)
 
     async def _delay(self, seconds: float) -> None:
         """Wait on the server's clock: an injected latency."""
@@ -333,7 +333,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _whole(answer: Response, *, is_head: bool = False) -> web.Response:
+def _whole(answer: HttpResponse, *, is_head: bool = False) -> web.Response:
     response = web.Response(status=answer.status, body=b"" if is_head else answer.body)
     for key, value in answer.headers:
         response.headers.add(key, value)

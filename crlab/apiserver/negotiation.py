@@ -12,8 +12,12 @@ from dataclasses import dataclass
 import msgspec
 import yaml
 
-from crlab.apiserver.representation import PartialView, TableView, View
-from crlab.apiserver.request import JSON, Request, Response
+from crlab.apiserver.representation import (
+    PartialRepresentation,
+    Representation,
+    TableRepresentation,
+)
+from crlab.apiserver.request import JSON, HttpRequest, HttpResponse
 from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import StatusError, bad_request, not_acceptable
 
@@ -80,13 +84,13 @@ def _is_known(transform: str, group: str, version: str) -> bool:
 
 
 def choose_view(
-    request: Request,
+    request: HttpRequest,
     resource: ResourceType,
     version: Version,
     now: Callable[[], float],
     *,
     is_list: bool,
-) -> tuple[Accept, View]:
+) -> tuple[Accept, Representation]:
     """Return the form and the view that answer a request about objects.
 
     Raises:
@@ -94,7 +98,7 @@ def choose_view(
     """
     accept = negotiate(request.header("accept"), can_transform=True)
     if not accept.transform:
-        return accept, View(resource, version)
+        return accept, Representation(resource, version)
     api_version = f"meta.k8s.io/{accept.version}"
     if accept.transform == "Table":
         include = request.parameter("includeObject")
@@ -103,28 +107,28 @@ def choose_view(
                 "Unable to convert to Table as requested: includeObject: Invalid value: "
                 f"\"{include}\": must be 'Metadata', 'Object', 'None', or empty"
             )
-        return accept, TableView(resource, version, api_version, include, now)
+        return accept, TableRepresentation(resource, version, api_version, include, now)
     if accept.transform.endswith("List") != is_list:
         raise not_acceptable(ACCEPTED)
-    return accept, PartialView(resource, version, api_version)
+    return accept, PartialRepresentation(resource, version, api_version)
 
 
-def encode_body(accept: Accept, document: bytes, status: int = 200) -> Response:
+def encode_body(accept: Accept, document: bytes, status: int = 200) -> HttpResponse:
     """Answer with a JSON document in the chosen form."""
     if accept.media == YAML:
         text = yaml.safe_dump(msgspec.json.decode(document), sort_keys=False)
-        return Response(status, [("Content-Type", YAML)], text.encode())
-    return Response(status, [("Content-Type", JSON)], document)
+        return HttpResponse(status, [("Content-Type", YAML)], text.encode())
+    return HttpResponse(status, [("Content-Type", JSON)], document)
 
 
-def error_response(request: Request, error: StatusError) -> Response:
+def error_response(request: HttpRequest, error: StatusError) -> HttpResponse:
     """Answer with an error's Status; 406 for protobuf alone carries protobuf's type."""
     header = request.header("accept")
     media = {name for name, _ in clauses(header)}
     body = msgspec.json.encode(error.to_dict())
-    response = Response(error.code, [("Content-Type", JSON)], body)
+    response = HttpResponse(error.code, [("Content-Type", JSON)], body)
     if media and media <= {PROTOBUF}:
-        response = Response(error.code, [("Content-Type", PROTOBUF)], body)
+        response = HttpResponse(error.code, [("Content-Type", PROTOBUF)], body)
     elif YAML in media and not media & {JSON, "*/*", "application/*"}:
         response = encode_body(Accept(YAML), body, error.code)
     response.headers.extend(error.headers)

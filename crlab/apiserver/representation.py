@@ -23,7 +23,7 @@ _json = msgspec.json.encode
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
-class View:
+class Representation:
     """Whole objects of one resource and version."""
 
     def __init__(self, resource: ResourceType, version: Version) -> None:
@@ -73,7 +73,7 @@ def _bookmark_metadata(revision: int, ends_initial: bool) -> dict[str, Any]:
     return metadata
 
 
-class PartialView(View):
+class PartialRepresentation(Representation):
     """Metadata only."""
 
     def __init__(self, resource: ResourceType, version: Version, api_version: str) -> None:
@@ -102,7 +102,7 @@ def _partial(tree: Tree, api_version: str) -> dict[str, Any]:
     return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": metadata}
 
 
-class TableView(View):
+class TableRepresentation(Representation):
     """Rows of cells, as kubectl prints them."""
 
     is_cacheable = False  # ages differ from moment to moment

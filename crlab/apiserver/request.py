@@ -1,6 +1,6 @@
 """What goes in and out of `ApiServer.handle`, and what a path means.
 
-Thread: values; a `Request` belongs to the thread that handles it.
+Thread: values; a `HttpRequest` belongs to the thread that handles it.
 Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
 """
 
@@ -34,7 +34,7 @@ SYSTEM = Identity(name="system:crlab-controller", groups=("system:masters",), is
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """One HTTP request, without the HTTP.
 
     Attributes:
@@ -68,7 +68,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Response:
+class HttpResponse:
     """A whole answer."""
 
     status: int
@@ -83,13 +83,13 @@ class Response:
         return ""
 
     @classmethod
-    def json(cls, body: Any, status: int = 200, content_type: str = JSON) -> Response:
+    def json(cls, body: Any, status: int = 200, content_type: str = JSON) -> HttpResponse:
         """Answer with a JSON document."""
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
         return cls(status, [("Content-Type", content_type)], data)
 
     @classmethod
-    def text(cls, body: str, status: int = 200) -> Response:
+    def text(cls, body: str, status: int = 200) -> HttpResponse:
         """Answer with plain text."""
         return cls(status, [("Content-Type", TEXT)], body.encode())
 
@@ -116,7 +116,7 @@ class RequestInfo:
     name: str = ""
 
 
-def read_info(request: Request) -> RequestInfo:
+def read_info(request: HttpRequest) -> RequestInfo:
     """Take a request's path and method apart; nothing is checked against the registry."""
     parts = [unquote(part) for part in request.path.split("/")[1:]]
     info = _resource_path(parts, request.path)
@@ -157,7 +157,7 @@ def _is_subresource_of_namespace(group: str, rest: list[str]) -> bool:
 _FALSE = ("0", "false")  # anything else, and nothing at all, is true to the real server
 
 
-def _verb(request: Request, info: RequestInfo) -> str:
+def _verb(request: HttpRequest, info: RequestInfo) -> str:
     if request.method in ("GET", "HEAD"):
         if info.verb == "watch":
             return "watch"

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from crlab.apiserver.status import Cause
-from crlab.apiserver.storage import Entry, Stored, Tree, encode
+from crlab.apiserver.storage import Commit, Stored, Tree, encode
 from crlab.model.printer import PrinterColumn
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -174,7 +174,7 @@ class ResourceType:
     warn: Callable[[Tree, Tree | None], list[str]] = _no_warnings
     before_delete: Callable[[Tree], None] | None = None
     begin_delete: Callable[[Tree], None] | None = None
-    after_commit: Callable[[Entry], None] | None = None
+    after_commit: Callable[[Commit], None] | None = None
     spec_finalizers: Callable[[Tree], list[str]] = _no_names
     grace_seconds: Callable[[Tree], int] = _no_grace
     definition: tuple[Any, Any] | None = None

@@ -6,9 +6,9 @@ Source: k8s.io/apiserver/pkg/server/{healthz,routes}.
 
 from __future__ import annotations
 
-from crlab.apiserver.api_group import NOT_FOUND, Discovery
+from crlab.apiserver.api_group import NOT_FOUND, ApiGroups
 from crlab.apiserver.registry import Registry
-from crlab.apiserver.request import JSON, TEXT, Request, Response
+from crlab.apiserver.request import JSON, TEXT, HttpRequest, HttpResponse
 
 PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -29,11 +29,11 @@ VERSION = {
 class Root:
     """Answers paths that name no resource."""
 
-    def __init__(self, registry: Registry, discovery: Discovery) -> None:
+    def __init__(self, registry: Registry, discovery: ApiGroups) -> None:
         self._registry = registry
         self._discovery = discovery
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer one request; what is not there is a plain 404."""
         path = request.path.rstrip("/") or "/"
         if path in PUBLIC_PATHS:
@@ -41,30 +41,30 @@ class Root:
         if path.startswith("/openapi/"):
             return self._open_api(path)
         if path == "/":
-            return Response.json({"paths": PATHS})
+            return HttpResponse.json({"paths": PATHS})
         found = self._discovery.answer(request)
-        return found if found is not None else Response.text(NOT_FOUND, 404)
+        return found if found is not None else HttpResponse.text(NOT_FOUND, 404)
 
-    def _open_api(self, path: str) -> Response:
+    def _open_api(self, path: str) -> HttpResponse:
         from crlab.apiserver.openapi import document as openapi  # heavy, and few clients ask
 
         if path == "/openapi/v2":
             body = openapi.openapi_v2_protobuf()
-            return Response(200, [("Content-Type", OPENAPI_V2)], body)
+            return HttpResponse(200, [("Content-Type", OPENAPI_V2)], body)
         if path == "/openapi/v3":
             index = openapi.openapi_v3_index(self._registry)
-            return Response.json(index, content_type=TEXT)
+            return HttpResponse.json(index, content_type=TEXT)
         document = openapi.openapi_v3_bytes(self._registry, path.removeprefix("/openapi/v3/"))
         if document is None:
-            return Response.text(NOT_FOUND, 404)
-        return Response(200, [("Content-Type", JSON)], document)
+            return HttpResponse.text(NOT_FOUND, 404)
+        return HttpResponse(200, [("Content-Type", JSON)], document)
 
 
-def public_answer(path: str, *, is_verbose: bool = False) -> Response:
+def public_answer(path: str, *, is_verbose: bool = False) -> HttpResponse:
     """Answer what needs no credentials: health and version."""
     if path == "/version":
-        return Response.json(VERSION)
-    return Response.text(_health(path, is_verbose=is_verbose))
+        return HttpResponse.json(VERSION)
+    return HttpResponse.text(_health(path, is_verbose=is_verbose))
 
 
 def _health(path: str, *, is_verbose: bool) -> str:

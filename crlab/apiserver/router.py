@@ -16,7 +16,7 @@ import msgspec
 from crlab.apiserver.api_group import NOT_FOUND
 from crlab.apiserver.core import Core
 from crlab.apiserver.negotiation import choose_view, encode_body, negotiate
-from crlab.apiserver.request import Identity, Request, RequestInfo, Response
+from crlab.apiserver.request import HttpRequest, HttpResponse, Identity, RequestInfo
 from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import (
     StatusError,
@@ -30,9 +30,9 @@ from crlab.apiserver.status import (
 )
 from crlab.apiserver.storage import Stored, Tree
 from crlab.apiserver.verb.body import media_type, read_object
-from crlab.apiserver.verb.body_decoder import Call, patch_fault
+from crlab.apiserver.verb.body_decoder import WriteOperation, patch_fault
 from crlab.apiserver.verb.delete import Deleter
-from crlab.apiserver.verb.option import DeleteOptions, ListOptions, WriteOptions
+from crlab.apiserver.verb.option import DeleteOptions, ListQuery, WriteOptions
 from crlab.apiserver.verb.patch import APPLY_PATCH, Patcher
 from crlab.apiserver.verb.read import Reader, select
 from crlab.apiserver.verb.scale import put_replicas, replicas_causes, replicas_fault, scale_of
@@ -70,11 +70,11 @@ class Router:
 
     def route(
         self,
-        request: Request,
+        request: HttpRequest,
         info: RequestInfo,
         identity: Identity,
         faults: WatchFaults | None = None,
-    ) -> Response | WatchResponse:
+    ) -> HttpResponse | WatchResponse:
         """Answer a request about a resource."""
         found = self._core.registry.find(info.group, info.version, info.resource)
         if found is None or not found[0].is_established:
@@ -86,7 +86,7 @@ class Router:
             return self._unknown(info)
         if resource.needs_webhook and not version.is_storage:
             raise _unconverted(resource, version)
-        call = Call(request, info, resource, version, identity)
+        call = WriteOperation(request, info, resource, version, identity)
         try:
             answer = self._dispatch(call, faults)
         except StatusError as error:
@@ -95,18 +95,18 @@ class Router:
         answer.headers.extend(self._warnings(call))
         return answer
 
-    def _warnings(self, call: Call) -> list[tuple[str, str]]:
+    def _warnings(self, call: WriteOperation) -> list[tuple[str, str]]:
         texts = list(call.warnings)
         if call.version.deprecation_warning:
             texts.insert(0, call.version.deprecation_warning)
         unique = dict.fromkeys(texts)
         return [("Warning", f'299 - "{_quote(text)}"') for text in unique]
 
-    def _unknown(self, info: RequestInfo) -> Response:
+    def _unknown(self, info: RequestInfo) -> HttpResponse:
         groups = self._core.registry
         if info.group == "" or groups.is_builtin(info.group, info.version):
             raise no_resource()
-        return Response.text(NOT_FOUND, 404)
+        return HttpResponse.text(NOT_FOUND, 404)
 
     def _is_misplaced(self, info: RequestInfo, resource: ResourceType) -> bool:
         """Whether a path's scope is not the resource's."""
@@ -116,7 +116,9 @@ class Router:
 
     # --- verbs -------------------------------------------------------------------------------
 
-    def _dispatch(self, call: Call, faults: WatchFaults | None) -> Response | WatchResponse:
+    def _dispatch(
+        self, call: WriteOperation, faults: WatchFaults | None
+    ) -> HttpResponse | WatchResponse:
         info, resource = call.info, call.resource
         if info.subresource:
             return self._subresource(call)
@@ -143,7 +145,7 @@ class Router:
             return self._delete_collection(call)
         return self._write(call)
 
-    def _write(self, call: Call) -> Response:
+    def _write(self, call: WriteOperation) -> HttpResponse:
         verb = call.info.verb
         if verb == "delete":
             return self._delete(call)
@@ -155,13 +157,13 @@ class Router:
         stored, is_new, _ = self._writer.patch(call)
         return self._show(call, stored, 201 if is_new else 200)
 
-    def _show(self, call: Call, stored: Stored, status: int) -> Response:
+    def _show(self, call: WriteOperation, stored: Stored, status: int) -> HttpResponse:
         accept, view = choose_view(
             call.request, call.resource, call.version, self._core.clock.now, is_list=False
         )
         return encode_body(accept, view.document(stored), status)
 
-    def _delete(self, call: Call) -> Response:
+    def _delete(self, call: WriteOperation) -> HttpResponse:
         options, resource = DeleteOptions.read(call.request), call.resource
         if resource.delete_warning and not options.propagation:
             call.warnings.append(resource.delete_warning)
@@ -171,13 +173,13 @@ class Router:
         uid = stored.tree()["metadata"]["uid"]
         return self._json(call, success(resource.group_resource, call.info.name, uid))
 
-    def _delete_collection(self, call: Call) -> Response:
+    def _delete_collection(self, call: WriteOperation) -> HttpResponse:
         request, resource = call.request, call.resource
         accept, view = choose_view(
             request, resource, call.version, self._core.clock.now, is_list=True
         )
         options = DeleteOptions.read(request)
-        selection = select(call.info, resource, view, ListOptions.read(request, is_watch=False))
+        selection = select(call.info, resource, view, ListQuery.read(request, is_watch=False))
         storage = self._core.storage
         with self._core.lock:
             items = storage.items(resource.storage_name, selection.namespace)
@@ -190,11 +192,11 @@ class Router:
             metadata["continue"] = ""
         return encode_body(accept, view.list_document([s for _, s in chosen], metadata))
 
-    def _json(self, call: Call, body: Tree, status: int = 200) -> Response:
+    def _json(self, call: WriteOperation, body: Tree, status: int = 200) -> HttpResponse:
         accept = negotiate(call.request.header("accept"), can_transform=False)
         return encode_body(accept, msgspec.json.encode(body), status)
 
-    def _review(self, call: Call) -> Response:
+    def _review(self, call: WriteOperation) -> HttpResponse:
         tree, _ = read_object(
             call.request.body, call.request.header("content-type"), call.resource.kind
         )
@@ -203,7 +205,7 @@ class Router:
 
     # --- subresources ------------------------------------------------------------------------
 
-    def _subresource(self, call: Call) -> Response | WatchResponse:
+    def _subresource(self, call: WriteOperation) -> HttpResponse | WatchResponse:
         info, resource = call.info, call.resource
         sub = next((s for s in resource.subresources if s.name == info.subresource), None)
         if sub is None:
@@ -220,7 +222,7 @@ class Router:
             return self._write(call)
         return self._node_side(call)
 
-    def _unsupported(self, call: Call) -> StatusError:
+    def _unsupported(self, call: WriteOperation) -> StatusError:
         resource = call.resource
         if not resource.is_custom:
             return method_not_allowed()
@@ -230,14 +232,14 @@ class Router:
         )
         return StatusError(405, "MethodNotAllowed", message, details)
 
-    def _node_side(self, call: Call) -> Response:
+    def _node_side(self, call: WriteOperation) -> HttpResponse:
         """Answer for what the scheduler, the eviction of pods and nodes are asked."""
         key = call.resource.key(call.info.namespace, call.info.name)
         stored = self._core.storage.get(call.resource.storage_name, key)
         if stored is None:
             raise not_found(call.resource.group_resource, call.info.name)
         if call.info.subresource == "log":
-            return Response(204, [], b"")
+            return HttpResponse(204, [], b"")
         body, _ = read_object(
             call.request.body, call.request.header("content-type"), call.resource.kind
         )
@@ -250,7 +252,7 @@ class Router:
         done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
         return self._json(call, {**done, "code": 201}, 201)
 
-    def _bind(self, call: Call, key: str, node: str) -> None:
+    def _bind(self, call: WriteOperation, key: str, node: str) -> None:
         """Give a pod to a node, as a scheduler asks."""
         live = self._core.storage.get(call.resource.storage_name, key)
         if live is None:
@@ -268,7 +270,7 @@ class Router:
         if not WriteOptions.read(call.request, "CreateOptions").is_dry_run:
             self._core.storage.commit(call.resource.storage_name, key, pod, live.form)
 
-    def _scale(self, call: Call) -> Response:
+    def _scale(self, call: WriteOperation) -> HttpResponse:
         key = call.resource.key(call.info.namespace, call.info.name)
         with self._core.lock:
             live = self._core.storage.get(call.resource.storage_name, key)
@@ -280,7 +282,7 @@ class Router:
                 tree = call.resource.tree(call.version, live)
         return self._json(call, scale_of(call.resource, tree))
 
-    def _write_scale(self, call: Call, tree: Tree, live: Stored) -> Stored:
+    def _write_scale(self, call: WriteOperation, tree: Tree, live: Stored) -> Stored:
         is_patch = call.info.verb == "patch"
         is_apply = is_patch and media_type(call.request.header("content-type")) == APPLY_PATCH
         if is_apply:
@@ -307,7 +309,7 @@ class Router:
         stored, _ = self._writer.store_changed(main, tree, live, manages_as="scale")
         return stored
 
-    def _wanted_scale(self, call: Call, scale: Tree, *, is_patch: bool) -> Tree:
+    def _wanted_scale(self, call: WriteOperation, scale: Tree, *, is_patch: bool) -> Tree:
         request = call.request
         if not is_patch:
             wanted, _ = read_object(request.body, request.header("content-type"), "Scale")

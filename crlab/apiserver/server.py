@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crlab.apiserver.alarm import Alarm
-from crlab.apiserver.api_group import Discovery
-from crlab.apiserver.audit_log import Audit, AuditRecord
+from crlab.apiserver.api_group import ApiGroups
+from crlab.apiserver.audit_log import AuditLog, AuditRecord
 from crlab.apiserver.auth.authentication import Authenticator, Tokens, impersonate
 from crlab.apiserver.auth.escalation import check_grant
-from crlab.apiserver.auth.rbac import Rbac, with_selected_name
+from crlab.apiserver.auth.rbac import RbacAuthorizer, with_selected_name
 from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.core import Core
 from crlab.apiserver.crd.definition import Definitions
@@ -41,18 +41,18 @@ from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
     SYSTEM,
+    HttpRequest,
+    HttpResponse,
     Identity,
-    Request,
     RequestInfo,
-    Response,
     read_info,
 )
 from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.root import Root
 from crlab.apiserver.router import Router
 from crlab.apiserver.status import StatusError, bad_request, internal_error, too_large
-from crlab.apiserver.storage import Snapshot, Storage, Tree
-from crlab.apiserver.verb.body_decoder import Call
+from crlab.apiserver.storage import Storage, StorageSnapshot, Tree
+from crlab.apiserver.verb.body_decoder import WriteOperation
 from crlab.apiserver.verb.delete import Deleter
 from crlab.apiserver.verb.patch import Patcher
 from crlab.apiserver.verb.read import FutureRevision, Reader
@@ -72,7 +72,7 @@ COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history drop
 FIRST_REVISION = 1
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
-Authenticate = Callable[[Request], Identity]
+Authenticate = Callable[[HttpRequest], Identity]
 Authorize = Callable[[RequestInfo, Identity], StatusError | None]
 
 
@@ -124,10 +124,10 @@ class ApiServer:
         is_fresh = storage is None
         self.storage = storage or Storage(first_revision=FIRST_REVISION)
         self.registry = Registry()
-        self.audit = Audit()
+        self.audit = AuditLog()
         self._teller = Teller(clock)
         self.core = Core(self.storage, self.registry, clock, ids or Ids(), Alarm(clock), wait)
-        self.rbac = Rbac(self.storage)
+        self.rbac = RbacAuthorizer(self.storage)
         self._access: dict[str, Any] = {
             "tokens": tokens,
             "authenticate": authenticate,
@@ -144,7 +144,7 @@ class ApiServer:
             alarm=self.core.alarm,
             audit=self.audit,
         )
-        self.discovery = Discovery(self.registry)
+        self.discovery = ApiGroups(self.registry)
         self._root = Root(self.registry, self.discovery)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
         writer = Patcher(self.core, admit=self._admit)
@@ -168,7 +168,7 @@ class ApiServer:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def handle(self, request: Request) -> Response | WatchResponse:
+    def handle(self, request: HttpRequest) -> HttpResponse | WatchResponse:
         """Answer one request; waits for a future revision, if the server is told to.
 
         Raises:
@@ -178,16 +178,16 @@ class ApiServer:
         if delay:
             self.faults.sleep(delay)
         answer = self.begin(request)
-        if isinstance(answer, Response | WatchResponse):
+        if isinstance(answer, HttpResponse | WatchResponse):
             return answer
         self._await_revision(answer)
         final = self.begin(request, may_wait=False)
-        assert isinstance(final, Response | WatchResponse)
+        assert isinstance(final, HttpResponse | WatchResponse)
         return final
 
     def begin(
-        self, request: Request, *, may_wait: bool = True
-    ) -> Response | WatchResponse | FutureRevision:
+        self, request: HttpRequest, *, may_wait: bool = True
+    ) -> HttpResponse | WatchResponse | FutureRevision:
         """Answer one request at once, or say which revision is to be waited for.
 
         Who gets a `FutureRevision` waits for it as it likes, at most `core.wait_seconds`,
@@ -206,7 +206,7 @@ class ApiServer:
             user_agent=request.header("user-agent"),
             request_bytes=len(request.body or b""),
         )
-        answer: Response | WatchResponse
+        answer: HttpResponse | WatchResponse
         try:
             answer = self._answer(request, record)
         except FutureRevision as future:
@@ -230,7 +230,7 @@ class ApiServer:
         record.code = answer.status
         record.revision = self.storage.revision
         record.duration_seconds = clock.monotonic() - started
-        if isinstance(answer, Response):
+        if isinstance(answer, HttpResponse):
             record.response_bytes = len(answer.body)
         else:
             answer.audit = record
@@ -239,7 +239,7 @@ class ApiServer:
         answer.headers.append(("Cache-Control", "no-cache, private"))
         return answer
 
-    def _answer(self, request: Request, record: AuditRecord) -> Response | WatchResponse:
+    def _answer(self, request: HttpRequest, record: AuditRecord) -> HttpResponse | WatchResponse:
         if self.allow_compaction and request.path == COMPACTION:
             return self._compaction(request)
         identity = request.identity or self.authenticate(request)
@@ -262,21 +262,21 @@ class ApiServer:
         self._watches.discard(watch)
         self.faults.unregister(watch_faults)
 
-    def _admit(self, call: Call, new: Tree, old: Tree | None) -> None:
+    def _admit(self, call: WriteOperation, new: Tree, old: Tree | None) -> None:
         if old is None and call.info.verb != "create":  # an apply that creates needs both verbs
             refusal = self.authorize(replace(call.info, verb="create"), call.identity)
             if refusal is not None:
                 raise refusal
         check_grant(self.rbac, call.resource, call.identity, call.info.namespace, new, old)
 
-    def _compaction(self, request: Request) -> Response:
+    def _compaction(self, request: HttpRequest) -> HttpResponse:
         """Forget history, asked for as of etcd: POST {"revision": n}."""
         try:
             revision = int(msgspec.json.decode(request.body or b"")["revision"])
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-            return Response.json({"error": 'expected {"revision": n}', "code": 3}, 400)
+            return HttpResponse.json({"error": 'expected {"revision": n}', "code": 3}, 400)
         self.compact(revision)
-        return Response.json({"header": {"revision": str(self.storage.revision)}})
+        return HttpResponse.json({"header": {"revision": str(self.storage.revision)}})
 
     def _note(self, record: AuditRecord, info: RequestInfo, identity: Identity) -> None:
         record.verb, record.user = info.verb, identity.name
@@ -285,8 +285,8 @@ class ApiServer:
         record.name = info.name
 
     def _resource(
-        self, request: Request, info: RequestInfo, identity: Identity
-    ) -> Response | WatchResponse:
+        self, request: HttpRequest, info: RequestInfo, identity: Identity
+    ) -> HttpResponse | WatchResponse:
         is_watch = info.verb == "watch"
         watch_faults = self.faults.open_watch(request, info) if is_watch else None
         answer = self._router.route(request, info, identity, watch_faults)
@@ -388,7 +388,7 @@ class ApiServer:
 
     # --- state -------------------------------------------------------------------------------
 
-    def snapshot(self) -> tuple[Snapshot, object]:
+    def snapshot(self) -> tuple[StorageSnapshot, object]:
         """Return everything the server holds at this moment."""
         with self.core.lock:
             return self.storage.snapshot(), self.core.ids.state()
@@ -408,7 +408,7 @@ class ApiServer:
             **self._access,
         )
 
-    def restore(self, snapshot: tuple[Snapshot, object]) -> int:
+    def restore(self, snapshot: tuple[StorageSnapshot, object]) -> int:
         """Put a snapshot back; all watches end, the revision jumps ahead. Return it."""
         with self.core.lock:
             revision = self.storage.restore(snapshot[0])
@@ -460,8 +460,8 @@ class ApiServer:
                 check_raw(data, tried)
             else:
                 data = encoded(body, tried)[1]
-        answer = self.handle(Request(method, path, tuple(query), headers, data, identity))
-        assert isinstance(answer, Response), "use handle() for watches"
+        answer = self.handle(HttpRequest(method, path, tuple(query), headers, data, identity))
+        assert isinstance(answer, HttpResponse), "use handle() for watches"
         with suppress(msgspec.DecodeError):
             return answer.status, msgspec.json.decode(answer.body)
         return answer.status, answer.body.decode(errors="replace")

@@ -26,17 +26,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crlab.apiserver.collection import KEEP_PER_RESOURCE, Collection, revision_of, scope
-from crlab.apiserver.stored import ADDED, DELETED, MODIFIED, Entry, Stored, Tree, encode
+from crlab.apiserver.stored import ADDED, DELETED, MODIFIED, Commit, Stored, Tree, encode
 
 __all__ = [
     "ADDED",
     "DELETED",
     "KEEP_PER_RESOURCE",
     "MODIFIED",
+    "Commit",
     "Compacted",
-    "Entry",
-    "Snapshot",
     "Storage",
+    "StorageSnapshot",
     "Stored",
     "Tree",
     "encode",
@@ -58,13 +58,13 @@ class Compacted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StorageSnapshot:
     """Everything a store holds at one revision; immutable and shareable."""
 
     revision: int
     compacted_revision: int
     items: dict[str, dict[str, Stored]]
-    logs: dict[str, tuple[Entry, ...]]
+    logs: dict[str, tuple[Commit, ...]]
     horizons: dict[str, tuple[int, int]]
     floor: int
 
@@ -85,10 +85,10 @@ class Storage:
         self.floor = first_revision
         self._keep_entries = keep_entries
         self._keep_bytes = keep_bytes
-        self._log: deque[Entry] = deque()
+        self._log: deque[Commit] = deque()
         self._log_bytes = 0
         self._collections: dict[str, Collection] = {}
-        self._subscribers: dict[object, Callable[[Entry], None]] = {}
+        self._subscribers: dict[object, Callable[[Commit], None]] = {}
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class Storage:
         """Return a number that grows whenever the resource's watches must end."""
         return self._collection(resource).epoch
 
-    def entries_after(self, resource: str, revision: int) -> list[Entry]:
+    def entries_after(self, resource: str, revision: int) -> list[Commit]:
         """Return the resource's commits above a revision, in order.
 
         Raises:
@@ -159,7 +159,7 @@ class Storage:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def commit(self, resource: str, key: str, tree: Tree | None, form: int = 0) -> Entry:
+    def commit(self, resource: str, key: str, tree: Tree | None, form: int = 0) -> Commit:
         """Write an object (None deletes it) under the next revision and wake who listens.
 
         The tree is stamped with its resourceVersion; the caller hands it over.
@@ -175,7 +175,7 @@ class Storage:
             else:
                 stored = Stored.of(tree, revision, form)
                 type_ = ADDED if previous is None else MODIFIED
-            entry = Entry(revision, resource, key, type_, stored, previous)
+            entry = Commit(revision, resource, key, type_, stored, previous)
             self.revision = revision
             collection.put(key, None if tree is None else stored)
             self._append(collection, entry)
@@ -223,7 +223,7 @@ class Storage:
 
     # --- listening ---------------------------------------------------------------------------
 
-    def subscribe(self, callback: Callable[[Entry], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
         """Call back with every commit (it may only signal); the result ends it."""
         token = object()
         with self.lock:
@@ -245,11 +245,11 @@ class Storage:
 
     # --- moments -----------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StorageSnapshot:
         """Return everything at this moment; objects are shared, not copied."""
         with self.lock:
             found = self._collections.items()
-            return Snapshot(
+            return StorageSnapshot(
                 self.revision,
                 self.compacted_revision,
                 {name: dict(c.items) for name, c in found},
@@ -259,7 +259,7 @@ class Storage:
             )
 
     @classmethod
-    def fork(cls, snapshot: Snapshot) -> Storage:
+    def fork(cls, snapshot: StorageSnapshot) -> Storage:
         """Make a second store that goes on from a snapshot, with its history."""
         storage = cls(first_revision=snapshot.revision)
         storage.compacted_revision = snapshot.compacted_revision
@@ -275,7 +275,7 @@ class Storage:
         storage._log_bytes = sum(len(entry.stored.data) for entry in storage._log)
         return storage
 
-    def restore(self, snapshot: Snapshot) -> int:
+    def restore(self, snapshot: StorageSnapshot) -> int:
         """Put a snapshot's objects back, as etcd restores: the revision jumps ahead, all
         older history is compacted and every watch ends. Return the new revision."""
         with self.lock:
@@ -324,7 +324,7 @@ class Storage:
                 collection = self._collections.setdefault(resource, fresh)
         return collection
 
-    def _append(self, collection: Collection, entry: Entry) -> None:
+    def _append(self, collection: Collection, entry: Commit) -> None:
         collection.log.append(entry)
         self._log.append(entry)
         self._log_bytes += len(entry.stored.data)

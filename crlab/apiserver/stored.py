@@ -121,7 +121,7 @@ def whole(value: Any) -> Any:
     return int(value) if is_whole else value
 
 
-class Entry:
+class Commit:
     """One commit.
 
     Attributes:

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crlab.apiserver.alarm import Alarm, Appointment
-from crlab.apiserver.representation import View, error_line, event_line
+from crlab.apiserver.representation import Representation, error_line, event_line
 from crlab.apiserver.status import StatusError, expired, future_revision
-from crlab.apiserver.storage import ADDED, DELETED, Compacted, Entry, Storage, Stored
+from crlab.apiserver.storage import ADDED, DELETED, Commit, Compacted, Storage, Stored
 from crlab.model.selector import FieldSelector, LabelSelector
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ EVERY_FIELD = FieldSelector()
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class WatchSelection:
     """Which objects of a resource a list or watch is about."""
 
-    view: View
+    view: Representation
     namespace: str = ""
     labels: LabelSelector = EVERYTHING
     fields: FieldSelector = EVERY_FIELD
@@ -103,7 +103,7 @@ class WatchResponse:
         self,
         storage: Storage,
         alarm: Alarm,
-        selection: Selection,
+        selection: WatchSelection,
         plan: WatchPlan,
         *,
         headers: list[tuple[str, str]] | None = None,
@@ -251,7 +251,7 @@ class WatchResponse:
             elif self._storage.epoch(self._resource) != self._epoch:
                 self._is_over = True
             return
-        entries: list[Entry] = []
+        entries: list[Commit] = []
         try:
             if self._cursor < self._storage.revision:
                 entries = self._storage.entries_after(self._resource, self._cursor)
@@ -276,7 +276,7 @@ class WatchResponse:
         if self._storage.epoch(self._resource) != self._epoch:
             self._is_over = True
 
-    def _line_of(self, entry: Entry) -> bytes | None:
+    def _line_of(self, entry: Commit) -> bytes | None:
         holds = self._selection.holds
         now = entry.type != DELETED and holds(entry.key, entry.stored)
         before = entry.previous is not None and holds(entry.key, entry.previous)
@@ -287,7 +287,7 @@ class WatchResponse:
             return self._line(kind, entry.stored, entry)
         return self._line(DELETED, entry.departed(), entry)
 
-    def _line(self, kind: str, stored: Stored, entry: Entry | None) -> bytes:
+    def _line(self, kind: str, stored: Stored, entry: Commit | None) -> bytes:
         view = self._view
         is_first, self._is_first = self._is_first, False
         if entry is None or not view.is_cacheable:

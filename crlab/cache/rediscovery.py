@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crlab.cache.watch_error import Fault, classify
+from crlab.cache.watch_error import WatchFault, classify
 from crlab.client.list_watch import ListerWatcher
 
 
@@ -18,7 +18,7 @@ def served_as(
     lister_watcher: ListerWatcher, error: BaseException, on_request: Callable[[], None]
 ) -> tuple[str, ...]:
     """Return the resource's names in other versions, () unless it answered 404 in its own."""
-    if classify(error) is not Fault.NOT_FOUND:
+    if classify(error) is not WatchFault.NOT_FOUND:
         return ()
     find = getattr(lister_watcher, "other_versions", None)
     found: tuple[str, ...] = () if find is None else find(on_request)

@@ -61,7 +61,7 @@ from crlab.cache.reflector_message import (
     Wait,
     Watch,
 )
-from crlab.cache.watch_error import Fault, classify, retry_after_seconds
+from crlab.cache.watch_error import WatchFault, classify, retry_after_seconds
 from crlab.client.list_watch import ListOptions
 from crlab.errors import error_text
 
@@ -70,9 +70,9 @@ LATEST = ""
 VERY_SHORT_SECONDS = 1.0
 GONE_FIRST_SECONDS = 1.0
 GONE_CAP_SECONDS = 5.0  # a definition that is applied again is seen while somebody waits for it
-UNAVAILABLE = (Fault.EXPIRED, Fault.TOO_LARGE)
-UNLISTABLE = (*UNAVAILABLE, Fault.BAD_REQUEST)  # 400: it may be the version that is refused
-SAME_VERSION = (Fault.REFUSED, Fault.THROTTLED)
+UNAVAILABLE = (WatchFault.EXPIRED, WatchFault.TOO_LARGE)
+UNLISTABLE = (*UNAVAILABLE, WatchFault.BAD_REQUEST)  # 400: it may be the version that is refused
+SAME_VERSION = (WatchFault.REFUSED, WatchFault.THROTTLED)
 
 
 # Transitions -----------------------------------------------------------------------------
@@ -279,9 +279,9 @@ def _initial_end(state: State, end: InitialEnd, policy: Policy) -> Step:
 
 def _failed(state: State, failed: Failed, policy: Policy) -> Step:
     fault = classify(failed.error)
-    if fault is Fault.NOT_FOUND:
+    if fault is WatchFault.NOT_FOUND:
         return _gone(state, failed.error, failed.served_as)
-    if fault is Fault.UNAUTHORIZED and not state.has_retried_auth:
+    if fault is WatchFault.UNAUTHORIZED and not state.has_retried_auth:
         return _retry_auth(state, policy)
     if state.phase is Phase.STREAMING_LIST:
         return _stream_failed(state, failed.error, fault, policy)
@@ -301,7 +301,7 @@ def _retry_auth(state: State, policy: Policy) -> Step:
     return new, (Close(), Discard(), Renew(), *actions)
 
 
-def _stream_failed(state: State, error: BaseException, fault: Fault, policy: Policy) -> Step:
+def _stream_failed(state: State, error: BaseException, fault: WatchFault, policy: Policy) -> Step:
     """Rule 23: wait and retry, retry from the latest, or list by pages this round."""
     if fault in SAME_VERSION:
         return _back_off_for(state, Phase.STREAMING_LIST, error)
@@ -310,31 +310,31 @@ def _stream_failed(state: State, error: BaseException, fault: Fault, policy: Pol
             return _back_off_for(state, Phase.STREAMING_LIST, error)
         new, actions = _stream(replace(state, is_version_unavailable=True))
         return new, (Close(), Discard(), *actions)
-    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+    if fault is WatchFault.FORBIDDEN and policy.poll_seconds is not None:
         state = replace(state, is_polling=True, polls=0)
     new, actions = _list(state, policy)
     return new, (Report(error), Close(), *actions)
 
 
-def _list_failed(state: State, error: BaseException, fault: Fault, policy: Policy) -> Step:
+def _list_failed(state: State, error: BaseException, fault: WatchFault, policy: Policy) -> Step:
     asked = state.asked
-    if fault is Fault.EXPIRED and asked is not None and asked.continue_token:
+    if fault is WatchFault.EXPIRED and asked is not None and asked.continue_token:
         return _list(state, policy, is_full=True)
     if fault in UNLISTABLE and not state.is_version_unavailable and state.last_version:
         return _list(replace(state, is_version_unavailable=True), policy)
-    if fault is Fault.EXPIRED:
+    if fault is WatchFault.EXPIRED:
         state = replace(state, is_version_unavailable=True)
     return _back_off_for(state, Phase.IDLE, error)
 
 
-def _watch_failed(state: State, failed: Failed, fault: Fault, policy: Policy) -> Step:
+def _watch_failed(state: State, failed: Failed, fault: WatchFault, policy: Policy) -> Step:
     """Rules 11 and 14."""
-    if fault is Fault.FORBIDDEN and policy.poll_seconds is not None:
+    if fault is WatchFault.FORBIDDEN and policy.poll_seconds is not None:
         return _poll(state, failed.error, policy)
     state = replace(state, is_polling=False)
-    if fault in SAME_VERSION or fault is Fault.FORBIDDEN:
+    if fault in SAME_VERSION or fault is WatchFault.FORBIDDEN:
         return _back_off_for(state, Phase.OPENING, failed.error)
-    if fault is Fault.INTERNAL and failed.is_in_stream and policy.internal_retry_seconds:
+    if fault is WatchFault.INTERNAL and failed.is_in_stream and policy.internal_retry_seconds:
         since = state.internal_since
         if since is None or failed.at - since > 60.0 + policy.internal_retry_seconds:
             since = failed.at
@@ -424,7 +424,7 @@ def _back_off_for(state: State, after: Phase, error: BaseException) -> Step:
     fault = classify(error)
     at_least = retry_after_seconds(error)
     health = Health.DEGRADED if state.has_listed else Health.STARTING
-    if fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN):
+    if fault in (WatchFault.UNAUTHORIZED, WatchFault.FORBIDDEN):
         health = Health.FAILED
     cause = _cause(state, fault, error)
     new = _resting(state, after, health, cause)
@@ -476,10 +476,10 @@ def _gone(state: State, error: BaseException, served_as: tuple[str, ...]) -> Ste
     return new, (Report(error), Close(), Discard(), *empty, wait)
 
 
-def _cause(state: State, fault: Fault, error: BaseException) -> str:
-    if fault is Fault.UNAUTHORIZED:
+def _cause(state: State, fault: WatchFault, error: BaseException) -> str:
+    if fault is WatchFault.UNAUTHORIZED:
         return f"auth: {error}"
-    if fault is Fault.FORBIDDEN:
+    if fault is WatchFault.FORBIDDEN:
         is_list = state.phase in (Phase.LISTING, Phase.PROBING)
         verb = "list" if is_list else "watch"
         return f'missing permission: verb "{verb}": {error}'

@@ -33,7 +33,7 @@ from crlab.model.redaction import mask_status
 MAX_RETRY_AFTER_SECONDS = 60.0
 
 
-class Fault(StrEnum):
+class WatchFault(StrEnum):
     """Kinds of failure that are answered differently."""
 
     REFUSED = "refused"
@@ -49,30 +49,30 @@ class Fault(StrEnum):
     OTHER = "other"
 
 
-_BY_TYPE: tuple[tuple[type[BaseException], Fault], ...] = (
-    (TooManyRequests, Fault.THROTTLED),
-    (ResourceExpired, Fault.EXPIRED),
-    (Unauthorized, Fault.UNAUTHORIZED),
-    (CredentialError, Fault.UNAUTHORIZED),
-    (Forbidden, Fault.FORBIDDEN),
-    (NotFound, Fault.NOT_FOUND),
-    (BadRequest, Fault.BAD_REQUEST),
-    (DecodeError, Fault.UNDECODABLE),
+_BY_TYPE: tuple[tuple[type[BaseException], WatchFault], ...] = (
+    (TooManyRequests, WatchFault.THROTTLED),
+    (ResourceExpired, WatchFault.EXPIRED),
+    (Unauthorized, WatchFault.UNAUTHORIZED),
+    (CredentialError, WatchFault.UNAUTHORIZED),
+    (Forbidden, WatchFault.FORBIDDEN),
+    (NotFound, WatchFault.NOT_FOUND),
+    (BadRequest, WatchFault.BAD_REQUEST),
+    (DecodeError, WatchFault.UNDECODABLE),
 )
 
 
-def classify(error: BaseException) -> Fault:
+def classify(error: BaseException) -> WatchFault:
     """Return the kind of an error."""
     for kind, fault in _BY_TYPE:
         if isinstance(error, kind):
             return fault
     if isinstance(error, TransportError):
-        return Fault.REFUSED if error.is_refused else Fault.OTHER
+        return WatchFault.REFUSED if error.is_refused else WatchFault.OTHER
     if isinstance(error, ServerTimeout) and error.is_too_large_resource_version:
-        return Fault.TOO_LARGE
+        return WatchFault.TOO_LARGE
     if isinstance(error, ApiError) and error.code == 500:
-        return Fault.INTERNAL
-    return Fault.OTHER
+        return WatchFault.INTERNAL
+    return WatchFault.OTHER
 
 
 def retry_after_seconds(error: BaseException) -> float:

@@ -1,7 +1,7 @@
 """Types a CEL tree and finds what can never work: unknown names, fields and overloads.
 
 From: `cel_syntax.parse`. To: evaluation and cost estimation, which read `Expr.type` and
-`Call.overloads`.
+`FunctionCall.overloads`.
 
 Guarantees:
   1. All errors are found, in the order of the text, worded and placed as cel-go does.
@@ -28,9 +28,9 @@ from crlab.cel.declaration import (
 )
 from crlab.cel.expression import (
     Bind,
-    Call,
     Const,
     Expr,
+    FunctionCall,
     Ident,
     ListExpr,
     Loop,
@@ -90,7 +90,7 @@ class Checker:
             Const: self._const,
             Ident: self._ident,
             Select: self._select,
-            Call: self._call,
+            FunctionCall: self._call,
             ListExpr: self._list,
             MapExpr: self._map,
             Loop: self._loop,
@@ -191,7 +191,7 @@ class Checker:
         shown = self._shown(target)
         return self._error(node.offset, f"type '{shown}' does not support field selection")
 
-    def _call(self, node: Call) -> Type:
+    def _call(self, node: FunctionCall) -> Type:
         if node.target is not None:
             qualified = _qualified(node.target)
             name = f"{qualified}.{node.function}"
@@ -213,7 +213,7 @@ class Checker:
         return self._overload(node, found, types, is_member=is_member)
 
     def _overload(
-        self, node: Call, found: list[Overload], types: list[Type], *, is_member: bool
+        self, node: FunctionCall, found: list[Overload], types: list[Type], *, is_member: bool
     ) -> Type:
         result: Type | None = None
         for overload in found:

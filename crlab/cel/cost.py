@@ -19,9 +19,9 @@ from typing import Any
 from crlab.cel.declaration import Overload
 from crlab.cel.expression import (
     Bind,
-    Call,
     Const,
     Expr,
+    FunctionCall,
     Ident,
     ListExpr,
     Loop,
@@ -110,7 +110,7 @@ class Coster:
             Const: self._const,
             Ident: self._ident,
             Select: self._select,
-            Call: self._call,
+            FunctionCall: self._call,
             ListExpr: self._list,
             MapExpr: self._map,
             Loop: self._loop,
@@ -227,7 +227,7 @@ class Coster:
 
     # -- calls
 
-    def _call(self, node: Call) -> tuple[int, _Known]:
+    def _call(self, node: FunctionCall) -> tuple[int, _Known]:
         target_cost, target = (0, _Known())
         if node.target is not None:
             target_cost, target = self._visit(node.target)
@@ -266,7 +266,12 @@ class Coster:
         return target_cost + found + sum(costs), _Known(size=size, item=item)
 
     def _overload(
-        self, node: Call, overload: Overload, target: _Known, target_size: int, sizes: list[int]
+        self,
+        node: FunctionCall,
+        overload: Overload,
+        target: _Known,
+        target_size: int,
+        sizes: list[int],
     ) -> tuple[int, int | None]:
         name, kinds = node.function, [arg[0] for arg in overload.args]
         if name in ("_==_", "_!=_") or (
@@ -292,7 +297,7 @@ class Coster:
             return _scaled(target_size, _TRAVERSAL), None
         return self._library(node, overload, target, target_size, sizes)
 
-    def _equality(self, node: Call, sizes: list[int]) -> int:
+    def _equality(self, node: FunctionCall, sizes: list[int]) -> int:
         types = [arg.type for arg in node.args]
         if types[0] == types[1] and types[0][0] in ("net.IP", "net.CIDR"):
             return 1
@@ -303,7 +308,12 @@ class Coster:
         return _scaled(min(sizes), _TRAVERSAL)
 
     def _library(
-        self, node: Call, overload: Overload, target: _Known, target_size: int, sizes: list[int]
+        self,
+        node: FunctionCall,
+        overload: Overload,
+        target: _Known,
+        target_size: int,
+        sizes: list[int],
     ) -> tuple[int, int | None]:
         name = node.function
         if name in ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"):
@@ -340,7 +350,7 @@ class Coster:
             return _scaled(_scaled(sizes[0], _TRAVERSAL), _FORMAT_REGEX * _REGEX), None
         return 1, None
 
-    def _traversal(self, node: Call, target: _Known, target_size: int) -> int:
+    def _traversal(self, node: FunctionCall, target: _Known, target_size: int) -> int:
         assert node.target is not None
         if node.target.type[0] != "list":
             return _scaled(target_size, _TRAVERSAL)
@@ -351,7 +361,7 @@ class Coster:
             each += _scaled(UNKNOWN if declared is None else declared, _TRAVERSAL)
         return _times(target_size, each)
 
-    def _replaced(self, size: int, node: Call, sizes: list[int]) -> int:
+    def _replaced(self, size: int, node: FunctionCall, sizes: list[int]) -> int:
         shortest = len(node.args[0].value) if isinstance(node.args[0], Const) else 0
         if shortest == 0:
             return min(UNKNOWN, _times(min(UNKNOWN, size + 1), sizes[1]) + size)

@@ -19,9 +19,9 @@ from crlab.cel.checker import TYPE_NAMES
 from crlab.cel.declaration import Overload
 from crlab.cel.expression import (
     Bind,
-    Call,
     Const,
     Expr,
+    FunctionCall,
     Ident,
     ListExpr,
     Loop,
@@ -32,7 +32,7 @@ from crlab.cel.function import ERRORS_OF_TYPE, FUNCTIONS
 from crlab.cel.library import LIBRARY
 from crlab.cel.loop import compile_bind, compile_loop, insert_entry
 from crlab.cel.operator import type_name
-from crlab.cel.run import Program, Run, as_bool
+from crlab.cel.run import Evaluation, Program, as_bool
 from crlab.cel.type import Type, unescape
 from crlab.cel.value import (
     NO_OVERLOAD,
@@ -48,12 +48,12 @@ _FUNCTIONS = {**FUNCTIONS, **LIBRARY}
 
 
 def compile_tree(node: Expr) -> Program:
-    """Return a checked tree as a function of a `Run`."""
+    """Return a checked tree as a function of a `Evaluation`."""
     makers: dict[type, Callable[[Any], Program]] = {
         Const: _const,
         Ident: _ident,
         Select: _select,
-        Call: _call,
+        FunctionCall: _call,
         ListExpr: _list,
         MapExpr: _map,
         Loop: _loop,
@@ -92,7 +92,7 @@ def _select(node: Select) -> Program:
     if node.is_optional or node.operand.type[0] == "optional_type":
         return lambda run: _optional_field(operand(run), key)
 
-    def select(run: Run) -> Any:
+    def select(run: Evaluation) -> Any:
         found = operand(run)
         try:
             return found[key]
@@ -125,7 +125,7 @@ def _optional_field(found: Any, key: str) -> Optional:
     return Optional(True, found[key]) if key in found else NONE
 
 
-def _call(node: Call) -> Program:
+def _call(node: FunctionCall) -> Program:
     args = [*([node.target] if node.target is not None else []), *node.args]
     programs = [compile_tree(arg) for arg in args]
     if node.function in ("_&&_", "_||_"):
@@ -161,7 +161,7 @@ def _equality(left: Program, right: Program, *, is_equality: bool) -> Program:
 def _guarded(
     function: Callable[..., Any], programs: list[Program], overloads: list[Overload]
 ) -> Program:
-    def call(run: Run) -> Any:
+    def call(run: Evaluation) -> Any:
         values = [program(run) for program in programs]
         if not any(_accepts(overload, values) for overload in overloads):
             raise CelError(NO_OVERLOAD)
@@ -182,7 +182,7 @@ def _accepts(overload: Overload, values: list[Any]) -> bool:
 
 
 def _logic(left: Program, right: Program, *, decides: bool) -> Program:
-    def logic(run: Run) -> bool:
+    def logic(run: Evaluation) -> bool:
         try:
             if as_bool(left(run)) is decides:
                 return decides
@@ -200,7 +200,7 @@ def _conditional(test: Program, yes: Program, no: Program) -> Program:
 
 
 def _or(left: Program, right: Program, *, is_value: bool) -> Program:
-    def result(run: Run) -> Any:
+    def result(run: Evaluation) -> Any:
         found = left(run)
         if not isinstance(found, Optional):
             raise CelError(NO_OVERLOAD)
@@ -217,7 +217,7 @@ def _list(node: ListExpr) -> Program:
     if not optional:
         return lambda run: [program(run) for program in programs]
 
-    def build(run: Run) -> list[Any]:
+    def build(run: Evaluation) -> list[Any]:
         found = []
         for at, program in enumerate(programs):
             value = program(run)
@@ -233,7 +233,7 @@ def _list(node: ListExpr) -> Program:
 def _map(node: MapExpr) -> Program:
     entries = [(compile_tree(key), compile_tree(value), opt) for key, value, opt in node.entries]
 
-    def build(run: Run) -> dict[Any, Any]:
+    def build(run: Evaluation) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
         for key_program, program, is_optional in entries:
             key, value = key_program(run), program(run)

@@ -50,7 +50,7 @@ class Select(Expr):
 
 
 @dataclass(slots=True)
-class Call(Expr):
+class FunctionCall(Expr):
     """A function, method or operator; `function` is its name as cel-go spells it."""
 
     function: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from crlab.cel.expression import Call, Const, Expr
+from crlab.cel.expression import Const, Expr, FunctionCall
 from crlab.cel.operator import to_timestamp
 from crlab.cel.pattern import PatternError, compile_pattern
 from crlab.cel.value import CelError, parse_duration
@@ -38,7 +38,7 @@ def literal_errors(tree: Expr) -> list[tuple[int, str]]:
     """Return (offset, message) of each literal argument that its function refuses."""
     found = []
     for node in walk(tree):
-        if not isinstance(node, Call) or node.function not in _CHECKS or not node.args:
+        if not isinstance(node, FunctionCall) or node.function not in _CHECKS or not node.args:
             continue
         argument = node.args[-1]
         if not isinstance(argument, Const) or type(argument.value) not in (str, int):

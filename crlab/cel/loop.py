@@ -10,7 +10,7 @@ from typing import Any
 
 from crlab.cel.expression import Bind, Loop
 from crlab.cel.function import sort_by
-from crlab.cel.run import OVER_LIMIT, Program, Run, as_bool
+from crlab.cel.run import OVER_LIMIT, Evaluation, Program, as_bool
 from crlab.cel.value import NO_OVERLOAD, NONE, CelError, Optional
 
 
@@ -31,7 +31,7 @@ def compile_loop(
     return _collector(node, source, condition, body)
 
 
-def loop_turns(run: Run, names: tuple[str, ...], source: Any) -> Any:
+def loop_turns(run: Evaluation, names: tuple[str, ...], source: Any) -> Any:
     """Bind the loop's variables for each turn, and put back what they hid."""
     if isinstance(source, dict):
         pairs: Any = list(source.items())
@@ -57,7 +57,7 @@ def loop_turns(run: Run, names: tuple[str, ...], source: Any) -> Any:
 def _quantifier(node: Loop, source: Program, condition: Program) -> Program:
     decides, names = node.kind == "exists", node.names
 
-    def quantify(run: Run) -> bool:
+    def quantify(run: Evaluation) -> bool:
         failure: CelError | None = None
         for _ in (turns := loop_turns(run, names, source(run))):
             try:
@@ -88,7 +88,7 @@ def _collector(
     kind, names = node.kind, node.names
     is_map = kind in ("transformMap", "transformMapEntry")
 
-    def collect(run: Run) -> Any:
+    def collect(run: Evaluation) -> Any:
         items: list[Any] = []
         entries: dict[Any, Any] = {}
         for first, _ in loop_turns(run, names, source(run)):
@@ -112,13 +112,13 @@ def compile_bind(node: Bind, target: Program, body: Program) -> Program:
     names = (node.name,)
     if node.kind == "sortBy":
 
-        def sort(run: Run) -> list[Any]:
+        def sort(run: Evaluation) -> list[Any]:
             items = target(run)
             return sort_by(items, [body(run) for _ in loop_turns(run, names, items)])
 
         return sort
 
-    def bind(run: Run) -> Optional:
+    def bind(run: Evaluation) -> Optional:
         found = target(run)
         if not isinstance(found, Optional):
             raise CelError(NO_OVERLOAD)

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from crlab.cel.expression import (
     Bind,
-    Call,
     Const,
     Expr,
+    FunctionCall,
     Ident,
     ListExpr,
     Loop,
@@ -40,7 +40,7 @@ def parse(text: str) -> Expr:
     Raises:
         CelSyntaxError: it is not CEL.
     """
-    parser = _Parser(text)
+    parser = _CelParser(text)
     try:
         found = parser.expression()
     except RecursionError:
@@ -49,7 +49,7 @@ def parse(text: str) -> Expr:
     return found
 
 
-class _Parser:
+class _CelParser:
     def __init__(self, text: str) -> None:
         self._tokens = tokens(text)
         self._at = 0
@@ -104,7 +104,7 @@ class _Parser:
             offset = self._next()[2]
             yes = self._or()
             self._expect(":")
-            found = Call(offset, "_?_:_", None, [found, yes, self.expression()])
+            found = FunctionCall(offset, "_?_:_", None, [found, yes, self.expression()])
         self._depth -= 1
         return found
 
@@ -112,14 +112,14 @@ class _Parser:
         found = self._and()
         while self._is("||"):
             offset = self._next()[2]
-            found = Call(offset, "_||_", None, [found, self._and()])
+            found = FunctionCall(offset, "_||_", None, [found, self._and()])
         return found
 
     def _and(self) -> Expr:
         found = self._relation()
         while self._is("&&"):
             offset = self._next()[2]
-            found = Call(offset, "_&&_", None, [found, self._relation()])
+            found = FunctionCall(offset, "_&&_", None, [found, self._relation()])
         return found
 
     def _relation(self) -> Expr:
@@ -127,21 +127,21 @@ class _Parser:
         while self._is("<", "<=", ">", ">=", "==", "!=") or self._peek[:2] == ("name", "in"):
             _, text, offset = self._next()
             name = "@in" if text == "in" else f"_{text}_"
-            found = Call(offset, name, None, [found, self._sum()])
+            found = FunctionCall(offset, name, None, [found, self._sum()])
         return found
 
     def _sum(self) -> Expr:
         found = self._product()
         while self._is("+", "-"):
             _, text, offset = self._next()
-            found = Call(offset, f"_{text}_", None, [found, self._product()])
+            found = FunctionCall(offset, f"_{text}_", None, [found, self._product()])
         return found
 
     def _product(self) -> Expr:
         found = self._unary()
         while self._is("*", "/", "%"):
             _, text, offset = self._next()
-            found = Call(offset, f"_{text}_", None, [found, self._unary()])
+            found = FunctionCall(offset, f"_{text}_", None, [found, self._unary()])
         return found
 
     def _unary(self) -> Expr:
@@ -155,7 +155,7 @@ class _Parser:
             self._next()
             count += 1
         operand = self._member()
-        return Call(offset, f"{text}_", None, [operand]) if count % 2 else operand
+        return FunctionCall(offset, f"{text}_", None, [operand]) if count % 2 else operand
 
     def _member(self) -> Expr:
         return self._postfix(self._primary())
@@ -168,13 +168,13 @@ class _Parser:
                 name = self._name()
                 if self._is("(") and not is_optional:
                     offset = self._next()[2]
-                    found = _expand(Call(offset, name, found, self._args(")")))
+                    found = _expand(FunctionCall(offset, name, found, self._args(")")))
                 else:
                     found = Select(dot, found, name, is_optional=is_optional)
             elif self._is("["):
                 offset = self._next()[2]
                 function = "_[?_]" if self._take("?") else "_[_]"
-                found = Call(offset, function, None, [found, self.expression()])
+                found = FunctionCall(offset, function, None, [found, self.expression()])
                 self._expect("]")
             else:
                 return found
@@ -211,7 +211,7 @@ class _Parser:
             return Const(offset, {"true": True, "false": False, "null": None}[text])
         if self._is("("):
             opening = self._next()[2]
-            return _expand(Call(opening, text, None, self._args(")")))
+            return _expand(FunctionCall(opening, text, None, self._args(")")))
         return Ident(offset, text)
 
     def _group(self, text: str, offset: int) -> Expr:
@@ -273,7 +273,7 @@ _PREDICATES = {
 }
 
 
-def _expand(call: Call) -> Expr:
+def _expand(call: FunctionCall) -> Expr:
     """Turn a call of a macro into what it stands for."""
     target, args, count = call.target, call.args, len(call.args)
     if target is None:
@@ -299,7 +299,7 @@ def _expand(call: Call) -> Expr:
     return call
 
 
-def _has(call: Call) -> Expr:
+def _has(call: FunctionCall) -> Expr:
     found = call.args[0]
     if isinstance(found, Select) and not found.is_test:
         return Select(call.offset, found.operand, found.name, is_test=True)

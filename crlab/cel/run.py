@@ -1,6 +1,6 @@
 """One evaluation of a CEL program: variables in scope, steps taken, strictness of booleans.
 
-Thread: a `Run` belongs to one evaluation.
+Thread: a `Evaluation` belongs to one evaluation.
 Source: google/cel-go:interpreter (cost limits).
 """
 
@@ -17,7 +17,7 @@ STEP_LIMIT = 200_000
 OVER_LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
-class Run:
+class Evaluation:
     """One evaluation: the variables in scope and the steps taken."""
 
     __slots__ = ("steps", "variables")
@@ -33,7 +33,7 @@ class Run:
             raise CelError(OVER_LIMIT)
 
 
-Program = Callable[[Run], Any]
+Program = Callable[[Evaluation], Any]
 
 
 def evaluate(program: Program, variables: Mapping[str, Any]) -> Any:
@@ -43,7 +43,7 @@ def evaluate(program: Program, variables: Mapping[str, Any]) -> Any:
         CelError: it failed.
     """
     try:
-        return program(Run(variables))
+        return program(Evaluation(variables))
     except RecursionError:
         raise CelError("expression nests too deeply") from None
 

@@ -38,7 +38,7 @@ from crlab.client.credential import (
     token_file_credentials,
 )
 from crlab.client.endpoint import ClientCertificate, Endpoint, TlsSettings, parse_endpoint
-from crlab.client.kubeconfig import Entry, Kubeconfig, read_kubeconfigs
+from crlab.client.kubeconfig import Kubeconfig, NamedEntry, read_kubeconfigs
 from crlab.client.user import UserReader, decoded_value
 from crlab.errors import ConfigError, CredentialError
 from crlab.model.argument import checked_function
@@ -97,7 +97,7 @@ def load_config(
         CredentialError: a user stanza cannot be honoured.
     """
     environment = dict(os.environ if env is None else env)
-    loader = _Loader(clock or RealClock(), environment, allowed_plugins)
+    loader = _ConfigLoader(clock or RealClock(), environment, allowed_plugins)
     if is_insecure:
         _log.warning("the server's TLS certificate is not verified: is_insecure was given")
     if url is not None and kubeconfig is None and context is None:
@@ -157,7 +157,7 @@ def _given(token: str) -> Credentials:
     return token_credentials(token, "the argument")
 
 
-class _Loader:
+class _ConfigLoader:
     def __init__(
         self, clock: Clock, env: dict[str, str], allowed_plugins: Collection[str] | None
     ) -> None:
@@ -249,7 +249,7 @@ class _Loader:
         source = f"{', '.join(kubeconfig.sources)} context {name}"
         return ClientConfig(endpoint, credentials, source, namespace or "default", name)
 
-    def _tls(self, cluster: Entry, ca_file: str | None, is_insecure: bool) -> TlsSettings:
+    def _tls(self, cluster: NamedEntry, ca_file: str | None, is_insecure: bool) -> TlsSettings:
         ca_data = cluster.text("certificate-authority-data")
         ca_path = ca_file or cluster.path("certificate-authority")
         skips = cluster.flag("insecure-skip-tls-verify")
@@ -282,5 +282,5 @@ def _read_pair(certificate_path: str, key_path: str) -> ClientCertificate:
     )
 
 
-def _ca(cluster: Entry, text: str) -> bytes | None:
+def _ca(cluster: NamedEntry, text: str) -> bytes | None:
     return decoded_value(text, cluster, "certificate-authority-data") if text else None

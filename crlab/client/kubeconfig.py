@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, repr=False)
-class Entry:
+class NamedEntry:
     """A named part of a kubeconfig and the file it came from."""
 
     name: str
@@ -77,11 +77,11 @@ class Kubeconfig:
 
     sources: tuple[str, ...]
     current_context: str = ""
-    clusters: Mapping[str, Entry] = field(default_factory=dict)
-    users: Mapping[str, Entry] = field(default_factory=dict)
-    contexts: Mapping[str, Entry] = field(default_factory=dict)
+    clusters: Mapping[str, NamedEntry] = field(default_factory=dict)
+    users: Mapping[str, NamedEntry] = field(default_factory=dict)
+    contexts: Mapping[str, NamedEntry] = field(default_factory=dict)
 
-    def context(self, name: str | None) -> tuple[str, Entry, Entry | None, str]:
+    def context(self, name: str | None) -> tuple[str, NamedEntry, NamedEntry | None, str]:
         """Return a context's name, cluster, user and namespace.
 
         Args:
@@ -128,7 +128,7 @@ def read_kubeconfigs(paths: Sequence[str]) -> Kubeconfig | None:
     """
     sources: list[str] = []
     current = ""
-    merged: dict[str, dict[str, Entry]] = {"clusters": {}, "users": {}, "contexts": {}}
+    merged: dict[str, dict[str, NamedEntry]] = {"clusters": {}, "users": {}, "contexts": {}}
     for path in paths:
         path = os.path.expanduser(path)
         if not os.path.exists(path):
@@ -169,7 +169,7 @@ def _read(path: str) -> Mapping[str, Any]:
     return tree
 
 
-def _entries(tree: Mapping[str, Any], section: str, inner: str, path: str) -> list[Entry]:
+def _entries(tree: Mapping[str, Any], section: str, inner: str, path: str) -> list[NamedEntry]:
     items = tree.get(section) or []
     if not isinstance(items, list):
         raise ConfigError(f"{path}: {section} is not a list")
@@ -180,5 +180,5 @@ def _entries(tree: Mapping[str, Any], section: str, inner: str, path: str) -> li
         value = item.get(inner)
         if value is not None and not isinstance(value, dict):
             raise ConfigError(f"{path}: {item['name']!r} in {section} is not a mapping")
-        entries.append(Entry(item["name"], path, value or {}))
+        entries.append(NamedEntry(item["name"], path, value or {}))
     return entries

@@ -28,20 +28,20 @@ _trusted = KubeObject.trusted
 T = TypeVar("T")
 
 
-class _Metadata(msgspec.Struct, gc=False):
+class _ItemMetadata(msgspec.Struct, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
     resourceVersion: str = ""  # noqa: N815 - the wire's spelling
 
 
-class _Header(msgspec.Struct, gc=False):
-    metadata: _Metadata
+class _ItemHeader(msgspec.Struct, gc=False):
+    metadata: _ItemMetadata
     kind: str = ""
     apiVersion: str = ""  # noqa: N815 - the wire's spelling
 
 
-_decode_header = msgspec.json.Decoder(_Header).decode
+_decode_header = msgspec.json.Decoder(_ItemHeader).decode
 
 
 def decode(decoder: Callable[[bytes | memoryview], T], data: bytes, what: str) -> T:

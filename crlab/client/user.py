@@ -31,7 +31,7 @@ from crlab.client.credential import (
 )
 from crlab.client.endpoint import ClientCertificate, TlsSettings
 from crlab.client.exec_plugin import ExecPlugin
-from crlab.client.kubeconfig import Entry
+from crlab.client.kubeconfig import NamedEntry
 from crlab.errors import ConfigError, CredentialError
 from crlab.runtime.clock import Clock
 
@@ -47,8 +47,8 @@ class UserReader:
 
     def __init__(
         self,
-        user: Entry,
-        cluster: Entry,
+        user: NamedEntry,
+        cluster: NamedEntry,
         tls: TlsSettings,
         clock: Clock,
         allowed_plugins: Collection[str] | None,
@@ -173,7 +173,7 @@ class _Both:
         return any(retries)
 
 
-def _auth_provider(user: Entry, where: str, clock: Clock) -> Credentials:
+def _auth_provider(user: NamedEntry, where: str, clock: Clock) -> Credentials:
     """Honour an OIDC token that is still valid; refreshing one is a plugin's business."""
     provider = user.value["auth-provider"]
     name = provider.get("name") if isinstance(provider, Mapping) else None
@@ -202,7 +202,7 @@ def _auth_provider(user: Entry, where: str, clock: Clock) -> Credentials:
     return Renewed("oidc token", fetch, clock, max_age_seconds=float("inf"))
 
 
-def decoded_value(text: str, entry: Entry, key: str) -> bytes:
+def decoded_value(text: str, entry: NamedEntry, key: str) -> bytes:
     """Decode a ``*-data`` value; `ConfigError` if it is not base64."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)

@@ -32,7 +32,7 @@ from crlab.controller.enqueue import (
 )
 from crlab.controller.environment import Environment
 from crlab.controller.overlay import MutationOverlay
-from crlab.controller.reader import Reader
+from crlab.controller.reader import CacheReader
 from crlab.controller.reconcile import Request
 from crlab.controller.recorder import EventRecorder
 from crlab.controller.runner import Runner
@@ -141,7 +141,7 @@ class Controller:
         self._is_closed = False
         self._born = fork.generation()
         self.pool = WorkerPool(self, timeout_seconds, sync_timeout_seconds)
-        reader = Reader(
+        reader = CacheReader(
             [informer, *owned, *mappers],
             MutationOverlay(clock),
             schema_of or SchemaReader(client).schema,

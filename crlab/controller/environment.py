@@ -13,7 +13,7 @@ from typing import Any
 from crlab.cache.revision import has_reached
 from crlab.controller.call import CallHook
 from crlab.controller.overlay import MutationOverlay
-from crlab.controller.reader import Reader
+from crlab.controller.reader import CacheReader
 from crlab.controller.recorder import EventRecorder
 from crlab.errors import ConfigError
 from crlab.model.resource import ApiResource, GroupVersionKind
@@ -36,7 +36,7 @@ class Environment:
         resource: ApiResource,
         *,
         client: Any,
-        reader: Reader,
+        reader: CacheReader,
         recorder: EventRecorder,
         driver: Driver,
         clock: Clock,

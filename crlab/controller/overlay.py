@@ -26,7 +26,7 @@ from crlab.runtime.clock import Clock
 _Key = tuple[str, str]
 
 
-class _Entry:
+class _OwnWrite:
     """One key's newest state.
 
     Attributes:
@@ -67,23 +67,23 @@ class MutationOverlay:
         self._ttl_seconds = ttl_seconds
         self._max_entries = max_entries
         self._lock = threading.Lock()
-        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._entries: OrderedDict[_Key, _OwnWrite] = OrderedDict()
 
     def written(
         self, resource: str, key: str, obj: KubeObject | None, resource_version: str
     ) -> None:
         """Remember a state; None: as of that version the cache is not of the object."""
         if resource_version:
-            self._put((resource, key), _Entry(obj, resource_version))
+            self._put((resource, key), _OwnWrite(obj, resource_version))
 
     def deleted(
         self, resource: str, key: str, uid: str, after: str = "", *, is_certain: bool = True
     ) -> None:
         """Remember that the object of a uid is gone; it was there at the version `after`."""
         if uid:
-            self._put((resource, key), _Entry(None, after, uid, is_certain=is_certain))
+            self._put((resource, key), _OwnWrite(None, after, uid, is_certain=is_certain))
 
-    def _put(self, key: _Key, entry: _Entry) -> None:
+    def _put(self, key: _Key, entry: _OwnWrite) -> None:
         with self._lock:
             known = self._entries.get(key)
             if known is not None and _outlives(known, entry):
@@ -117,7 +117,7 @@ class MutationOverlay:
         entry = self._ahead((resource, key), held, cache_version)
         return entry is not None and (entry.version != "" or held is not None)
 
-    def _ahead(self, key: _Key, held: KubeObject | None, cache_version: str) -> _Entry | None:
+    def _ahead(self, key: _Key, held: KubeObject | None, cache_version: str) -> _OwnWrite | None:
         """Return the entry of a key; drop it if the cache has passed it."""
         with self._lock:
             entry = self._entries.get(key)
@@ -130,7 +130,7 @@ class MutationOverlay:
             return entry
 
 
-def _outlives(known: _Entry, entry: _Entry) -> bool:
+def _outlives(known: _OwnWrite, entry: _OwnWrite) -> bool:
     """Whether what is remembered is newer than what comes; answers overtake each other."""
     if is_older(entry.version, known.version):
         return True

@@ -23,7 +23,7 @@ from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind
 
 
-class Reader:
+class CacheReader:
     """Reads of one controller."""
 
     def __init__(

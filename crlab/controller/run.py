@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crlab.controller.call import Call
 from crlab.controller.draft import Draft, rebased
 from crlab.controller.reconcile import Request
-from crlab.controller.writer import Writer
+from crlab.controller.writer import RunWriter
 from crlab.errors import ConfigError, ReconcileFailed
 from crlab.model.encoder import check_whole
 from crlab.model.key import join_key
@@ -65,7 +65,7 @@ class Run:
         self._until = (
             None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
         )
-        self._writer = Writer(self, environment)
+        self._writer = RunWriter(self, environment)
         self._draft: tuple[Draft, KubeObject] | None = None  # `object`, and what it was made of
         self._client: Any = None
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WRITES = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
 
 
-class Writer:
+class RunWriter:
     """Makes the calls of one `Run`."""
 
     def __init__(self, context: Run, environment: Environment) -> None:

@@ -29,7 +29,7 @@ _SHORT = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ObjectChange:
     """One watch event with its consequences for the object.
 
     Attributes:
@@ -89,7 +89,7 @@ class EventsFrame:
         self._last: dict[tuple[str, str], tuple[KubeObject, float]] = {}  # with when it came
         self._deletions = Deletions()
         self._unnamed: dict[str, int] = {}  # uid → number of its DELETED, while nobody did it
-        self._events: deque[Event] = deque(maxlen=max_events)
+        self._events: deque[ObjectChange] = deque(maxlen=max_events)
         self._count = 0
         self._frame: pd.DataFrame | None = None
         self._frame_of: tuple[int, int] = (-1, -1)
@@ -112,7 +112,7 @@ class EventsFrame:
 
         return self._trace.tap(tap)
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[ObjectChange]:
         """Return the events, oldest first."""
         note_read(self)
         with self._lock:
@@ -217,7 +217,7 @@ class EventsFrame:
             if len(self._unnamed) > MOST:
                 del self._unnamed[next(iter(self._unnamed))]
         self._events.append(
-            Event(
+            ObjectChange(
                 seq=record.seq,
                 at=record.at,
                 type=kind,
@@ -266,7 +266,7 @@ def _namespace(key: str) -> str:
     return split_key(key)[0] if key else ""
 
 
-def _frame(events: list[Event]) -> pd.DataFrame:
+def _frame(events: list[ObjectChange]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "time": times([event.at for event in events]),

@@ -23,7 +23,7 @@ from crlab.model.object import KubeObject
 from crlab.trace.record import TraceRecord
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
+class _ManagedEntry(msgspec.Struct, frozen=True, gc=False):
     manager: str = ""
     operation: str = ""
     subresource: str = ""
@@ -37,7 +37,7 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Managed(msgspec.Struct, gc=False):
-    managedFields: list[_Entry] = []  # noqa: N815 - the wire's spelling
+    managedFields: list[_ManagedEntry] = []  # noqa: N815 - the wire's spelling
     deletionTimestamp: str | None = None  # noqa: N815 - the wire's spelling
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from crlab.apiserver.request import Identity, Request
-from crlab.apiserver.request import Response as ServerResponse
+from crlab.apiserver.request import HttpRequest, Identity
+from crlab.apiserver.request import HttpResponse as ServerResponse
 from crlab.apiserver.watch import WatchResponse
 from crlab.client.dry_run_check import check_sent
 from crlab.client.transport import Query, Response, parse_warnings
@@ -24,10 +24,10 @@ from crlab.runtime import fork
 USER_AGENT = "crlab"
 
 
-class Handler(Protocol):
+class RequestHandler(Protocol):
     """What is needed of the server."""
 
-    def handle(self, request: Request) -> ServerResponse | WatchResponse:
+    def handle(self, request: HttpRequest) -> ServerResponse | WatchResponse:
         """Answer a request."""
 
 
@@ -39,7 +39,7 @@ class InProcessTransport:
 
     def __init__(
         self,
-        server: Handler,
+        server: RequestHandler,
         *,
         identity: Identity | None = None,
         headers: Mapping[str, str] | None = None,
@@ -115,7 +115,7 @@ class InProcessTransport:
         sent.update({name.lower(): value for name, value in (headers or {}).items()})
         try:
             return self._server.handle(
-                Request(method, path, tuple(query), sent, body, self._identity)
+                HttpRequest(method, path, tuple(query), sent, body, self._identity)
             )
         except ConnectionError as error:  # a fault: the server hung up before it answered
             refused = isinstance(error, ConnectionRefusedError)

@@ -85,11 +85,11 @@ class BranchingLab(LookingLab):
         Raises:
             ConfigError: that is no snapshot.
         """
-        from crlab.apiserver import Snapshot
+        from crlab.apiserver import StorageSnapshot
 
         server = self._own_server("restore")
         is_snapshot = isinstance(snapshot, tuple) and len(snapshot) == 2
-        if not is_snapshot or not isinstance(snapshot[0], Snapshot):
+        if not is_snapshot or not isinstance(snapshot[0], StorageSnapshot):
             raise ConfigError(
                 f"restore() takes what lab.snapshot() returned, not {type(snapshot).__name__}; "
                 "lab.rewind(revision) goes back to a resourceVersion"

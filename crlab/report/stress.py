@@ -74,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StressVerdict:
     """One faulty run beside the clean one.
 
     Attributes:
@@ -98,7 +98,7 @@ class StressReport:
 
     controller: str
     clean: Outcome
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[StressVerdict, ...]
     skipped: int = 0
     notes: tuple[str, ...] = field(default=())
 
@@ -189,7 +189,7 @@ def _spread(plans: list[FaultPlan], limit: int) -> list[FaultPlan]:
     return [plans[index * len(plans) // limit] for index in range(limit)]
 
 
-def _judge(clean: Outcome, outcome: Outcome) -> Verdict:
+def _judge(clean: Outcome, outcome: Outcome) -> StressVerdict:
     differences = []
     for name in sorted({*clean.state, *outcome.state}):
         for change in diff(clean.state.get(name), outcome.state.get(name), ignore=()):
@@ -203,7 +203,7 @@ def _judge(clean: Outcome, outcome: Outcome) -> Verdict:
         for name in sorted({*ours, *theirs})
         if ours[name] != theirs[name]
     ]
-    return Verdict(outcome, tuple(differences), tuple(extra))
+    return StressVerdict(outcome, tuple(differences), tuple(extra))
 
 
 def _told(change: Change) -> str:

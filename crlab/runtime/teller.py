@@ -76,7 +76,7 @@ def _is_notebook() -> bool:
     return app is not None and app.IPKernelApp.initialized()
 
 
-class _Kind:
+class _FailureKind:
     __slots__ = ("begun_at", "told", "untold")
 
     def __init__(self, now: float) -> None:
@@ -91,7 +91,7 @@ class Teller:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kinds: OrderedDict[tuple[str, ...], _Kind] = OrderedDict()
+        self._kinds: OrderedDict[tuple[str, ...], _FailureKind] = OrderedDict()
 
     def tell(
         self, area: str, level: int, who: str, text: str, error: BaseException | str | None = None
@@ -119,11 +119,11 @@ class Teller:
         is_first = is_new and isinstance(error, BaseException)
         tell(area, level, text, traceback_of(error) if is_first else "")  # type: ignore[arg-type]
 
-    def _kind_locked(self, name: tuple[str, ...]) -> tuple[_Kind, bool]:
+    def _kind_locked(self, name: tuple[str, ...]) -> tuple[_FailureKind, bool]:
         now = self._clock.monotonic()
         kind = self._kinds.get(name)
         if kind is None:
-            kind = self._kinds[name] = _Kind(now)
+            kind = self._kinds[name] = _FailureKind(now)
             if len(self._kinds) > MAX_KINDS:
                 self._kinds.popitem(last=False)
             return kind, True

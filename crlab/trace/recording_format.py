@@ -41,7 +41,7 @@ _BODIES = ("request_body", "response_body", "body")
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 
 
-class Line(msgspec.Struct, gc=False):
+class RecordingLine(msgspec.Struct, gc=False):
     """One line."""
 
     r: msgspec.Raw
@@ -87,7 +87,7 @@ class _End(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_line = msgspec.json.Decoder(Line).decode
+_line = msgspec.json.Decoder(RecordingLine).decode
 _record = msgspec.json.Decoder(WireRecord).decode
 _manifest = msgspec.json.Decoder(Manifest).decode
 _end = msgspec.json.Decoder(_End).decode

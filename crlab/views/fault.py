@@ -8,16 +8,16 @@ from __future__ import annotations
 from crlab.model.escape import H, Markup, joined, plain
 from crlab.views.format import clock_time, text_table
 from crlab.views.grid import grid
-from crlab.views.state import Fault, FaultState
+from crlab.views.state import FaultRow, FaultState
 
 MAX_FAULTS = 50
 
 
-def _kind(fault: Fault) -> str:
+def _kind(fault: FaultRow) -> str:
     return "legal" if fault.is_legal else "never from a real API server"
 
 
-def _state(fault: Fault) -> str:
+def _state(fault: FaultRow) -> str:
     if fault.is_active:
         return "▲ active"
     return f"{fault.count}×" if fault.count else "-"

@@ -58,7 +58,7 @@ class StatusState:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnState:
     """A column's name, and what it holds ("text", "number", "time" or "bool")."""
 
     name: str
@@ -108,7 +108,7 @@ class TableState:
     """
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnState, ...]
     rows: tuple[Row, ...]
     matching: int
     total: int
@@ -346,7 +346,7 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallState:
     """A read or write that a reconcile made."""
 
     verb: str
@@ -378,7 +378,7 @@ class StepState:
     attempt: int = 1
     triggers: tuple[str, ...] = ()
     object_text: str = ""
-    calls: tuple[Call, ...] = ()
+    calls: tuple[CallState, ...] = ()
     result: str = ""
     error: str = ""
     log: tuple[str, ...] = ()
@@ -416,7 +416,7 @@ class StepperState:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FaultRow:
     """A fault that can be injected; `is_legal`: a real API server may do this too."""
 
     name: str
@@ -432,7 +432,7 @@ class Fault:
 class FaultState:
     """The fault panel: what can be broken, what was, and what came of it."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[FaultRow, ...]
     targets: tuple[str, ...] = ()
     recent: tuple[tuple[float, str], ...] = ()
     status: StatusState = StatusState()

@@ -14,7 +14,7 @@ from crlab.model.redaction import mask_text
 from crlab.views.event import diff_html, diff_text
 from crlab.views.format import count, lag
 from crlab.views.grid import grid
-from crlab.views.state import MAX_ROWS, Call, QueueState, StepperState, StepState
+from crlab.views.state import MAX_ROWS, CallState, QueueState, StepperState, StepState
 
 MAX_TEXT = 6000
 MAX_LINES = 20
@@ -70,7 +70,7 @@ def _rest(total: int, shown: int) -> str:
     return f" +{count(total - shown)}" if total > shown else ""
 
 
-def call_text(call: Call) -> str:
+def call_text(call: CallState) -> str:
     """Return a request as one line."""
     parts = [plain(call.verb, limit=24), plain(call.target, limit=120)]
     if call.is_cached:
@@ -211,7 +211,7 @@ def _queue_html(label: str, queue: QueueState) -> Markup:
     return H.div(H.b(label), facts, role="group", aria_label=f"Queue {label}")
 
 
-def _calls(calls: tuple[Call, ...]) -> Markup:
+def _calls(calls: tuple[CallState, ...]) -> Markup:
     if not calls:
         return H.div("nothing", cls="dim")
     rows = []
@@ -241,7 +241,7 @@ def _calls(calls: tuple[Call, ...]) -> Markup:
     return grid("What it read and wrote", heads, rows)
 
 
-def _sign(call: Call) -> tuple[Markup, str]:
+def _sign(call: CallState) -> tuple[Markup, str]:
     if call.error or (call.code or 0) >= 400:
         return joined(["✖", H.span("failed", cls="sr")]), "bad"
     if call.is_write:

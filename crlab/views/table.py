@@ -13,7 +13,7 @@ from __future__ import annotations
 from crlab.model.escape import H, Markup, joined, plain
 from crlab.views.format import MARKS, cell, count, date_time, text_table, window_note
 from crlab.views.grid import grid
-from crlab.views.state import MAX_ROWS, Column, Row, TableState
+from crlab.views.state import MAX_ROWS, ColumnState, Row, TableState
 from crlab.views.style import MARK_SECONDS
 
 MAX_COLUMNS = 16
@@ -76,7 +76,7 @@ def table_html(state: TableState) -> Markup:
     return joined([grid(label, heads, body), H.div(_notes(state)[0], cls="foot")])
 
 
-def _heading(column: Column, state: TableState) -> Markup:
+def _heading(column: ColumnState, state: TableState) -> Markup:
     is_sorted = column.name == state.sort
     arrow = (" ▼" if state.is_descending else " ▲") if is_sorted else ""
     order = "descending" if state.is_descending else "ascending"
@@ -90,7 +90,7 @@ def _heading(column: Column, state: TableState) -> Markup:
     )
 
 
-def _row(row: Row, columns: tuple[Column, ...], now: float) -> Markup:
+def _row(row: Row, columns: tuple[ColumnState, ...], now: float) -> Markup:
     mark = row.mark if row.mark in MARKS and row.mark_age_seconds < MARK_SECONDS else ""
     # The browser fades; a negative delay lets it go on where the last picture was.
     delay = f"animation-delay:-{row.mark_age_seconds:.1f}s" if mark else None

@@ -46,7 +46,7 @@ from crlab.workqueue.trigger import MANUAL, Trigger, TriggerLedger
 K = TypeVar("K", bound=Hashable)
 
 
-class Line(Protocol[K]):
+class KeyOrder(Protocol[K]):
     """The keys that may start, in order of their turn."""
 
     def append(self, item: K, /) -> None: ...
@@ -102,7 +102,7 @@ class WorkQueue(Generic[K]):
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
         self._drained = threading.Condition(self._lock)
-        self._queue: Line[K] = deque()
+        self._queue: KeyOrder[K] = deque()
         self._dirty: dict[K, float] = {}  # key → when it became dirty
         self._processing: dict[K, float] = {}  # key → when it was taken
         self._held: dict[K, Any] = {}  # of these: not taken; their place, None without one

@@ -3,7 +3,7 @@
 import pytest
 from support.controlled_server import ControlledServer, ref
 
-from crlab.apiserver import Request
+from crlab.apiserver import HttpRequest
 from crlab.errors import ConfigError, LifecycleError, NotFound
 
 POD = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}
@@ -85,7 +85,7 @@ class TestGarbage:
         own = server.client.get("jobs.batch", "j")
         server.config_map("dep", ref(own))
         path = "/apis/batch/v1/namespaces/default/jobs/j"
-        answer = server.server.handle(Request("DELETE", path))
+        answer = server.server.handle(HttpRequest("DELETE", path))
         assert dict(answer.headers)["Warning"].startswith(
             '299 - "child pods are preserved by default when jobs are deleted'
         )

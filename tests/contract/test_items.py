@@ -14,7 +14,7 @@ import pytest
 from support.server import make_server
 from support.transcript import TRANSCRIPTS
 
-from crlab.apiserver import ApiServer, Request, Response
+from crlab.apiserver import ApiServer, HttpRequest, HttpResponse
 
 TESTS = Path(__file__).parents[1]
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -61,11 +61,11 @@ def test_the_map_points_at_tests_that_exist(place: str) -> None:
     assert f"def {name}(" in (TESTS / file).read_text()
 
 
-def ask(server: ApiServer, path: str, **headers: str) -> Response:
+def ask(server: ApiServer, path: str, **headers: str) -> HttpResponse:
     """Send a GET with headers."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = server.handle(Request("GET", path, (), named))
-    assert isinstance(answer, Response)
+    answer = server.handle(HttpRequest("GET", path, (), named))
+    assert isinstance(answer, HttpResponse)
     return answer
 
 
@@ -82,14 +82,16 @@ def test_137_cbor_is_not_spoken(server: ApiServer) -> None:
     """406 for an answer, 415 for a body."""
     assert ask(server, MAPS, accept="application/cbor").status == 406
     headers = {"content-type": "application/cbor"}
-    answer = server.handle(Request("POST", MAPS, (), headers, b"\xa0"))
-    assert isinstance(answer, Response)
+    answer = server.handle(HttpRequest("POST", MAPS, (), headers, b"\xa0"))
+    assert isinstance(answer, HttpResponse)
     assert answer.status == 415
 
 
 def test_137_an_upgrade_to_a_websocket_is_an_ordinary_watch(server: ApiServer) -> None:
     """Never 101: the client sees at once that there is no WebSocket."""
     answer = server.handle(
-        Request("GET", MAPS, (("watch", "1"),), {"upgrade": "websocket", "connection": "upgrade"})
+        HttpRequest(
+            "GET", MAPS, (("watch", "1"),), {"upgrade": "websocket", "connection": "upgrade"}
+        )
     )
     assert answer.status == 200

@@ -8,7 +8,7 @@ import threading
 import pytest
 from support.api_server import CONFIG_MAPS, Talk
 
-from crlab.apiserver.request import Request
+from crlab.apiserver.request import HttpRequest
 from crlab.apiserver.server import ApiServer
 from crlab.errors import ConfigError
 from crlab.runtime.clock import FakeClock
@@ -28,7 +28,7 @@ def faults(talk):
 def test_a_status_is_answered_so_many_times(talk, faults):
     """429 brings Retry-After; the audit names the fault."""
     fault = faults.status(429, verb="list", times=2)
-    answers = [talk.server.handle(Request("GET", CONFIG_MAPS)) for _ in range(3)]
+    answers = [talk.server.handle(HttpRequest("GET", CONFIG_MAPS)) for _ in range(3)]
     assert [answer.status for answer in answers] == [429, 429, 200]
     assert answers[0].header("retry-after") == "1"
     assert fault.hits == 2

@@ -13,7 +13,7 @@ from support.own_writes import OwnWrites
 from crlab.cache.shared_informer import SharedInformer
 from crlab.controller import overlay, writer
 from crlab.controller.overlay import MutationOverlay
-from crlab.controller.reader import Reader
+from crlab.controller.reader import CacheReader
 
 QUICK = settings(
     max_examples=150,
@@ -50,7 +50,7 @@ def _as_soon_as_absent(self, held, cache_version):
     return _is_passed(self, held, cache_version) or (self.uid != "" and held is None)
 
 
-_is_passed = overlay._Entry.is_passed
+_is_passed = overlay._OwnWrite.is_passed
 
 BUGS = {
     "the cache is where the reflector is": [
@@ -63,11 +63,13 @@ BUGS = {
         (MutationOverlay, "deleted", lambda self, *arguments, **options: None)
     ],
     "own deletions of a collection are not seen": [(writer, "written_by", _no_collections)],
-    "an index knows no own writes": [(Reader, "by_index", _cached_only)],
+    "an index knows no own writes": [(CacheReader, "by_index", _cached_only)],
     "a deletion is forgotten before the cache saw its object": [
-        (overlay._Entry, "is_passed", _as_soon_as_absent)
+        (overlay._OwnWrite, "is_passed", _as_soon_as_absent)
     ],
-    "reads of the server are forgotten": [(Reader, "learn_read", lambda self, *arguments: None)],
+    "reads of the server are forgotten": [
+        (CacheReader, "learn_read", lambda self, *arguments: None)
+    ],
 }
 
 

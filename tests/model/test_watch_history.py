@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.histories import histories
 from support.server import make_server
 
-from crlab.apiserver import ApiServer, Request, WatchResponse
+from crlab.apiserver import ApiServer, HttpRequest, WatchResponse
 from crlab.runtime.clock import FakeClock
 
 NAMES = ("a", "b", "c")
@@ -113,7 +113,7 @@ class World:
         query = [("watch", "1"), ("resourceVersion", str(start)), ("allowWatchBookmarks", "true")]
         if tier:
             query.append(("labelSelector", f"tier={tier}"))
-        answer = self.server.handle(Request("GET", f"/api/v1{place}/configmaps", tuple(query)))
+        answer = self.server.handle(HttpRequest("GET", f"/api/v1{place}/configmaps", tuple(query)))
         assert isinstance(answer, WatchResponse)
         self.watchers.append(Watcher(answer, namespace, tier, start))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from crlab.apiserver.request import ADMIN, Request, Response
+from crlab.apiserver.request import ADMIN, HttpRequest, HttpResponse
 from crlab.apiserver.server import ApiServer
 from crlab.apiserver.watch import WatchResponse
 from crlab.runtime.clock import FakeClock
@@ -30,8 +30,8 @@ class Talk:
         query = tuple(options.pop("query", {}).items())
         assert not options
         data = None if body is None else msgspec.json.encode(body)
-        answer = self.server.handle(Request(method, path, query, headers, data, self.identity))
-        assert isinstance(answer, Response)
+        answer = self.server.handle(HttpRequest(method, path, query, headers, data, self.identity))
+        assert isinstance(answer, HttpResponse)
         return answer.status, msgspec.json.decode(answer.body)
 
     def create(self, name: str, **data: str) -> tuple[int, Any]:
@@ -41,7 +41,7 @@ class Talk:
     def watch(self, path: str = CONFIG_MAPS, **query: str) -> WatchResponse:
         """Open a watch."""
         pairs = tuple({"watch": "1", **query}.items())
-        answer = self.server.handle(Request("GET", path, pairs, identity=self.identity))
+        answer = self.server.handle(HttpRequest("GET", path, pairs, identity=self.identity))
         assert isinstance(answer, WatchResponse)
         return answer
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from crlab.errors import ConfigError
 from crlab.views.filter import FilterError
 from crlab.views.state import (
-    Call,
-    Column,
+    CallState,
+    ColumnState,
     Diff,
     EventDetail,
     EventRow,
     EventsQuery,
     EventsState,
-    Fault,
+    FaultRow,
     FaultState,
     Item,
     PipelineQuery,
@@ -77,7 +77,7 @@ class FakeTable(Fake):
 
     def table_state(self, query: TableQuery) -> TableState:
         self.check()
-        columns = (Column("name", description=self.text), Column("n", "number"))
+        columns = (ColumnState("name", description=self.text), ColumnState("n", "number"))
         keys = sorted(self.values, reverse=query.is_descending)
         if query.filter:
             query.filter.check(("name", "n"))
@@ -216,8 +216,8 @@ class FakeStepper(Fake):
                 (t, f"{t} again"),
                 f"kind: {t}\nname: {t}",
                 (
-                    Call("get", t, is_cached=True),
-                    Call("update", t, 409, True, diff=(Diff("~", t, t, t),), error=t),
+                    CallState("get", t, is_cached=True),
+                    CallState("update", t, 409, True, diff=(Diff("~", t, t, t),), error=t),
                 ),
                 f"done {t}",
                 self.error and f"{self.error}\n{t}",
@@ -283,8 +283,8 @@ class FakeFaults(Fake):
         self.check()
         t = self.text
         faults = (
-            Fault("cut_watch", f"Cut the watch {t}", t, takes_target=True, count=1),
-            Fault("gone", "410 Gone", t, is_legal=False, is_active=True),
+            FaultRow("cut_watch", f"Cut the watch {t}", t, takes_target=True, count=1),
+            FaultRow("gone", "410 Gone", t, is_legal=False, is_active=True),
         )
         return FaultState(faults, (t,), ((AT, t),), self.status)
 

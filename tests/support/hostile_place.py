@@ -20,7 +20,7 @@ from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.views.describe import describe, describe_html, describe_text
 from crlab.views.event import diff_html, diff_text, side_by_side_html
-from crlab.views.state import Column, Row, TableQuery, TableState
+from crlab.views.state import ColumnState, Row, TableQuery, TableState
 from crlab.views.table import table_html, table_text
 from crlab.views.tree import owner_tree, tree_html, tree_text
 from crlab.widgets.view import View
@@ -155,7 +155,9 @@ def _definitions(lab: Any, place: str, texts: Sequence[str]) -> Iterator[tuple[s
 
 
 def _described(lab: Any, texts: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    columns = tuple(Column(f"c{number}", description=text) for number, text in enumerate(texts))
+    columns = tuple(
+        ColumnState(f"c{number}", description=text) for number, text in enumerate(texts)
+    )
     for start in range(0, len(columns), 10):
         some = columns[start : start + 10]
         row = Row("default/web", ("web",) * len(some))

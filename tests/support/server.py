@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crlab.apiserver import SYSTEM, ApiServer, Request, WatchResponse
+from crlab.apiserver import SYSTEM, ApiServer, HttpRequest, WatchResponse
 from crlab.client.dynamic import DynamicClient
 from crlab.controller.builtin import ControllerManager
 from crlab.lab.in_process import InProcessTransport
@@ -95,7 +95,7 @@ def widget(name: str, group: str = "demo.crlab.dev", **spec: Any) -> dict[str, A
 def open_watch(server: ApiServer, path: str, **query: str) -> WatchResponse:
     """Open a watch in-process."""
     pairs = tuple({"watch": "1", **query}.items())
-    answer = server.handle(Request("GET", path, pairs))
+    answer = server.handle(HttpRequest("GET", path, pairs))
     assert isinstance(answer, WatchResponse), answer
     return answer
 

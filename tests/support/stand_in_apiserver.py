@@ -16,7 +16,7 @@ from typing import Any
 
 import trustme
 
-from crlab.apiserver import ApiServer, Request, WatchResponse
+from crlab.apiserver import ApiServer, HttpRequest, WatchResponse
 from crlab.runtime.clock import RealClock
 from crlab.runtime.ids import Ids
 
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         url = urllib.parse.urlsplit(self.path)
         size = int(self.headers.get("content-length") or 0)
-        request = Request(
+        request = HttpRequest(
             self.command,
             urllib.parse.unquote(url.path),
             tuple(urllib.parse.parse_qsl(url.query, keep_blank_values=True)),

@@ -17,7 +17,7 @@ import pytest
 import crlab
 import crlab.testing
 from crlab.apiserver import ApiServer
-from crlab.apiserver.request import Request, Response
+from crlab.apiserver.request import HttpRequest, HttpResponse
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -224,8 +224,8 @@ def server() -> Iterator[ApiServer]:
 
 def asked(server: ApiServer, method: str, path: str, **headers: str) -> tuple[int, str]:
     head = {"accept": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    answer = server.handle(Request(method, path, (), head, b"{}" if method != "GET" else None))
-    assert isinstance(answer, Response)
+    answer = server.handle(HttpRequest(method, path, (), head, b"{}" if method != "GET" else None))
+    assert isinstance(answer, HttpResponse)
     return answer.status, answer.body.decode(errors="replace")
 
 

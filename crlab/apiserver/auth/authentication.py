@@ -18,8 +18,8 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 
-from crlab.apiserver.auth.rbac import Action, Rbac
-from crlab.apiserver.request import ADMIN, Identity, Request, RequestInfo
+from crlab.apiserver.auth.rbac import Action, RbacAuthorizer
+from crlab.apiserver.request import ADMIN, HttpRequest, Identity, RequestInfo
 from crlab.apiserver.status import bad_request, unauthorized
 from crlab.errors import ConfigError
 from crlab.runtime.ids import Ids
@@ -58,7 +58,7 @@ class Authenticator:
         """Whether no token is asked for."""
         return self._users is None
 
-    def authenticate(self, request: Request) -> Identity:
+    def authenticate(self, request: HttpRequest) -> Identity:
         """Return who sent a request.
 
         Raises:
@@ -97,12 +97,14 @@ class Authenticator:
         return found
 
 
-def has_impersonation(request: Request) -> bool:
+def has_impersonation(request: HttpRequest) -> bool:
     """Whether a request asks to be somebody else."""
     return any(name.startswith("impersonate-") for name in request.headers)
 
 
-def impersonate(request: Request, info: RequestInfo, identity: Identity, rbac: Rbac) -> Identity:
+def impersonate(
+    request: HttpRequest, info: RequestInfo, identity: Identity, rbac: RbacAuthorizer
+) -> Identity:
     """Return whom a request is to be handled as.
 
     Raises:
@@ -125,7 +127,7 @@ def impersonate(request: Request, info: RequestInfo, identity: Identity, rbac: R
     return Identity(wanted.name, tuple(groups), wanted.uid, wanted.extra)
 
 
-def _wanted(request: Request) -> Identity:
+def _wanted(request: HttpRequest) -> Identity:
     name = request.header("impersonate-user")
     uid = request.header("impersonate-uid")
     listed = request.header("impersonate-group")
@@ -143,7 +145,7 @@ def _wanted(request: Request) -> Identity:
     return Identity(name, groups, uid, extra)
 
 
-def _check(action: Action, identity: Identity, wanted: Identity, rbac: Rbac) -> None:
+def _check(action: Action, identity: Identity, wanted: Identity, rbac: RbacAuthorizer) -> None:
     """Refuse who may neither impersonate outright nor for this one action."""
     parts = _parts(wanted)
     if all(rbac.allows(identity, part) for part in parts):

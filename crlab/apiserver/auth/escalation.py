@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crlab.apiserver.auth.default_role import Rule
-from crlab.apiserver.auth.rbac import GROUP, MASTERS, Action, Rbac
+from crlab.apiserver.auth.rbac import GROUP, MASTERS, Action, RbacAuthorizer
 from crlab.apiserver.request import Identity
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, forbidden, invalid, invalid_value
@@ -36,7 +36,7 @@ _GO_NAMES = {
 
 
 def check_grant(
-    rbac: Rbac,
+    rbac: RbacAuthorizer,
     resource: ResourceType,
     identity: Identity,
     namespace: str,
@@ -72,7 +72,7 @@ def check_grant(
 
 
 def _of_binding(
-    rbac: Rbac, identity: Identity, namespace: str, new: Tree
+    rbac: RbacAuthorizer, identity: Identity, namespace: str, new: Tree
 ) -> tuple[tuple[Rule, ...], bool]:
     ref: dict[str, Any] = new.get("roleRef") or {}
     kind, role = str(ref.get("kind", "")), str(ref.get("name", ""))

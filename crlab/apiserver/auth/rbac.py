@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crlab.apiserver.auth.default_role import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Rule
-from crlab.apiserver.request import Identity, Request, RequestInfo
+from crlab.apiserver.request import HttpRequest, Identity, RequestInfo
 from crlab.apiserver.status import StatusError, forbidden
-from crlab.apiserver.storage import Entry, Storage, Tree
+from crlab.apiserver.storage import Commit, Storage, Tree
 from crlab.errors import SelectorError
 from crlab.model.selector import parse_field_selector
 
@@ -76,7 +76,7 @@ class Action:
         return forbidden(resource, self.name if name is None else name, self.describe(identity))
 
 
-def with_selected_name(request: Request, info: RequestInfo) -> RequestInfo:
+def with_selected_name(request: HttpRequest, info: RequestInfo) -> RequestInfo:
     """Return what a list or watch of one object by field selector is about: that object."""
     if info.verb not in ("list", "watch") or info.name or not request.has("fieldSelector"):
         return info
@@ -138,7 +138,7 @@ class _Grant:
         return None
 
 
-class Rbac:
+class RbacAuthorizer:
     """The rules of one server, read from its store."""
 
     def __init__(self, storage: Storage) -> None:
@@ -146,7 +146,7 @@ class Rbac:
         self._grants: tuple[_Grant, ...] | None = None
         storage.subscribe(self._committed)
 
-    def _committed(self, entry: Entry) -> None:
+    def _committed(self, entry: Commit) -> None:
         if entry.resource.endswith(GROUP):
             self._grants = None
 

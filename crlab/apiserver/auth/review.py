@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crlab.apiserver.auth.authentication import Authenticator
-from crlab.apiserver.auth.rbac import Action, Rbac
+from crlab.apiserver.auth.rbac import Action, RbacAuthorizer
 from crlab.apiserver.request import Identity
 from crlab.apiserver.status import Cause, StatusError, bad_request, invalid, invalid_value
 from crlab.apiserver.storage import Tree
@@ -26,7 +26,9 @@ _EITHER = "exactly one of nonResourceAttributes or resourceAttributes must be sp
 class Reviews:
     """Answers reviews from the rules in force."""
 
-    def __init__(self, rbac: Rbac, authenticator: Authenticator, now: Callable[[], str]) -> None:
+    def __init__(
+        self, rbac: RbacAuthorizer, authenticator: Authenticator, now: Callable[[], str]
+    ) -> None:
         self._rbac = rbac
         self._authenticator = authenticator
         self._now = now

@@ -34,7 +34,7 @@ from crlab.apiserver.resource_type import (
 )
 from crlab.apiserver.schema.structural import compile_schema
 from crlab.apiserver.status import Cause
-from crlab.apiserver.storage import DELETED, Entry, Stored, Tree
+from crlab.apiserver.storage import DELETED, Commit, Stored, Tree
 from crlab.model.printer import crd_columns
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -111,7 +111,7 @@ class Definitions:
             crd, "Terminating", "True", "InstanceDeletionPending", message, self._core.now()
         )
 
-    def committed(self, entry: Entry) -> None:
+    def committed(self, entry: Commit) -> None:
         """Follow a commit of a CRD."""
         if entry.type == DELETED:
             self._removed(entry.stored.tree())
@@ -255,7 +255,7 @@ class Definitions:
                 metadata["generation"] = int(metadata.get("generation", 0)) + 1
                 storage.commit(resource.storage_name, key, tree, stored.form)
 
-    def _object_committed(self, entry: Entry) -> None:
+    def _object_committed(self, entry: Commit) -> None:
         """Follow a commit of a custom resource: the last of a terminating CRD frees it."""
         if entry.type != DELETED:
             return

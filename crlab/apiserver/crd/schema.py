@@ -72,7 +72,7 @@ def walk(schema: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _SchemaPlace:
     """What the way from the root says about a node."""
 
     no_defaults: str = ""
@@ -110,7 +110,7 @@ class SchemaReview:
         else:
             self._rules = review_rules(schema, is_unchanged=old == schema)
         context = self._rules.root if self._rules is not None else None
-        schema_errors, rule_errors = self._node(schema, path, _Place(), context, is_root=True)
+        schema_errors, rule_errors = self._node(schema, path, _SchemaPlace(), context, is_root=True)
         out += schema_errors + rule_errors
         if self._rules is not None:
             out.extend(self._rules.total_causes(path))
@@ -120,7 +120,7 @@ class SchemaReview:
         self,
         schema: Mapping[str, Any],
         path: str,
-        place: _Place,
+        place: _SchemaPlace,
         context: Any,
         *,
         is_root: bool = False,
@@ -143,8 +143,8 @@ class SchemaReview:
         return out, rules
 
     def _below(
-        self, schema: Mapping[str, Any], path: str, place: _Place, context: Any, is_root: bool
-    ) -> Iterator[tuple[Mapping[str, Any], str, _Place, Any]]:
+        self, schema: Mapping[str, Any], path: str, place: _SchemaPlace, context: Any, is_root: bool
+    ) -> Iterator[tuple[Mapping[str, Any], str, _SchemaPlace, Any]]:
         additional = schema.get("additionalProperties")
         if isinstance(additional, Mapping):
             under = place
@@ -200,7 +200,9 @@ def _check_root(schema: Mapping[str, Any], path: str, out: list[Cause]) -> None:
             return
 
 
-def _check_keywords(schema: Mapping[str, Any], path: str, place: _Place, out: list[Cause]) -> None:
+def _check_keywords(
+    schema: Mapping[str, Any], path: str, place: _SchemaPlace, out: list[Cause]
+) -> None:
     kind = schema.get("type") or ""
     if kind and kind not in _TYPES:
         out.append(unsupported(f"{path}.type", kind, _TYPES))

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crlab.apiserver.request import Request, RequestInfo
+from crlab.apiserver.request import HttpRequest, RequestInfo
 from crlab.errors import ConfigError
 
 if TYPE_CHECKING:
     from crlab.apiserver.audit_log import AuditRecord
     from crlab.apiserver.fault.gate import FaultGate
-    from crlab.apiserver.fault.watch_fault import Event, WatchFaults
+    from crlab.apiserver.fault.watch_fault import WatchFaults, WatchLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Match:
     subresource: str | None = None
     user_agent: str = ""
 
-    def fits(self, info: RequestInfo, request: Request | None) -> bool:
+    def fits(self, info: RequestInfo, request: HttpRequest | None) -> bool:
         """Whether a request is meant."""
         if self.verbs and info.verb not in self.verbs:
             return False
@@ -78,7 +78,7 @@ def _names(info: RequestInfo) -> set[str]:
     return {info.resource, full}
 
 
-class Fault:
+class InjectedFault:
     """A rule that was added; a handle on it.
 
     Attributes:
@@ -137,7 +137,7 @@ class Fault:
         self._is_removed = True
         self._owner.forget(self)
 
-    def fits(self, info: RequestInfo, request: Request | None) -> bool:
+    def fits(self, info: RequestInfo, request: HttpRequest | None) -> bool:
         """Whether it is active and about this request."""
         return self.is_active and self.match.fits(info, request)
 
@@ -162,7 +162,7 @@ class Fault:
             not self._is_removed and any(not watch.is_over for watch in self._holding)
         )
 
-    def fits_event(self, event: Event) -> bool:
+    def fits_event(self, event: WatchLine) -> bool:
         """Whether it is about this event."""
         if self.kind == "no_bookmarks":
             return event.type == "BOOKMARK"

@@ -21,11 +21,11 @@ from typing import Any
 
 from crlab.apiserver import status as answer
 from crlab.apiserver.alarm import Alarm
-from crlab.apiserver.audit_log import Audit, AuditRecord
-from crlab.apiserver.fault.fault_rule import Fault, Injection, Match
+from crlab.apiserver.audit_log import AuditLog, AuditRecord
+from crlab.apiserver.fault.fault_rule import InjectedFault, Injection, Match
 from crlab.apiserver.fault.watch_fault import WatchFaults
 from crlab.apiserver.registry import Registry
-from crlab.apiserver.request import Request, RequestInfo, read_info
+from crlab.apiserver.request import HttpRequest, RequestInfo, read_info
 from crlab.apiserver.status import Cause
 from crlab.apiserver.storage import Compacted, Storage
 from crlab.errors import ConfigError
@@ -54,7 +54,7 @@ class FaultGate:
         storage: Storage,
         registry: Registry,
         alarm: Alarm,
-        audit: Audit | None = None,
+        audit: AuditLog | None = None,
         on_inject: Callable[[Injection], None] | None = None,
     ) -> None:
         self.journal: deque[Injection] = deque(maxlen=KEEP_INJECTIONS)
@@ -66,12 +66,12 @@ class FaultGate:
         self._audit = audit
         self.on_inject = on_inject
         self._lock = threading.Lock()
-        self._rules: list[Fault] = []
+        self._rules: list[InjectedFault] = []
         self._open: dict[WatchFaults, Callable[[], None]] = {}
 
     # --- what the server asks ----------------------------------------------------------------
 
-    def delay_seconds(self, request: Request) -> float:
+    def delay_seconds(self, request: HttpRequest) -> float:
         """Return how long the request is to wait before it is handled."""
         if not self._rules:
             return 0.0
@@ -94,8 +94,8 @@ class FaultGate:
             self._clock.wait(condition, seconds)
 
     def before(
-        self, request: Request, info: RequestInfo, record: AuditRecord | None = None
-    ) -> Request:
+        self, request: HttpRequest, info: RequestInfo, record: AuditRecord | None = None
+    ) -> HttpRequest:
         """Return the request to handle, or fail it; note in the audit record what was done.
 
         Raises:
@@ -119,7 +119,9 @@ class FaultGate:
                 raise fault.data["error"]
         return request
 
-    def after(self, request: Request, info: RequestInfo, record: AuditRecord | None = None) -> None:
+    def after(
+        self, request: HttpRequest, info: RequestInfo, record: AuditRecord | None = None
+    ) -> None:
         """Fail a request that has taken effect.
 
         Raises:
@@ -129,7 +131,7 @@ class FaultGate:
             if fault.take(info, record=record):
                 raise ConnectionResetError("the server hung up (injected fault)")
 
-    def open_watch(self, request: Request, info: RequestInfo) -> WatchFaults:
+    def open_watch(self, request: HttpRequest, info: RequestInfo) -> WatchFaults:
         """Return what shapes the lines of a watch that is about to open."""
         watch = WatchFaults(self, info, request)
         for fault in self._fitting(request, info, ("window",)):
@@ -147,7 +149,7 @@ class FaultGate:
         with self._lock:
             self._open.pop(watch, None)
 
-    def watch_rules(self, watch: WatchFaults) -> list[Fault]:
+    def watch_rules(self, watch: WatchFaults) -> list[InjectedFault]:
         """Return the faults that look at a watch's lines."""
         if not self._rules:
             return []
@@ -159,7 +161,7 @@ class FaultGate:
 
     def take(
         self,
-        fault: Fault,
+        fault: InjectedFault,
         info: RequestInfo,
         name: str = "",
         record: AuditRecord | None = None,
@@ -192,7 +194,7 @@ class FaultGate:
         """Return the next number in [0, 1) of the seeded source."""
         return self._ids.uniform(0, 1)
 
-    def forget(self, fault: Fault) -> None:
+    def forget(self, fault: InjectedFault) -> None:
         """Take a removed fault off the list and let held streams go on."""
         with self._lock:
             self._rules = [rule for rule in self._rules if rule is not fault]
@@ -208,8 +210,8 @@ class FaultGate:
         *,
         targets: Sequence[WatchFaults] = (),
         **settings: Any,
-    ) -> Fault:
-        fault = Fault(self, kind, description, match, **settings)
+    ) -> InjectedFault:
+        fault = InjectedFault(self, kind, description, match, **settings)
         if targets:
             fault.aim(targets)
         with self._lock:
@@ -225,7 +227,7 @@ class FaultGate:
         times: int | None,
         which: dict[str, Any],
         **data: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Add a fault for the watches open now (each once), or for `times` of any."""
         rule = take_chance(which)
         match = self._match(resource, ("watch",), which)
@@ -246,7 +248,7 @@ class FaultGate:
         times: int | None,
         which: dict[str, Any],
         **data: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         rule = take_chance(which)
         data["type"] = which.pop("type", None)
         data["event_name"] = which.pop("name", None)
@@ -275,7 +277,9 @@ class FaultGate:
                 return (found.group_resource,)
         return (resource,)
 
-    def _fitting(self, request: Request, info: RequestInfo, kinds: Sequence[str]) -> list[Fault]:
+    def _fitting(
+        self, request: HttpRequest, info: RequestInfo, kinds: Sequence[str]
+    ) -> list[InjectedFault]:
         if not self._rules or (request.identity is not None and request.identity.is_system):
             return []
         with self._lock:
@@ -283,8 +287,12 @@ class FaultGate:
         return [fault for fault in rules if fault.fits(info, request)]
 
     def _stale(
-        self, fault: Fault, request: Request, info: RequestInfo, record: AuditRecord | None
-    ) -> Request:
+        self,
+        fault: InjectedFault,
+        request: HttpRequest,
+        info: RequestInfo,
+        record: AuditRecord | None,
+    ) -> HttpRequest:
         if request.parameter("resourceVersion") != "0" or request.parameter("continue"):
             return request
         if not fault.take(info, record=record):
@@ -297,8 +305,12 @@ class FaultGate:
         return replace(request, query=tuple(query))
 
     def _without_watch_list(
-        self, fault: Fault, request: Request, info: RequestInfo, record: AuditRecord | None
-    ) -> Request:
+        self,
+        fault: InjectedFault,
+        request: HttpRequest,
+        info: RequestInfo,
+        record: AuditRecord | None,
+    ) -> HttpRequest:
         if not request.has("sendInitialEvents") or not fault.take(info, record=record):
             return request
         if fault.data["ignores"]:
@@ -309,7 +321,7 @@ class FaultGate:
         raise answer.invalid("ListOptions", "meta.k8s.io", "", [cause])
 
     def _check_window(
-        self, fault: Fault, watch: WatchFaults, request: Request, info: RequestInfo
+        self, fault: InjectedFault, watch: WatchFaults, request: HttpRequest, info: RequestInfo
     ) -> None:
         asked = request.parameter("resourceVersion")
         found = self._registry.get(info.group, info.resource)

@@ -6,7 +6,7 @@ is about and what happens to them; what it did is counted and written to the jou
 
 Guarantees:
   1. Without rules nothing changes and next to nothing is paid.
-  2. Every injection is counted in its `Fault.hits`, kept in `journal` and told to
+  2. Every injection is counted in its `InjectedFault.hits`, kept in `journal` and told to
      `on_inject`: a test can prove that the fault happened.
   3. Chance comes from the server's seeded ids: the same calls give the same faults.
   4. What no real API server does is marked ``is_legal=False``.
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crlab.apiserver import status as answer
-from crlab.apiserver.fault.fault_rule import Fault, Injection, Match
+from crlab.apiserver.fault.fault_rule import InjectedFault, Injection, Match
 from crlab.apiserver.fault.gate import FaultGate, take_chance
 from crlab.apiserver.fault.watch_fault import WatchFaults
 from crlab.apiserver.request import RequestInfo
@@ -56,7 +56,7 @@ class Faults(FaultGate):
         is_clean: bool = False,
         times: int | None = None,
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Cut watches from the server's side.
 
         Args:
@@ -82,7 +82,7 @@ class Faults(FaultGate):
 
     def expire_watch(
         self, resource: str = "", *, after_events: int = 0, times: int | None = None, **which: Any
-    ) -> Fault:
+    ) -> InjectedFault:
         """End watches with an ERROR event, 410 Expired; `times` as in `cut_watch`."""
         error = answer.expired("The resourceVersion for the provided watch is too old.")
         return self._aimed(
@@ -103,7 +103,7 @@ class Faults(FaultGate):
         seconds: float | None = None,
         times: int | None = None,
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Make watches fall silent without closing, as behind a dead connection.
 
         Args:
@@ -122,30 +122,38 @@ class Faults(FaultGate):
             self._alarm.call_in(seconds, fault.remove)
         return fault
 
-    def drop_event(self, resource: str = "", *, times: int | None = 1, **which: Any) -> Fault:
+    def drop_event(
+        self, resource: str = "", *, times: int | None = 1, **which: Any
+    ) -> InjectedFault:
         """Lose events (no real server does). `which` may hold type, name and namespace."""
         return self._event("drop", "an event is lost", resource, times, which)
 
-    def duplicate_event(self, resource: str = "", *, times: int | None = 1, **which: Any) -> Fault:
+    def duplicate_event(
+        self, resource: str = "", *, times: int | None = 1, **which: Any
+    ) -> InjectedFault:
         """Send events twice (no real server does); see `drop_event`."""
         return self._event("duplicate", "an event is sent twice", resource, times, which)
 
-    def reorder_event(self, resource: str = "", *, times: int | None = 1, **which: Any) -> Fault:
+    def reorder_event(
+        self, resource: str = "", *, times: int | None = 1, **which: Any
+    ) -> InjectedFault:
         """Send an event after the one that follows it (no real server does)."""
         return self._event("reorder", "an event comes late", resource, times, which)
 
-    def garble_event(self, resource: str = "", *, times: int | None = 1, **which: Any) -> Fault:
+    def garble_event(
+        self, resource: str = "", *, times: int | None = 1, **which: Any
+    ) -> InjectedFault:
         """Send a line that is no JSON (a broken proxy, not an API server)."""
         return self._event("garble", "an event is not JSON", resource, times, which)
 
     def rewind_revision(
         self, resource: str = "", *, by: int = 10, times: int | None = 1, **which: Any
-    ) -> Fault:
+    ) -> InjectedFault:
         """Let an event's resourceVersion go back (as after a restored backup)."""
         text = f"an event's resourceVersion goes back by {by}"
         return self._event("rewind", text, resource, times, which, by=by)
 
-    def no_bookmarks(self, resource: str = "", **which: Any) -> Fault:
+    def no_bookmarks(self, resource: str = "", **which: Any) -> InjectedFault:
         """Send no bookmarks, not even the one that ends initial events."""
         rule = take_chance(which)
         match = self._match(resource, ("watch",), which)
@@ -162,7 +170,7 @@ class Faults(FaultGate):
         retry_after_seconds: int | None = None,
         times: int | None = 1,
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Answer requests with an error Status instead of handling them.
 
         Args:
@@ -195,7 +203,7 @@ class Faults(FaultGate):
         times: int | None = 1,
         verb: str | Sequence[str] = ("update", "patch"),
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Answer writes with 409, as if another writer had always been faster."""
         rule = take_chance(which)
         match = self._match(resource, verb, which)
@@ -210,7 +218,7 @@ class Faults(FaultGate):
         verb: str | Sequence[str] = (),
         times: int | None = None,
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Let requests wait before they are handled."""
         checked_number(seconds, "latency: seconds")
         checked_number(jitter_seconds, "latency: jitter_seconds")
@@ -234,7 +242,7 @@ class Faults(FaultGate):
         verb: str | Sequence[str] = (),
         times: int | None = 1,
         **which: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Hang up without an answer, before the request is handled or after it took effect."""
         rule = take_chance(which)
         match = self._match(resource, verb, which)
@@ -247,13 +255,13 @@ class Faults(FaultGate):
             **rule,
         )
 
-    def refuse(self, *, times: int | None = None, **which: Any) -> Fault:
+    def refuse(self, *, times: int | None = None, **which: Any) -> InjectedFault:
         """Refuse connections, as a server that is not there."""
         rule = take_chance(which)
         match = self._match(which.pop("resource", ""), which.pop("verb", ()), which)
         return self._add("refuse", "connections are refused", match, times=times, **rule)
 
-    def stale_reads(self, resource: str = "", *, behind: int = 1, **which: Any) -> Fault:
+    def stale_reads(self, resource: str = "", *, behind: int = 1, **which: Any) -> InjectedFault:
         """Answer lists with resourceVersion=0 from `behind` revisions ago."""
         if behind < 1:
             raise ConfigError(f"behind is {behind}; a stale read is at least 1 revision old")
@@ -262,14 +270,14 @@ class Faults(FaultGate):
         text = f"cached lists are {behind} revisions old"
         return self._add("stale", text, match, behind=behind, **rule)
 
-    def watch_window(self, resource: str = "", *, events: int = 0, **which: Any) -> Fault:
+    def watch_window(self, resource: str = "", *, events: int = 0, **which: Any) -> InjectedFault:
         """Keep only the last `events` changes for watches that resume; older ones get 410."""
         rule = take_chance(which)
         match = self._match(resource, ("watch",), which)
         text = f"watches can resume over {events} events at most"
         return self._add("window", text, match, events=events, **rule)
 
-    def refuse_watch_list(self, *, ignores: bool = False, **which: Any) -> Fault:
+    def refuse_watch_list(self, *, ignores: bool = False, **which: Any) -> InjectedFault:
         """Behave as a server without WatchList: 422 for sendInitialEvents.
 
         Args:
@@ -279,18 +287,22 @@ class Faults(FaultGate):
         match = self._match(which.pop("resource", ""), ("watch",), which)
         return self._add("no_watch_list", "WatchList is off", match, ignores=ignores, **rule)
 
-    def compact(self) -> Fault:
+    def compact(self) -> InjectedFault:
         """Forget all history now: older revisions are gone (410)."""
         revision = self._storage.compact()
-        fault = Fault(self, "compact", f"history up to {revision} was dropped", Match(), times=1)
+        fault = InjectedFault(
+            self, "compact", f"history up to {revision} was dropped", Match(), times=1
+        )
         self.take(fault, RequestInfo(False, "compact", ""))
         return fault
 
-    def rebuild(self, resource: str) -> Fault:
+    def rebuild(self, resource: str) -> InjectedFault:
         """End a resource's watches and forget what they could resume from, as a CRD change."""
         (name,) = self._resources(resource)
         self._storage.rebuild(name)
-        fault = Fault(self, "rebuild", f"the storage of {name} was rebuilt", Match(), times=1)
+        fault = InjectedFault(
+            self, "rebuild", f"the storage of {name} was rebuilt", Match(), times=1
+        )
         self.take(fault, RequestInfo(True, "rebuild", "", resource=name))
         return fault
 
@@ -301,10 +313,10 @@ class Faults(FaultGate):
         for fault in rules:
             fault.remove()
 
-    def active(self) -> list[Fault]:
+    def active(self) -> list[InjectedFault]:
         """Return the faults that may still happen, oldest first."""
         with self._lock:
             return [fault for fault in self._rules if fault.is_active]
 
 
-__all__ = ["Fault", "Faults", "Injection", "WatchFaults"]
+__all__ = ["Faults", "InjectedFault", "Injection", "WatchFaults"]

@@ -22,9 +22,9 @@ from crlab.apiserver.representation import error_line
 from crlab.apiserver.status import StatusError
 
 if TYPE_CHECKING:
-    from crlab.apiserver.fault.fault_rule import Fault
+    from crlab.apiserver.fault.fault_rule import InjectedFault
     from crlab.apiserver.fault.gate import FaultGate
-    from crlab.apiserver.request import Request, RequestInfo
+    from crlab.apiserver.request import HttpRequest, RequestInfo
 
 CUT, CLEAN = "cut", "clean"
 _decode = msgspec.json.decode
@@ -32,7 +32,7 @@ _encode = msgspec.json.encode
 
 
 @dataclass(slots=True)
-class Event:
+class WatchLine:
     """One line and what it says."""
 
     line: bytes
@@ -41,7 +41,7 @@ class Event:
     name: str
 
     @classmethod
-    def read(cls, line: bytes) -> Event:
+    def read(cls, line: bytes) -> WatchLine:
         """Take a line apart; only done while a fault looks at events."""
         event: dict[str, Any] = _decode(line)
         metadata = (event.get("object") or {}).get("metadata") or {}
@@ -72,14 +72,14 @@ class WatchFaults:
         "request",
     )
 
-    def __init__(self, faults: FaultGate, info: RequestInfo, request: Request) -> None:
+    def __init__(self, faults: FaultGate, info: RequestInfo, request: HttpRequest) -> None:
         self._faults = faults
         self.info = info
         self.request = request
         self.ending = ""
         self.is_stalled = False
         self.is_over = False
-        self._counts: dict[Fault, int] = {}
+        self._counts: dict[InjectedFault, int] = {}
         self._held: list[bytes] = []
         self._late: bytes | None = None
         self._error: StatusError | None = None
@@ -115,7 +115,7 @@ class WatchFaults:
             self._late = None
         return out
 
-    def _stops(self, rules: list[Fault], out: list[bytes], line: bytes | None) -> bool:
+    def _stops(self, rules: list[InjectedFault], out: list[bytes], line: bytes | None) -> bool:
         """Cut, fail or stall before a line (None: after the last that is ready)."""
         for fault in rules:
             if fault.kind not in ("cut", "expire", "stall"):
@@ -148,7 +148,7 @@ class WatchFaults:
         self._held = []
         return out
 
-    def _altered(self, rules: list[Fault], line: bytes) -> list[bytes]:
+    def _altered(self, rules: list[InjectedFault], line: bytes) -> list[bytes]:
         """Return what one line becomes."""
         late, self._late = self._late, None
         out = [line]
@@ -156,7 +156,7 @@ class WatchFaults:
         for fault in rules:
             if fault.kind not in _ALTER:
                 continue
-            event = event or Event.read(line)
+            event = event or WatchLine.read(line)
             if not fault.fits_event(event) or not fault.take(self.info, event.name):
                 continue
             if fault.kind == "reorder":
@@ -167,22 +167,22 @@ class WatchFaults:
         return out + ([late] if late is not None else [])
 
 
-def _drop(lines: list[bytes], fault: Fault) -> list[bytes]:
+def _drop(lines: list[bytes], fault: InjectedFault) -> list[bytes]:
     del lines, fault
     return []
 
 
-def _duplicate(lines: list[bytes], fault: Fault) -> list[bytes]:
+def _duplicate(lines: list[bytes], fault: InjectedFault) -> list[bytes]:
     del fault
     return lines + lines
 
 
-def _garble(lines: list[bytes], fault: Fault) -> list[bytes]:
+def _garble(lines: list[bytes], fault: InjectedFault) -> list[bytes]:
     del fault
     return [line[: len(line) // 2] + b"\n" for line in lines]
 
 
-def _rewind(lines: list[bytes], fault: Fault) -> list[bytes]:
+def _rewind(lines: list[bytes], fault: InjectedFault) -> list[bytes]:
     out = []
     for line in lines:
         event = _decode(line)

@@ -16,7 +16,7 @@ from typing import Any
 
 from crlab.apiserver.core import Core
 from crlab.apiserver.status import Cause, invalid_value, required
-from crlab.apiserver.storage import DELETED, Entry, Tree
+from crlab.apiserver.storage import DELETED, Commit, Tree
 from crlab.model.label import label_key_faults
 from crlab.model.printer import NAME_DESCRIPTION, PrinterColumn, columns_for
 
@@ -203,7 +203,7 @@ class EventExpiry:
         self._due: deque[tuple[float, str, int]] = deque()
         self._is_armed = False
 
-    def committed(self, entry: Entry) -> None:
+    def committed(self, entry: Commit) -> None:
         """Follow a commit of an event: its hour begins anew."""
         if entry.type != DELETED:
             self._expect(entry.key, entry.revision)

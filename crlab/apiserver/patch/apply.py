@@ -34,8 +34,8 @@ from crlab.apiserver.patch.managed_fields import (
     APPLY,
     BEFORE_FIRST_APPLY,
     UPDATE,
-    Entry,
     Key,
+    ManagedFieldsEntry,
     Managers,
     Tree,
     cap,
@@ -93,7 +93,7 @@ def server_side_apply(
     if errors:
         raise internal(_typed_error("patch", applied, api_version, errors))
     stated = _without_reset_fields(applied, subresource, ignores_status=ignores_status)
-    entry = Entry(manager, APPLY, api_version, subresource, time, {})
+    entry = ManagedFieldsEntry(manager, APPLY, api_version, subresource, time, {})
     try:
         merged = _apply(live, stated, entry, node, force=force)
     except _Conflicts as conflicts:
@@ -112,11 +112,15 @@ def server_side_apply(
     return merged
 
 
-def _apply(live: Tree | None, stated: Tree, entry: Entry, node: TypeNode, *, force: bool) -> Tree:
+def _apply(
+    live: Tree | None, stated: Tree, entry: ManagedFieldsEntry, node: TypeNode, *, force: bool
+) -> Tree:
     managers = current(live, None, entry.subresource)
     before = _plain(live) if live is not None else _skeleton(stated)
     if live is not None and not managers.entries:
-        first = Entry(BEFORE_FIRST_APPLY, UPDATE, entry.api_version, "", entry.time, {})
+        first = ManagedFieldsEntry(
+            BEFORE_FIRST_APPLY, UPDATE, entry.api_version, "", entry.time, {}
+        )
         record(managers, first, node, {}, before)
     last = managers.entries.get(entry.key)
     fields = stated_paths(node, stated) or {}
@@ -128,7 +132,9 @@ def _apply(live: Tree | None, stated: Tree, entry: Entry, node: TypeNode, *, for
     managers.lose(changed, removed, keep=entry.key)
     is_changed = bool(changed or removed) or live is None
     moment = entry.time if is_changed else (last.time if last is not None else "")
-    own = Entry(entry.manager, APPLY, entry.api_version, entry.subresource, moment, strip(fields))
+    own = ManagedFieldsEntry(
+        entry.manager, APPLY, entry.api_version, entry.subresource, moment, strip(fields)
+    )
     if last is not None and not own.fields:
         managers.entries.pop(entry.key, None)
     managers.put(own)

@@ -33,7 +33,7 @@ Key = tuple[str, str, str, str]  # manager, operation, apiVersion ("" for Apply)
 
 
 @dataclass(slots=True)
-class Entry:
+class ManagedFieldsEntry:
     """One manager's set; `raw` is its stored form as long as nothing changed it."""
 
     manager: str
@@ -50,11 +50,11 @@ class Entry:
         version = "" if self.operation == APPLY else self.api_version
         return self.manager, self.operation, version, self.subresource
 
-    def with_fields(self, fields: Node) -> Entry:
+    def with_fields(self, fields: Node) -> ManagedFieldsEntry:
         """Return the entry with another set (itself if it is the same one)."""
         if fields is self.fields:
             return self
-        return Entry(
+        return ManagedFieldsEntry(
             self.manager, self.operation, self.api_version, self.subresource, self.time, fields
         )
 
@@ -77,7 +77,7 @@ class Entry:
 class Managers:
     """All entries of one object, by manager."""
 
-    entries: dict[Key, Entry] = field(default_factory=dict)
+    entries: dict[Key, ManagedFieldsEntry] = field(default_factory=dict)
 
     @classmethod
     def read(cls, listed: Any, *, is_trusted: bool = False) -> Managers:
@@ -99,7 +99,7 @@ class Managers:
         ordered = sorted(self.entries.values(), key=_order)
         return [entry.to_dict() for entry in ordered]
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: ManagedFieldsEntry) -> None:
         """Set one manager's entry; an empty set removes it."""
         if entry.fields:
             self.entries[entry.key] = entry
@@ -118,12 +118,12 @@ class Managers:
                 self.put(entry.with_fields(fields))
 
 
-def _order(entry: Entry) -> tuple[str, ...]:
+def _order(entry: ManagedFieldsEntry) -> tuple[str, ...]:
     """Sort by operation, time to the second, manager, version, subresource."""
     return entry.operation, entry.time, entry.manager, entry.api_version, entry.subresource
 
 
-def _read_entry(raw: Any, *, is_trusted: bool) -> Entry:
+def _read_entry(raw: Any, *, is_trusted: bool) -> ManagedFieldsEntry:
     if not isinstance(raw, Mapping):
         raise ValueError("an entry is not an object")
     fields = raw.get("fieldsV1")
@@ -137,9 +137,11 @@ def _read_entry(raw: Any, *, is_trusted: bool) -> Entry:
         raise ValueError("an entry's texts are not strings")
     manager, api_version, subresource, time = texts
     if is_trusted:
-        return Entry(manager, operation, api_version, subresource, time, dict(fields), raw)
+        return ManagedFieldsEntry(
+            manager, operation, api_version, subresource, time, dict(fields), raw
+        )
     node = FieldSet.from_fields_v1(fields).node
-    return Entry(manager, operation, api_version, subresource, time, node)
+    return ManagedFieldsEntry(manager, operation, api_version, subresource, time, node)
 
 
 def is_reset(listed: Any) -> bool:
@@ -189,7 +191,7 @@ def update_on_write(
     if live is not None and not managers.entries:
         return []
     node = compile_schema(schema)
-    entry = Entry(manager or "unknown", operation, api_version, subresource, time, {})
+    entry = ManagedFieldsEntry(manager or "unknown", operation, api_version, subresource, time, {})
     try:
         record(managers, entry, node, live or {}, new)
     except PathError:
@@ -198,7 +200,9 @@ def update_on_write(
     return managers.to_list()
 
 
-def record(managers: Managers, entry: Entry, node: TypeNode, old: Tree, new: Tree) -> None:
+def record(
+    managers: Managers, entry: ManagedFieldsEntry, node: TypeNode, old: Tree, new: Tree
+) -> None:
     """Give what changed between two objects to `entry`'s manager and take it from the rest."""
     changed, removed = compare_objects(node, old, new)
     if changed or removed:
@@ -228,7 +232,7 @@ def cap(managers: Managers) -> None:
             bucket = managers.entries.pop(first[version])
         merged = union(bucket.fields, entry.fields)
         managers.entries.pop(entry.key)
-        managers.put(Entry(ANCIENT, UPDATE, version, "", entry.time, merged))
+        managers.put(ManagedFieldsEntry(ANCIENT, UPDATE, version, "", entry.time, merged))
         count -= 1
 
 

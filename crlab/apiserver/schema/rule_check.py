@@ -110,7 +110,7 @@ def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules 
 
 
 @dataclass(slots=True)
-class _Place:
+class _RulePlace:
     """A value, its path, its old value for `oldSelf`, and what ratcheting compares."""
 
     path: str
@@ -135,10 +135,10 @@ class CompiledRules:
         """Return the causes of every rule that does not hold; `old` is None on create."""
         out: list[Cause] = []
         pair = (obj, old) if old is not None else None
-        self._node(self._root, _Place("", obj, old, pair, None), out)
+        self._node(self._root, _RulePlace("", obj, old, pair, None), out)
         return out
 
-    def _node(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+    def _node(self, node: RuleNode, place: _RulePlace, out: list[Cause]) -> None:
         if place.value is None:
             return
         if node.rules:
@@ -148,7 +148,7 @@ class CompiledRules:
         elif type(place.value) is dict:
             self._fields(node, place, out)
 
-    def _fields(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+    def _fields(self, node: RuleNode, place: _RulePlace, out: list[Cause]) -> None:
         olds = place.old if node.is_keyed and type(place.old) is dict else {}
         for key, value in place.value.items():
             child = node.properties.get(key)
@@ -160,7 +160,7 @@ class CompiledRules:
                 continue
             self._node(child, _child(place, path, value, olds.get(key), key in olds), out)
 
-    def _items(self, node: RuleNode, place: _Place, out: list[Cause]) -> None:
+    def _items(self, node: RuleNode, place: _RulePlace, out: list[Cause]) -> None:
         assert node.items is not None
         olds: dict[Any, Any] = {}
         if node.is_keyed and type(place.old) is list:
@@ -175,12 +175,12 @@ def _key(node: RuleNode, item: Any) -> Any:
     return tuple(repr(item.get(name)) for name in node.keys) if type(item) is dict else None
 
 
-def _child(place: _Place, path: str, value: Any, old: Any, has_old: bool) -> _Place:
+def _child(place: _RulePlace, path: str, value: Any, old: Any, has_old: bool) -> _RulePlace:
     pair = (value, old) if has_old and place.pair is not None else None
-    return _Place(path, value, old, pair, place.pair or place.parent)
+    return _RulePlace(path, value, old, pair, place.pair or place.parent)
 
 
-def _run_rules(node: RuleNode, place: _Place, out: list[Cause]) -> None:
+def _run_rules(node: RuleNode, place: _RulePlace, out: list[Cause]) -> None:
     field = place.path or "<nil>"
     try:
         convert = node.convert
@@ -222,7 +222,7 @@ def _failure(problem: str, rule: CompiledRule) -> str:
 
 
 def _broken(
-    node: RuleNode, rule: CompiledRule, place: _Place, variables: Mapping[str, Any]
+    node: RuleNode, rule: CompiledRule, place: _RulePlace, variables: Mapping[str, Any]
 ) -> Cause:
     detail = _message(rule, variables) or rule.message or f"failed rule: {rule.text}"
     field = place.path

@@ -200,7 +200,7 @@ def _go_char(char: str) -> str:
     return f"'{char}'"
 
 
-class _Loader(yaml.SafeLoader):
+class _BodyLoader(yaml.SafeLoader):
     """A safe loader that counts what aliases expand to and leaves times as text."""
 
     nodes = 0
@@ -212,7 +212,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_object(node, deep=deep)
 
 
-_Loader.yaml_implicit_resolvers = {
+_BodyLoader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -228,7 +228,7 @@ def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
         with suppress(SyntaxFault):
             return parse_json(data)
     try:
-        loader = _Loader(data)
+        loader = _BodyLoader(data)
         try:
             node = loader.get_single_node()
             if node is None:

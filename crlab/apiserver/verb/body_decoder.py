@@ -1,6 +1,6 @@
 """From a body to an object of its type: pruned, defaulted, named by its URL.
 
-From: the writing verbs. To: `strategy.py`. A `Call` carries one write through both.
+From: the writing verbs. To: `strategy.py`. A `WriteOperation` carries one write through both.
 
 Guarantees:
   1. What leaves `decode` has no field its type does not know; each dropped one was
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from crlab.apiserver.kind.field import check_fields
 from crlab.apiserver.metadata import prune_metadata, type_fault
-from crlab.apiserver.request import Identity, Request, RequestInfo
+from crlab.apiserver.request import HttpRequest, Identity, RequestInfo
 from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import INVALID, Cause, StatusError, bad_request, invalid, show
 from crlab.apiserver.storage import Tree, encode
@@ -25,14 +25,14 @@ from crlab.apiserver.verb.option import WriteOptions
 
 
 @dataclass(slots=True)
-class Call:
+class WriteOperation:
     """One write on its way.
 
     Attributes:
         warnings: texts for Warning headers, in order.
     """
 
-    request: Request
+    request: HttpRequest
     info: RequestInfo
     resource: ResourceType
     version: Version
@@ -55,7 +55,7 @@ class Malformed(Exception):
     """An object that is not of its type; the text follows 'cannot be handled as a …'."""
 
 
-def decode(call: Call, tree: Tree, repeated: list[str]) -> None:
+def decode(call: WriteOperation, tree: Tree, repeated: list[str]) -> None:
     """Prune and default an object in place; warn about or refuse what its type lacks.
 
     Raises:
@@ -98,7 +98,7 @@ def _drop_empty_metadata(tree: Tree) -> None:
         del metadata[key]
 
 
-def decode_body(call: Call, tree: Tree, repeated: list[str]) -> None:
+def decode_body(call: WriteOperation, tree: Tree, repeated: list[str]) -> None:
     """Decode the body of a create or update.
 
     Raises:
@@ -114,7 +114,7 @@ def decode_body(call: Call, tree: Tree, repeated: list[str]) -> None:
         ) from error
 
 
-def decode_patched(call: Call, tree: Tree, repeated: list[str]) -> None:
+def decode_patched(call: WriteOperation, tree: Tree, repeated: list[str]) -> None:
     """Decode what a patch made of an object.
 
     Raises:
@@ -134,7 +134,7 @@ def patch_fault(patched: Tree | bytes, why: str) -> StatusError:
     return invalid("", "", "", [Cause(INVALID, f"Invalid value: {shown}: {why}", "patch")])
 
 
-def check_identity(call: Call, tree: Tree) -> None:
+def check_identity(call: WriteOperation, tree: Tree) -> None:
     """Refuse a body whose name or namespace is not the URL's; fill in the namespace.
 
     Raises:
@@ -154,7 +154,7 @@ def check_identity(call: Call, tree: Tree) -> None:
         metadata.pop("namespace", None)
 
 
-def check_name(call: Call, tree: Tree) -> None:
+def check_name(call: WriteOperation, tree: Tree) -> None:
     """Refuse a body that does not name the object of the URL.
 
     Raises:

@@ -18,7 +18,7 @@ from crlab.apiserver.core import Core, timestamp
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, conflict, not_found
 from crlab.apiserver.storage import Stored, Tree
-from crlab.apiserver.verb.body_decoder import Call
+from crlab.apiserver.verb.body_decoder import WriteOperation
 from crlab.apiserver.verb.option import DeleteOptions
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
@@ -30,14 +30,16 @@ class Deleter:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+    def delete(self, call: WriteOperation, options: DeleteOptions) -> tuple[Stored, bool]:
         """Delete the object of the URL; return it and whether it is gone."""
         with self._core.lock:
             return self.delete_one(
                 call, call.resource.key(call.info.namespace, call.info.name), options
             )
 
-    def delete_one(self, call: Call, key: str, options: DeleteOptions) -> tuple[Stored, bool]:
+    def delete_one(
+        self, call: WriteOperation, key: str, options: DeleteOptions
+    ) -> tuple[Stored, bool]:
         """Delete the object under a key; return its last visible state and whether it is gone."""
         resource, name = call.resource, key.rpartition("/")[2]
         live = self._core.storage.get(resource.storage_name, key)

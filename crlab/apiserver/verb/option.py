@@ -13,7 +13,7 @@ from typing import Any
 
 from crlab.apiserver import protobuf
 from crlab.apiserver.patch.go_text import json_type
-from crlab.apiserver.request import Request
+from crlab.apiserver.request import HttpRequest
 from crlab.apiserver.status import (
     Cause,
     bad_request,
@@ -52,7 +52,7 @@ def revision_fault(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListQuery:
     """What a list, watch or deletecollection asks for."""
 
     label_selector: str = ""
@@ -66,7 +66,7 @@ class ListOptions:
     sends_initial_events: bool | None = None
 
     @classmethod
-    def read(cls, request: Request, *, is_watch: bool) -> ListOptions:
+    def read(cls, request: HttpRequest, *, is_watch: bool) -> ListQuery:
         """Read and check them.
 
         Raises:
@@ -140,7 +140,7 @@ class WriteOptions:
     force: bool = False
 
     @classmethod
-    def read(cls, request: Request, kind: str, *, is_apply: bool = False) -> WriteOptions:
+    def read(cls, request: HttpRequest, kind: str, *, is_apply: bool = False) -> WriteOptions:
         """Read and check CreateOptions, UpdateOptions or PatchOptions (`kind`).
 
         Raises:
@@ -201,7 +201,7 @@ class DeleteOptions:
     preconditions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, request: Request) -> DeleteOptions:
+    def read(cls, request: HttpRequest) -> DeleteOptions:
         """Read and check them.
 
         Raises:
@@ -210,7 +210,7 @@ class DeleteOptions:
         return cls.of(_delete_body(request) if request.body else _from_query(request))
 
     @classmethod
-    def of_eviction(cls, request: Request, eviction: Mapping[str, Any]) -> DeleteOptions:
+    def of_eviction(cls, request: HttpRequest, eviction: Mapping[str, Any]) -> DeleteOptions:
         """Read and check those of an Eviction, which may say dryRun in its body or its query.
 
         Raises:
@@ -259,7 +259,7 @@ class DeleteOptions:
         )
 
 
-def _from_query(request: Request) -> dict[str, Any]:
+def _from_query(request: HttpRequest) -> dict[str, Any]:
     found: dict[str, Any] = {"dryRun": [v for k, v in request.query if k == "dryRun" and v]}
     if request.has("propagationPolicy"):
         found["propagationPolicy"] = request.parameter("propagationPolicy")
@@ -270,7 +270,7 @@ def _from_query(request: Request) -> dict[str, Any]:
     return found
 
 
-def _delete_body(request: Request) -> dict[str, Any]:
+def _delete_body(request: HttpRequest) -> dict[str, Any]:
     assert request.body
     kind_of_body = media_type(request.header("content-type"))
     try:

@@ -31,7 +31,12 @@ from crlab.apiserver.verb.body import (
     parse_json,
     parse_yaml,
 )
-from crlab.apiserver.verb.body_decoder import Call, check_identity, check_name, decode_patched
+from crlab.apiserver.verb.body_decoder import (
+    WriteOperation,
+    check_identity,
+    check_name,
+    decode_patched,
+)
 from crlab.apiserver.verb.option import WriteOptions
 from crlab.apiserver.verb.write import Writer, open_api_of
 
@@ -46,7 +51,7 @@ class Patcher(Writer):
 
     # --- patch -------------------------------------------------------------------------------
 
-    def patch(self, call: Call) -> tuple[Stored, bool, bool]:
+    def patch(self, call: WriteOperation) -> tuple[Stored, bool, bool]:
         """Patch an object; return (stored, whether it is new, whether a deletion completed)."""
         kind = media_type(call.request.header("content-type"))
         self._check_patch_type(call, kind)
@@ -64,14 +69,14 @@ class Patcher(Writer):
             stored, is_gone = self.replace(call, tree, is_patch=True)
             return stored, False, is_gone
 
-    def patched(self, call: Call, before: Tree) -> Tree:
+    def patched(self, call: WriteOperation, before: Tree) -> Tree:
         """Return what the request's patch makes of a tree (for the scale subresource)."""
         kind = media_type(call.request.header("content-type"))
         self._check_patch_type(call, kind)
         body, _ = self._patch_body(call, kind)
         return self._patched(call, kind, before, body)
 
-    def _check_patch_type(self, call: Call, kind: str) -> None:
+    def _check_patch_type(self, call: WriteOperation, kind: str) -> None:
         accepted = [JSON_PATCH, MERGE_PATCH]
         if not call.resource.is_custom:
             accepted.append(STRATEGIC_PATCH)
@@ -84,7 +89,7 @@ class Patcher(Writer):
                 "include: " + ", ".join(accepted)
             )
 
-    def _patch_body(self, call: Call, kind: str) -> tuple[Any, list[str]]:
+    def _patch_body(self, call: WriteOperation, kind: str) -> tuple[Any, list[str]]:
         raw = call.request.body or b""
         where = "" if kind == STRATEGIC_PATCH else "error decoding patch: "
         try:
@@ -99,13 +104,13 @@ class Patcher(Writer):
             )
         return body, repeated if kind != JSON_PATCH else []
 
-    def _patched(self, call: Call, kind: str, before: Tree, body: Any) -> Tree:
+    def _patched(self, call: WriteOperation, kind: str, before: Tree, body: Any) -> Tree:
         tree = self._patched_value(call, kind, before, body)
         if not isinstance(tree, dict):
             raise bad_request("the patched object is not an object")
         return tree
 
-    def _patched_value(self, call: Call, kind: str, before: Tree, body: Any) -> Any:
+    def _patched_value(self, call: WriteOperation, kind: str, before: Tree, body: Any) -> Any:
         if kind == JSON_PATCH:
             return json_patch.apply(before, body)
         if kind == MERGE_PATCH:
@@ -114,7 +119,7 @@ class Patcher(Writer):
 
     # --- apply -------------------------------------------------------------------------------
 
-    def _apply(self, call: Call) -> tuple[Stored, bool, bool]:
+    def _apply(self, call: WriteOperation) -> tuple[Stored, bool, bool]:
         applied = self._applied_body(call)
         with self._core.lock:
             key = call.resource.key(call.info.namespace, call.info.name)
@@ -133,7 +138,7 @@ class Patcher(Writer):
             stored, is_gone = self.store_changed(call, tree, live, has_managers=True)
             return stored, False, is_gone
 
-    def _apply_new(self, call: Call, applied: Tree) -> Stored:
+    def _apply_new(self, call: WriteOperation, applied: Tree) -> Stored:
         resource, name = call.resource, call.info.name
         if call.info.subresource:
             raise not_found(resource.group_resource, name)
@@ -150,7 +155,7 @@ class Patcher(Writer):
         check_identity(call, tree)
         return self.store_new(call, tree, has_managers=True)
 
-    def applied_scale(self, call: Call) -> Tree:
+    def applied_scale(self, call: WriteOperation) -> Tree:
         """Return the Scale that a request applies.
 
         Raises:
@@ -159,13 +164,13 @@ class Patcher(Writer):
         call.options = WriteOptions.read(call.request, "PatchOptions", is_apply=True)
         return self._applied_body(call, "autoscaling/v1", "Scale")
 
-    def apply_scaled(self, call: Call, applied: Tree, live: Stored) -> Stored:
+    def apply_scaled(self, call: WriteOperation, applied: Tree, live: Stored) -> Stored:
         """Apply the part of an object that its Scale stands for."""
         tree = self._merged(call, call.resource.tree(call.version, live), applied)
         stored, _ = self.store_changed(call, tree, live, has_managers=True)
         return stored
 
-    def _applied_body(self, call: Call, version: str = "", kind: str = "") -> Tree:
+    def _applied_body(self, call: WriteOperation, version: str = "", kind: str = "") -> Tree:
         raw = call.request.body or b""
         try:
             body, repeated = parse_yaml(raw)
@@ -187,7 +192,7 @@ class Patcher(Writer):
         self._check_applied(call, body, wanted)
         return body
 
-    def _check_applied(self, call: Call, body: Tree, wanted: tuple[str, str]) -> None:
+    def _check_applied(self, call: WriteOperation, body: Tree, wanted: tuple[str, str]) -> None:
         version, kind = str(body.get("apiVersion") or ""), str(body.get("kind") or "")
         if (version, kind) != wanted:
             group, _, name = version.rpartition("/")
@@ -201,7 +206,7 @@ class Patcher(Writer):
             check_identity(call, body)  # what it does not state is not filled in: texts show it
         check_name(call, body)
 
-    def _merged(self, call: Call, live: Tree | None, applied: Tree) -> Tree:
+    def _merged(self, call: WriteOperation, live: Tree | None, applied: Tree) -> Tree:
         return server_side_apply(
             live,
             applied,
@@ -223,7 +228,7 @@ def _go_name(value: Any) -> str:
     )
 
 
-def check_identity_of_patch(call: Call, tree: Tree) -> None:
+def check_identity_of_patch(call: WriteOperation, tree: Tree) -> None:
     """Refuse a patch that renames its object."""
     metadata = tree["metadata"]
     if not metadata.get("name"):

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from crlab.apiserver.core import Core
 from crlab.apiserver.negotiation import Accept, choose_view, encode_body
-from crlab.apiserver.representation import View
-from crlab.apiserver.request import Request, RequestInfo, Response
+from crlab.apiserver.representation import Representation
+from crlab.apiserver.request import HttpRequest, HttpResponse, RequestInfo
 from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import (
     StatusError,
@@ -36,8 +36,8 @@ from crlab.apiserver.status import (
     not_found,
 )
 from crlab.apiserver.storage import Compacted, Stored
-from crlab.apiserver.verb.option import ListOptions, revision_fault
-from crlab.apiserver.watch import Selection, WatchPlan, WatchResponse
+from crlab.apiserver.verb.option import ListQuery, revision_fault
+from crlab.apiserver.watch import WatchPlan, WatchResponse, WatchSelection
 from crlab.errors import SelectorError
 from crlab.model.selector import parse_field_selector, parse_label_selector
 
@@ -70,8 +70,8 @@ class FutureRevision(Exception):
 
 
 def select(
-    info: RequestInfo, resource: ResourceType, view: View, options: ListOptions
-) -> Selection:
+    info: RequestInfo, resource: ResourceType, view: Representation, options: ListQuery
+) -> WatchSelection:
     """Return which objects a collection request is about.
 
     Raises:
@@ -88,7 +88,7 @@ def select(
     for name in fields.fields:
         if not resource.supports_field(view.version, name):
             raise bad_request(_unsupported_field(resource, name))
-    return Selection(view, info.namespace if resource.is_namespaced else "", labels, fields)
+    return WatchSelection(view, info.namespace if resource.is_namespaced else "", labels, fields)
 
 
 def _unsupported_field(resource: ResourceType, name: str) -> str:
@@ -148,8 +148,8 @@ class Reader:
         self._core = core
 
     def get(
-        self, request: Request, info: RequestInfo, resource: ResourceType, version: Version
-    ) -> Response:
+        self, request: HttpRequest, info: RequestInfo, resource: ResourceType, version: Version
+    ) -> HttpResponse:
         """Answer with one object."""
         accept, view = choose_view(request, resource, version, self._core.clock.now, is_list=False)
         asked = request.parameter("resourceVersion")
@@ -167,18 +167,18 @@ class Reader:
         return encode_body(accept, view.document(stored))
 
     def list_objects(
-        self, request: Request, info: RequestInfo, resource: ResourceType, version: Version
-    ) -> Response:
+        self, request: HttpRequest, info: RequestInfo, resource: ResourceType, version: Version
+    ) -> HttpResponse:
         """Answer with a collection, or one page of it."""
         accept, view = choose_view(request, resource, version, self._core.clock.now, is_list=True)
-        options = ListOptions.read(request, is_watch=False)
+        options = ListQuery.read(request, is_watch=False)
         selection = select(info, resource, view, options)
         with self._core.lock:
             revision, items, start = self._moment(resource, selection, options)
         return self._page(accept, view, selection, options, revision, items, start)
 
     def _moment(
-        self, resource: ResourceType, selection: Selection, options: ListOptions
+        self, resource: ResourceType, selection: WatchSelection, options: ListQuery
     ) -> tuple[int, list[tuple[str, Stored]], str]:
         """Return (revision, objects of the scope, first key) that a list shows."""
         storage, name = self._core.storage, resource.storage_name
@@ -206,7 +206,7 @@ class Reader:
             raise expired(_TOO_OLD_LIST) from error
 
     def _continued(
-        self, name: str, selection: Selection, text: str
+        self, name: str, selection: WatchSelection, text: str
     ) -> tuple[int, list[tuple[str, Stored]], str]:
         storage = self._core.storage
         token = _Token.decode(text)
@@ -222,13 +222,13 @@ class Reader:
     def _page(
         self,
         accept: Accept,
-        view: View,
-        selection: Selection,
-        options: ListOptions,
+        view: Representation,
+        selection: WatchSelection,
+        options: ListQuery,
         revision: int,
         items: list[tuple[str, Stored]],
         start: str,
-    ) -> Response:
+    ) -> HttpResponse:
         if start:
             items = items[bisect.bisect_left(items, start, key=lambda item: item[0]) :]
         limit = 0 if options.resource_version == "0" else max(0, options.limit)
@@ -249,7 +249,7 @@ class Reader:
 
     def watch(
         self,
-        request: Request,
+        request: HttpRequest,
         info: RequestInfo,
         resource: ResourceType,
         version: Version,
@@ -257,11 +257,11 @@ class Reader:
     ) -> WatchResponse:
         """Open a watch."""
         _, view = choose_view(request, resource, version, self._core.clock.now, is_list=False)
-        options = ListOptions.read(request, is_watch=True)
+        options = ListQuery.read(request, is_watch=True)
         if info.name and not options.field_selector:
-            options = ListOptions(
+            options = ListQuery(
                 **{
-                    **{name: getattr(options, name) for name in ListOptions.__slots__},
+                    **{name: getattr(options, name) for name in ListQuery.__slots__},
                     "field_selector": f"metadata.name={info.name}",
                 }
             )
@@ -270,7 +270,7 @@ class Reader:
         core = self._core
         return WatchResponse(core.storage, core.alarm, selection, plan, faults=faults)
 
-    def _plan(self, options: ListOptions) -> WatchPlan:
+    def _plan(self, options: ListQuery) -> WatchPlan:
         asked = options.resource_version
         if asked and (fault := revision_fault(asked)):
             raise internal(f'resourceVersion: Invalid value: "{asked}": {fault}')

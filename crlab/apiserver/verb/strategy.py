@@ -27,12 +27,12 @@ from crlab.apiserver.metadata import (
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import REQUIRED, TOO_LONG, Cause, StatusError, invalid, invalid_value
 from crlab.apiserver.storage import Tree
-from crlab.apiserver.verb.body_decoder import Call
+from crlab.apiserver.verb.body_decoder import WriteOperation
 
 # --- create ------------------------------------------------------------------------------------
 
 
-def prepare_create(core: Core, call: Call, tree: Tree) -> None:
+def prepare_create(core: Core, call: WriteOperation, tree: Tree) -> None:
     """Set what the server owns in a new object and drop what the client may not set."""
     resource, metadata = call.resource, tree["metadata"]
     for name in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
@@ -47,7 +47,7 @@ def prepare_create(core: Core, call: Call, tree: Tree) -> None:
         resource.prepare(tree, None)
 
 
-def validate_create(call: Call, tree: Tree) -> None:
+def validate_create(call: WriteOperation, tree: Tree) -> None:
     """Refuse a new object that breaks a rule.
 
     Raises:
@@ -65,7 +65,7 @@ def validate_create(call: Call, tree: Tree) -> None:
     call.warnings.extend(resource.warn(tree, None))
 
 
-def _metadata_causes(call: Call, tree: Tree) -> list[Cause]:
+def _metadata_causes(call: WriteOperation, tree: Tree) -> list[Cause]:
     resource = call.resource
     return validate_metadata(
         tree["metadata"],
@@ -80,7 +80,7 @@ def _is_unreliable(causes: list[Cause]) -> bool:
     return any(cause.reason in (REQUIRED, TOO_LONG) for cause in causes)
 
 
-def _type_causes(call: Call, tree: Tree) -> list[Cause]:
+def _type_causes(call: WriteOperation, tree: Tree) -> list[Cause]:
     causes = []
     kind, api_version = call.resource.kind, call.api_version
     if tree.get("kind") != kind:
@@ -90,7 +90,7 @@ def _type_causes(call: Call, tree: Tree) -> list[Cause]:
     return causes
 
 
-def _invalid(call: Call, tree: Tree, causes: list[Cause]) -> StatusError:
+def _invalid(call: WriteOperation, tree: Tree, causes: list[Cause]) -> StatusError:
     kind = str(tree.get("kind") or call.resource.kind)
     group = str(tree.get("apiVersion") or "").rpartition("/")[0] or call.resource.group
     if call.resource.storage_name != call.resource.group_resource:
@@ -101,7 +101,7 @@ def _invalid(call: Call, tree: Tree, causes: list[Cause]) -> StatusError:
 # --- update ------------------------------------------------------------------------------------
 
 
-def prepare_update(call: Call, new: Tree, old: Tree) -> None:
+def prepare_update(call: WriteOperation, new: Tree, old: Tree) -> None:
     """Put back what an update may not touch, and count the generation."""
     resource = call.resource
     carry_over(new["metadata"], old["metadata"])
@@ -163,7 +163,7 @@ def _has_grown(resource: ResourceType, new: Tree, old: Tree) -> bool:
     return bool(new["metadata"].get("annotations") != old["metadata"].get("annotations"))
 
 
-def validate_update(call: Call, new: Tree, old: Tree) -> None:
+def validate_update(call: WriteOperation, new: Tree, old: Tree) -> None:
     """Refuse an update that breaks a rule.
 
     Raises:

@@ -40,7 +40,12 @@ from crlab.apiserver.verb.body import (
     missing_kind,
     read_object,
 )
-from crlab.apiserver.verb.body_decoder import Call, check_identity, check_name, decode_body
+from crlab.apiserver.verb.body_decoder import (
+    WriteOperation,
+    check_identity,
+    check_name,
+    decode_body,
+)
 from crlab.apiserver.verb.option import WriteOptions
 from crlab.apiserver.verb.strategy import (
     is_unchanged,
@@ -56,14 +61,14 @@ OBJECT_LIMIT = 1_572_864
 NAMESPACES = "namespaces"
 
 
-def open_api_of(call: Call) -> Any:
+def open_api_of(call: WriteOperation) -> Any:
     """Return what managed fields and patches know of a call's type: schema or core type."""
     if call.resource.is_custom:
         return call.version.open_api
     return builtin_schema.for_kind(call.api_version, call.resource.kind)
 
 
-Admit = Callable[[Call, Tree, Tree | None], None]
+Admit = Callable[[WriteOperation, Tree, Tree | None], None]
 
 
 class Writer:
@@ -76,7 +81,7 @@ class Writer:
 
     # --- create ------------------------------------------------------------------------------
 
-    def create(self, call: Call) -> Stored:
+    def create(self, call: WriteOperation) -> Stored:
         """Store a new object; return it as stored (or as it would be)."""
         call.options = WriteOptions.read(call.request, "CreateOptions")
         tree = self._read_body(call)
@@ -85,7 +90,7 @@ class Writer:
             check_name(call, tree)
         return self.store_new(call, tree)
 
-    def store_new(self, call: Call, tree: Tree, *, has_managers: bool = False) -> Stored:
+    def store_new(self, call: WriteOperation, tree: Tree, *, has_managers: bool = False) -> Stored:
         """Run a decoded object through the create strategy and commit it."""
         resource = call.resource
         with self._core.lock:
@@ -105,7 +110,7 @@ class Writer:
                         raise
         raise AssertionError("unreachable")
 
-    def _create_once(self, call: Call, tree: Tree, *, has_managers: bool) -> Stored:
+    def _create_once(self, call: WriteOperation, tree: Tree, *, has_managers: bool) -> Stored:
         resource, metadata, core = call.resource, tree["metadata"], self._core
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:NAME_BASE] + core.ids.suffix()
@@ -127,7 +132,7 @@ class Writer:
             )
         return self._finish(call, key, tree, None)
 
-    def _check_namespace(self, call: Call, tree: Tree) -> None:
+    def _check_namespace(self, call: WriteOperation, tree: Tree) -> None:
         info, resource = call.info, call.resource
         if not resource.is_namespaced:
             return
@@ -150,7 +155,7 @@ class Writer:
 
     # --- update ------------------------------------------------------------------------------
 
-    def update(self, call: Call) -> tuple[Stored, bool]:
+    def update(self, call: WriteOperation) -> tuple[Stored, bool]:
         """Replace an object; return what is stored now and whether a deletion completed."""
         call.options = WriteOptions.read(call.request, "UpdateOptions")
         tree = self._read_body(call)
@@ -159,7 +164,7 @@ class Writer:
         with self._core.lock:
             return self.replace(call, tree, is_patch=False)
 
-    def replace(self, call: Call, tree: Tree, *, is_patch: bool) -> tuple[Stored, bool]:
+    def replace(self, call: WriteOperation, tree: Tree, *, is_patch: bool) -> tuple[Stored, bool]:
         """Run a decoded object through the update strategy and commit it."""
         resource = call.resource
         live = self._live(call)
@@ -179,7 +184,7 @@ class Writer:
 
     def store_changed(
         self,
-        call: Call,
+        call: WriteOperation,
         tree: Tree,
         live: Stored,
         *,
@@ -211,7 +216,7 @@ class Writer:
             and not metadata.get("deletionGracePeriodSeconds")
         )
 
-    def _remove(self, call: Call, key: str, tree: Tree, live: Stored) -> Stored:
+    def _remove(self, call: WriteOperation, key: str, tree: Tree, live: Stored) -> Stored:
         """Complete a deletion; the answer shows the object before it went.
 
         The log keeps the last stored state: the write that frees an object is not seen.
@@ -224,7 +229,7 @@ class Writer:
         shown = self._stored_form(call, tree)
         return Stored.of(shown, live.revision, live.form)
 
-    def _check_uid(self, call: Call, tree: Tree, live: Stored) -> None:
+    def _check_uid(self, call: WriteOperation, tree: Tree, live: Stored) -> None:
         uid = tree["metadata"].get("uid")
         current = live.tree()["metadata"].get("uid")
         if not uid or uid == current:
@@ -242,7 +247,7 @@ class Writer:
 
     # --- shared ------------------------------------------------------------------------------
 
-    def _read_body(self, call: Call) -> Tree:
+    def _read_body(self, call: WriteOperation) -> Tree:
         request, resource = call.request, call.resource
         raw = request.body or b""
         tree, repeated = read_object(raw, request.header("content-type"), resource.kind)
@@ -261,12 +266,12 @@ class Writer:
         decode_body(call, tree, repeated)
         return tree
 
-    def _warn_all_unknown(self, call: Call, tree: Tree) -> None:
+    def _warn_all_unknown(self, call: WriteOperation, tree: Tree) -> None:
         if call.options.field_validation == "Warn" and tree.get("apiVersion"):
             known = ("apiVersion", "kind", "metadata")
             call.warnings.extend(f'unknown field "{k}"' for k in sorted(tree) if k not in known)
 
-    def _check_core_type(self, call: Call, tree: Tree) -> None:
+    def _check_core_type(self, call: WriteOperation, tree: Tree) -> None:
         resource = call.resource
         kind = tree.get("kind") or resource.kind
         version = tree.get("apiVersion") or call.api_version
@@ -287,14 +292,16 @@ class Writer:
             )
         tree["kind"], tree["apiVersion"] = kind, version
 
-    def _live(self, call: Call) -> Stored:
+    def _live(self, call: WriteOperation) -> Stored:
         key = call.resource.key(call.info.namespace, call.info.name)
         live = self._core.storage.get(call.resource.storage_name, key)
         if live is None:
             raise not_found(call.resource.group_resource, call.info.name)
         return live
 
-    def _manage(self, call: Call, old: Tree | None, new: Tree, subresource: str = "") -> None:
+    def _manage(
+        self, call: WriteOperation, old: Tree | None, new: Tree, subresource: str = ""
+    ) -> None:
         entries = update_on_write(
             old,
             new,
@@ -310,7 +317,7 @@ class Writer:
         else:
             new["metadata"].pop("managedFields", None)
 
-    def _stored_form(self, call: Call, tree: Tree) -> Tree:
+    def _stored_form(self, call: WriteOperation, tree: Tree) -> Tree:
         shown = {key: item for key, item in tree.items() if key not in ("apiVersion", "kind")}
         if call.version.to_storage is not None:
             shown = call.version.to_storage(shown)
@@ -320,7 +327,7 @@ class Writer:
         if len(encode(tree)) > OBJECT_LIMIT:
             raise internal("etcdserver: request is too large")
 
-    def _finish(self, call: Call, key: str, tree: Tree, live: Stored | None) -> Stored:
+    def _finish(self, call: WriteOperation, key: str, tree: Tree, live: Stored | None) -> Stored:
         """Commit, unless it is a dry run; return what is stored."""
         stored_tree = self._stored_form(call, tree)
         resource, form = call.resource, call.version.form

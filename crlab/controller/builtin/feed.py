@@ -106,11 +106,11 @@ class Metadata(msgspec.Struct, gc=False):
         return self.deletionTimestamp is not None and finalizer in (self.finalizers or ())
 
 
-class _Header(msgspec.Struct, gc=False):
+class _FeedHeader(msgspec.Struct, gc=False):
     metadata: Metadata
 
 
-_decode_header = msgspec.json.Decoder(_Header).decode
+_decode_header = msgspec.json.Decoder(_FeedHeader).decode
 
 
 def metadata_of(stored: StoredObject) -> Metadata:

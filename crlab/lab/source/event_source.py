@@ -27,7 +27,7 @@ from crlab.views.state import (
 )
 
 if TYPE_CHECKING:
-    from crlab.frame.events_frame import Event, EventsFrame
+    from crlab.frame.events_frame import EventsFrame, ObjectChange
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
 
@@ -69,7 +69,7 @@ class EventRows(Changing):
             dropped=self._events.dropped,
         )
 
-    def _detail(self, event: Event, query: EventsQuery) -> EventDetail:
+    def _detail(self, event: ObjectChange, query: EventsQuery) -> EventDetail:
         reached = consequences(self.lab.trace.linked(after=event.seq - 1), event.seq)
         delta = next((r for r in reached if r.stage == "indexer"), None)
         return EventDetail(
@@ -82,7 +82,7 @@ class EventRows(Changing):
             sentence=_sentence(event, reached),
         )
 
-    def _side_by_side(self, event: Event, query: EventsQuery) -> SideBySide | None:
+    def _side_by_side(self, event: ObjectChange, query: EventsQuery) -> SideBySide | None:
         left, right = event.old, event.object
         if query.left_resource_version:
             left = self._version(event, query.left_resource_version)
@@ -92,7 +92,7 @@ class EventRows(Changing):
             return None
         return side_by_side(left, right)
 
-    def _version(self, event: Event, resource_version: str) -> KubeObject | None:
+    def _version(self, event: ObjectChange, resource_version: str) -> KubeObject | None:
         for other in self._events.events():
             same = other.key == event.key and other.resource == event.resource
             if same and other.resource_version == resource_version:
@@ -100,7 +100,7 @@ class EventRows(Changing):
         return None
 
 
-def row_of(event: Event) -> EventRow:
+def row_of(event: ObjectChange) -> EventRow:
     """Return one event as a row."""
     return EventRow(
         seq=event.seq,
@@ -166,7 +166,7 @@ def as_json(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def matching(events: list[Event], wanted: Filter, now: float) -> list[Event]:
+def matching(events: list[ObjectChange], wanted: Filter, now: float) -> list[ObjectChange]:
     """Return the events that pass a filter.
 
     Raises:
@@ -219,7 +219,7 @@ def _reach(record: TraceRecord, since: float) -> Reach:
     )
 
 
-def _sentence(event: Event, reached: list[TraceRecord]) -> str:
+def _sentence(event: ObjectChange, reached: list[TraceRecord]) -> str:
     handlers = sum(1 for r in reached if r.kind == "notified")
     runs = sum(1 for r in reached if r.stage == "reconcile" and r.kind == "started")
     writes = sum(1 for r in reached if r.kind == "request" and r.get("verb") not in _READS)

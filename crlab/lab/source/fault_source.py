@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.errors import ConfigError
 from crlab.lab.source.status_source import Changing, status_state
-from crlab.views.state import Fault, FaultState
+from crlab.views.state import FaultRow, FaultState
 
 if TYPE_CHECKING:
     from crlab.lab.fault import LabFaults
@@ -107,7 +107,7 @@ class FaultPanel(Changing):
             counts[injection.fault] = counts.get(injection.fault, 0) + 1
         return FaultState(
             faults=tuple(
-                Fault(
+                FaultRow(
                     name,
                     title,
                     description,

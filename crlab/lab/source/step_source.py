@@ -16,7 +16,7 @@ from crlab.lab.lab_controller import KEPT_STEPS
 from crlab.lab.source.event_source import as_json, diff_of
 from crlab.lab.source.status_source import Changing, status_state
 from crlab.model.redaction import mask_text, redact_object
-from crlab.views.state import Call, QueueState, StepperState, StepState
+from crlab.views.state import CallState, QueueState, StepperState, StepState
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -157,9 +157,9 @@ def step_state(record: StepRecord) -> StepState:
     )
 
 
-def call_state(call: Any) -> Call:
+def call_state(call: Any) -> CallState:
     """Return one call as the view shows it."""
-    return Call(
+    return CallState(
         verb=call.verb,
         target=call.target,
         code=call.code,

@@ -23,7 +23,7 @@ from crlab.lab.source.past import Past
 from crlab.lab.source.status_source import Changing, status_state
 from crlab.views.filter import Filter
 from crlab.views.format import clock_time
-from crlab.views.state import Column, Row, StatusState, TableQuery, TableState
+from crlab.views.state import ColumnState, Row, StatusState, TableQuery, TableState
 
 if TYPE_CHECKING:
     from crlab.frame.live import LiveExpression
@@ -65,7 +65,7 @@ class TableRows(Changing):
         """Return the window asked for; see `TableSource`."""
         frame = self._present(query.moment)
         columns = tuple(
-            Column(str(name), _kind(frame.dtypes.iloc[place]))
+            ColumnState(str(name), _kind(frame.dtypes.iloc[place]))
             for place, name in enumerate(frame.columns)
         )
         order = self._ordered(frame, query)

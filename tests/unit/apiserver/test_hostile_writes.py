@@ -7,7 +7,7 @@ import pytest
 from support.api_server import CONFIG_MAPS, Talk
 from support.server import CRDS, install, make_server, widget
 
-from crlab.apiserver.request import ADMIN, Request
+from crlab.apiserver.request import ADMIN, HttpRequest
 
 WIDGETS = "/apis/g.dev/v1/namespaces/default/widgets"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -197,7 +197,7 @@ def test_no_write_makes_the_server_fail(seed):
     for _ in range(300):
         method, path, query, content_type, body = writer.request()
         answer = talk.server.handle(
-            Request(
+            HttpRequest(
                 method,
                 path,
                 tuple(query.items()),
@@ -234,7 +234,7 @@ def test_what_is_nested_too_deeply_is_a_400(verb: str, shape: tuple[bytes, bytes
     }[verb]  # fmt: skip
     headers = {"content-type": f"application/{kind}"}
     query = (("fieldManager", "t"), ("force", "true")) if verb == "apply" else ()
-    answer = server.handle(Request(method, path + name, query, headers=headers, body=body))
+    answer = server.handle(HttpRequest(method, path + name, query, headers=headers, body=body))
     assert answer.status == 400, answer.body
     assert server.request("GET", path + "/w") == (200, before)
 

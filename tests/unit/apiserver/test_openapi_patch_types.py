@@ -3,7 +3,7 @@
 import msgspec
 
 from crlab.apiserver.openapi import document as openapi
-from crlab.apiserver.request import ADMIN, Request
+from crlab.apiserver.request import ADMIN, HttpRequest
 from crlab.apiserver.server import ApiServer
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.ids import Ids
@@ -43,7 +43,7 @@ def test_strategic_merge_patch_is_promised_for_core_kinds_alone():
     """A custom resource that promises it gets 415s from kubectl apply."""
     server = ApiServer(FakeClock(), Ids(0))
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    answer = server.handle(Request("POST", path, body=msgspec.json.encode(CRD), identity=ADMIN))
+    answer = server.handle(HttpRequest("POST", path, body=msgspec.json.encode(CRD), identity=ADMIN))
     assert answer.status == 201
     assert STRATEGIC in patch_types(server, "api/v1", "ConfigMap")
     assert STRATEGIC not in patch_types(server, "apis/g.dev/v1", "Thing")

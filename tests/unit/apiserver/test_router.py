@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.server import CRDS, MERGE, crd
 
-from crlab.apiserver import ApiServer, Request, Response, WatchResponse
+from crlab.apiserver import ApiServer, HttpRequest, HttpResponse, WatchResponse
 
 PODS = "/api/v1/namespaces/default/pods"
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -197,7 +197,7 @@ def test_subresources_belong_to_a_version(api_server: ApiServer) -> None:
 def test_a_flag_is_true_unless_it_says_no(api_server: ApiServer, text: str, is_watch: bool) -> None:
     """As Go reads flags: `?watch` and `?watch=yes` watch."""
     query = (("watch", text), ("timeoutSeconds", "1"))
-    answer = api_server.handle(Request("GET", "/api/v1/configmaps", query))
+    answer = api_server.handle(HttpRequest("GET", "/api/v1/configmaps", query))
     assert isinstance(answer, WatchResponse) == is_watch
 
 
@@ -215,7 +215,7 @@ def test_a_watch_refuses_what_only_a_list_can_do(
 ) -> None:
     """Each with its cause."""
     pairs = (("watch", "1"), *query.items())
-    answer = api_server.handle(Request("GET", "/api/v1/configmaps", pairs))
-    assert isinstance(answer, Response)
+    answer = api_server.handle(HttpRequest("GET", "/api/v1/configmaps", pairs))
+    assert isinstance(answer, HttpResponse)
     causes = json.loads(answer.body)["details"]["causes"]
     assert [cause["reason"].removeprefix("FieldValue") for cause in causes] == fields

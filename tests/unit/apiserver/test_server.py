@@ -7,7 +7,7 @@ import threading
 import pytest
 from support.server import CRDS, MERGE, crd, events, install, make_server, open_watch, widget
 
-from crlab.apiserver import ApiServer, Request, Response
+from crlab.apiserver import ApiServer, HttpRequest, HttpResponse
 from crlab.runtime.clock import RealClock
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -31,8 +31,8 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         with make_server(seed=7) as server:
             for _ in range(3):
                 body = b'{"metadata":{"generateName":"a-"}}'
-                answer = server.handle(Request("POST", MAPS, (), {}, body))
-                assert isinstance(answer, Response)
+                answer = server.handle(HttpRequest("POST", MAPS, (), {}, body))
+                assert isinstance(answer, HttpResponse)
                 found.append(answer.body + answer.header("audit-id").encode())
         return found
 
@@ -173,6 +173,6 @@ def test_events_live_for_an_hour(api_server: ApiServer) -> None:
 @pytest.mark.parametrize("method", ["BREW", "TRACE", "CONNECT", ""])
 def test_strange_methods_get_a_status(api_server: ApiServer, method: str) -> None:
     """Never an exception, never a hang."""
-    answer = api_server.handle(Request(method, MAPS))
-    assert isinstance(answer, Response)
+    answer = api_server.handle(HttpRequest(method, MAPS))
+    assert isinstance(answer, HttpResponse)
     assert answer.status == 405

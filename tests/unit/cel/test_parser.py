@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crlab.cel.expression import Call, Const, Loop, Select
+from crlab.cel.expression import Const, FunctionCall, Loop, Select
 from crlab.cel.parser import parse
 from crlab.cel.token import CelSyntaxError
 
@@ -13,10 +13,10 @@ def test_operators_bind_as_in_the_specification() -> None:
     """Product before sum before relation before and before or before conditional."""
     tree = parse("a || b && c == d + e * f ? 1 : 2")
 
-    assert isinstance(tree, Call)
+    assert isinstance(tree, FunctionCall)
     assert tree.function == "_?_:_"
     disjunction = tree.args[0]
-    assert isinstance(disjunction, Call)
+    assert isinstance(disjunction, FunctionCall)
     assert disjunction.function == "_||_"
 
 
@@ -50,7 +50,7 @@ def test_has_is_a_presence_test_and_macros_are_loops() -> None:
 
     assert isinstance(parse("a.exists_one(x, x > 1)"), Loop)
     assert isinstance(parse("a.all(k, v, v == k)"), Loop)
-    assert isinstance(parse("a.all(1)"), Call)
+    assert isinstance(parse("a.all(1)"), FunctionCall)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Server-side apply of an object that is not there yet creates it: that takes both verbs."""
 
-from crlab.apiserver import ApiServer, Request
+from crlab.apiserver import ApiServer, HttpRequest
 from crlab.apiserver.request import Identity
 
 ALICE = Identity("alice", ("system:authenticated",))
@@ -30,7 +30,9 @@ def _send(server: ApiServer, method: str, path: str, name: str, **fields: object
 
     body = json.dumps({"metadata": {"name": name}, **fields}).encode()
     headers = {"content-type": "application/json"}
-    answer = server.handle(Request(method, path, headers=headers, body=body, identity=Identity()))
+    answer = server.handle(
+        HttpRequest(method, path, headers=headers, body=body, identity=Identity())
+    )
     assert answer.status == 201, answer.body
 
 
@@ -38,7 +40,7 @@ def _apply(server: ApiServer, name: str):
     path = f"/api/v1/namespaces/default/configmaps/{name}"
     body = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: b}}\n"
     return server.handle(
-        Request(
+        HttpRequest(
             "PATCH",
             path,
             query=[("fieldManager", "m"), ("force", "true")],

@@ -8,7 +8,7 @@ from typing import Any
 
 from support.server import CRDS, api_server, crd, install, widget
 
-from crlab.apiserver import ApiServer, Request
+from crlab.apiserver import ApiServer, HttpRequest
 
 __all__ = ["api_server"]
 
@@ -44,7 +44,7 @@ def test_an_unknown_format_is_warned_about(api_server: ApiServer) -> None:
     schema = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["properties"]["spec"]["properties"]["when"]["format"] = "colour"
     body = json.dumps(found).encode()
-    answer = api_server.handle(Request("POST", CRDS, (), {}, body))
+    answer = api_server.handle(HttpRequest("POST", CRDS, (), {}, body))
 
     assert ("Warning", '299 - "unrecognized format \\"colour\\""') in answer.headers
     path = "/apis/demo.crlab.dev/v1/namespaces/default/widgets"
@@ -78,7 +78,7 @@ def test_conversion_by_webhook_is_refused_not_faked(api_server: ApiServer) -> No
     found["spec"]["versions"] = [stored, {**stored, "name": "v2", "storage": False}]
     webhook = {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x.example/c"}}
     found["spec"]["conversion"] = {"strategy": "Webhook", "webhook": webhook}
-    answer = api_server.handle(Request("POST", CRDS, body=json.dumps(found).encode()))
+    answer = api_server.handle(HttpRequest("POST", CRDS, body=json.dumps(found).encode()))
     assert "calls no webhook" in dict(answer.headers)["Warning"]
     place = "/apis/demo.crlab.dev/{}/namespaces/default/widgets"
     assert api_server.request("POST", place.format("v1"), widget("a"))[0] == 201
