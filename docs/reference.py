@@ -35,7 +35,7 @@ PARTS = (  # page, title, modules: their __all__, else all public definitions, o
             "crlab.widgets.rate:RateView",
             "crlab.widgets.pipeline:PipelineView",
             "crlab.widgets.stepper:StepperView",
-            "crlab.widgets.timeline:TimelineView",
+            "crlab.widgets.time_slider:TimeSliderView",
             "crlab.widgets.fault:FaultView",
         ),
     ),

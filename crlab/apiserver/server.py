@@ -30,7 +30,7 @@ from crlab.apiserver.api_group import ApiGroups
 from crlab.apiserver.audit_log import AuditLog, AuditRecord
 from crlab.apiserver.auth.authentication import Authenticator, Tokens, impersonate
 from crlab.apiserver.auth.escalation import check_grant
-from crlab.apiserver.auth.rbac import RbacAuthorizer, with_selected_name
+from crlab.apiserver.auth.rbac_authorizer import RbacAuthorizer, with_selected_name
 from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.core import Core
 from crlab.apiserver.crd.definition import Definitions

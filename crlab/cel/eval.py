@@ -16,7 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 from crlab.cel.checker import TYPE_NAMES
+from crlab.cel.comprehension import compile_bind, compile_loop, insert_entry
 from crlab.cel.declaration import Overload
+from crlab.cel.evaluation import Evaluation, Program, as_bool
 from crlab.cel.expression import (
     Bind,
     Const,
@@ -30,9 +32,7 @@ from crlab.cel.expression import (
 )
 from crlab.cel.function import ERRORS_OF_TYPE, FUNCTIONS
 from crlab.cel.library import LIBRARY
-from crlab.cel.loop import compile_bind, compile_loop, insert_entry
 from crlab.cel.operator import type_name
-from crlab.cel.run import Evaluation, Program, as_bool
 from crlab.cel.type import Type, unescape
 from crlab.cel.value import (
     NO_OVERLOAD,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crlab.report.rbac import Rbac
     from crlab.trace.recording import Recorder
     from crlab.widgets.pipeline import PipelineView
-    from crlab.widgets.timeline import TimelineView
+    from crlab.widgets.time_slider import TimeSliderView
 
 OWNED = (
     "deployments",
@@ -58,7 +58,7 @@ class LookingLab(MakingLab):
         _check_informer(informer, "lab.pipeline()")
         return pipeline_view(self._whole, informer.lane if informer is not None else "")
 
-    def time_slider(self, informer: Informer | None = None) -> TimelineView:
+    def time_slider(self, informer: Informer | None = None) -> TimeSliderView:
         """Return the time slider: pipeline, and a frame if named, as of any moment."""
         from crlab.lab.view import timeline_view
 

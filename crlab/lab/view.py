@@ -28,7 +28,7 @@ from crlab.widgets.pipeline import PipelineView
 from crlab.widgets.rate import RateView
 from crlab.widgets.stepper import StepperView
 from crlab.widgets.table import TableView
-from crlab.widgets.timeline import TimelineView
+from crlab.widgets.time_slider import TimeSliderView
 
 if TYPE_CHECKING:
     from crlab.frame.live import LiveExpression
@@ -91,7 +91,7 @@ def fault_view(lab: Lab) -> FaultView:
     return FaultView(FaultPanel(lab), title=lab.title, owner=lab)
 
 
-def timeline_view(lab: Lab, informer: Informer | None = None) -> TimelineView:
+def timeline_view(lab: Lab, informer: Informer | None = None) -> TimeSliderView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
     past = Past(lab)
     table, lane = None, ""
@@ -99,7 +99,7 @@ def timeline_view(lab: Lab, informer: Informer | None = None) -> TimelineView:
         lane = informer.lane
         table = TableRows(lab, lane, lambda: informer.df, informer, past)
     pipeline = Pipeline(lab, lane, past)
-    return TimelineView(Moments(lab), title=lab.title, owner=lab, pipeline=pipeline, table=table)
+    return TimeSliderView(Moments(lab), title=lab.title, owner=lab, pipeline=pipeline, table=table)
 
 
 def informer_html(lab: Lab, informer: Informer) -> str:

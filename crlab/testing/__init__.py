@@ -16,6 +16,6 @@ What is here is public: `fake_lab`, `assert_converges`, `Converged`, `FakeClock`
 
 from crlab.runtime.clock import FakeClock
 from crlab.testing.convergence import Converged, NotConverged, assert_converges
-from crlab.testing.sandbox import fake_lab
+from crlab.testing.fake import fake_lab
 
 __all__ = ["Converged", "FakeClock", "NotConverged", "assert_converges", "fake_lab"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crlab.testing.sandbox import fake_lab
+from crlab.testing.fake import fake_lab
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab

@@ -12,8 +12,8 @@ from crlab.views.event import events_html, events_text
 from crlab.views.filter import Filter
 from crlab.views.format import TYPE_MARKS
 from crlab.views.state import ROWS, EventsQuery, EventsState
-from crlab.widgets.source import EventsSource
 from crlab.widgets.table import WindowedView
+from crlab.widgets.view_source import EventsSource
 
 
 class EventsView(WindowedView):

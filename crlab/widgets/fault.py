@@ -14,8 +14,8 @@ from crlab.errors import ConfigError, nearest
 from crlab.model.escape import Markup, plain
 from crlab.views.fault import fault_html, fault_text
 from crlab.views.state import FaultState
-from crlab.widgets.source import FaultSource
 from crlab.widgets.view import View
+from crlab.widgets.view_source import FaultSource
 
 
 class FaultView(View):

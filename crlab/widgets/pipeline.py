@@ -19,8 +19,8 @@ from crlab.views.pipeline import (
     pipeline_text,
 )
 from crlab.views.state import STAGES, PipelineQuery, PipelineState
-from crlab.widgets.source import PipelineSource
 from crlab.widgets.view import View
+from crlab.widgets.view_source import PipelineSource
 
 _OVERLAY = trusted(
     "<style>"

@@ -11,8 +11,8 @@ from crlab.errors import ConfigError
 from crlab.model.escape import Markup
 from crlab.views.chart import rate_html, rate_text
 from crlab.views.state import RateQuery, RateState
-from crlab.widgets.source import HasPlot, RateSource
 from crlab.widgets.view import View
+from crlab.widgets.view_source import HasPlot, RateSource
 
 GROUPS = ("type", "kind", "namespace", "key", "writer")
 WINDOWS = (("30 s", 30.0), ("1 min", 60.0), ("5 min", 300.0), ("15 min", 900.0), ("1 h", 3600.0))

@@ -15,8 +15,8 @@ from typing import Any
 from crlab.model.escape import Markup
 from crlab.views.state import StepperState
 from crlab.views.stepper import stepper_html, stepper_text
-from crlab.widgets.source import StepperSource
 from crlab.widgets.view import View
+from crlab.widgets.view_source import StepperSource
 
 _BUTTONS = (
     # name, text, what it says, needs, style

@@ -13,8 +13,8 @@ from crlab.views.filter import Filter, FilterError, parse
 from crlab.views.format import count
 from crlab.views.state import MAX_ROWS, ROWS, TableQuery, TableState
 from crlab.views.table import table_html, table_text
-from crlab.widgets.source import TableSource, Unsubscribe
 from crlab.widgets.view import View
+from crlab.widgets.view_source import TableSource, Unsubscribe
 
 
 class Window:

@@ -36,8 +36,8 @@ from crlab.views.state import StatusState
 from crlab.views.stepper import user_traceback
 from crlab.views.style import style_sheet
 from crlab.widgets import display
-from crlab.widgets.loop import COMMANDS, HEARTBEAT_SECONDS, RENDER, Sent, Ticket
-from crlab.widgets.source import Source
+from crlab.widgets.render_loop import COMMANDS, HEARTBEAT_SECONDS, RENDER, Sent, Ticket
+from crlab.widgets.view_source import Source
 
 MAX_BYTES = 64 * 1024
 MAX_LIVE = 12

@@ -18,7 +18,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 
-from crlab.apiserver.auth.rbac import Action, RbacAuthorizer
+from crlab.apiserver.auth.rbac_authorizer import Action, RbacAuthorizer
 from crlab.apiserver.request import ADMIN, HttpRequest, Identity, RequestInfo
 from crlab.apiserver.status import bad_request, unauthorized
 from crlab.errors import ConfigError

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crlab.apiserver.auth.default_role import Rule
-from crlab.apiserver.auth.rbac import GROUP, MASTERS, Action, RbacAuthorizer
+from crlab.apiserver.auth.rbac_authorizer import GROUP, MASTERS, Action, RbacAuthorizer
 from crlab.apiserver.request import Identity
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, forbidden, invalid, invalid_value

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crlab.apiserver.auth.authentication import Authenticator
-from crlab.apiserver.auth.rbac import Action, RbacAuthorizer
+from crlab.apiserver.auth.rbac_authorizer import Action, RbacAuthorizer
 from crlab.apiserver.request import Identity
 from crlab.apiserver.status import Cause, StatusError, bad_request, invalid, invalid_value
 from crlab.apiserver.storage import Tree

@@ -31,7 +31,7 @@ from crlab.apiserver.status import (
     invalid_value,
     required,
 )
-from crlab.cel.run import OVER_LIMIT, evaluate
+from crlab.cel.evaluation import OVER_LIMIT, evaluate
 from crlab.cel.type import (
     Decl,
     escape,

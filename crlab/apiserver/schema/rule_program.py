@@ -14,9 +14,9 @@ from crlab.apiserver.crd.printer_column import FieldPathError, field_path
 from crlab.cel.compile import CelCompileError, compile_expression
 from crlab.cel.cost import Coster
 from crlab.cel.eval import compile_tree
+from crlab.cel.evaluation import Program
 from crlab.cel.expression import Expr, Ident
 from crlab.cel.literal import walk
-from crlab.cel.run import Program
 from crlab.cel.type import BOOL, STRING, Decl, Type
 
 

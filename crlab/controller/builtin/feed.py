@@ -27,7 +27,7 @@ class StoredObject(Protocol):
         """Its JSON, without apiVersion and kind."""
 
 
-class Commit(Protocol):
+class FeedCommit(Protocol):
     """One commit of the store."""
 
     @property
@@ -205,7 +205,7 @@ class FeedInformer:
             for on_add, _, _ in list(self._handlers):
                 on_add(obj, True)
 
-    def handle(self, commit: Commit) -> None:
+    def handle(self, commit: FeedCommit) -> None:
         """Pass one commit on."""
         obj = kube_object(commit.stored, self.resource)
         old = None

@@ -26,8 +26,8 @@ from collections.abc import Callable
 from typing import Any
 
 from crlab.controller.builtin.feed import (
-    Commit,
     Feed,
+    FeedCommit,
     Metadata,
     OwnerReference,
     StoredObject,
@@ -128,7 +128,7 @@ class GarbageCollector:
     # -- intake --------------------------------------------------------------------------
 
     @staticmethod
-    def concerns(commit: Commit) -> bool:
+    def concerns(commit: FeedCommit) -> bool:
         """Whether a commit can matter; cheap, called under the store's lock."""
         if commit.type == "DELETED":
             return True
@@ -137,7 +137,7 @@ class GarbageCollector:
             return True
         return commit.previous is not None and b'"ownerReferences"' in commit.previous.data
 
-    def note(self, commit: Commit) -> None:
+    def note(self, commit: FeedCommit) -> None:
         """Take in one commit and queue what it can decide."""
         metadata = metadata_of(commit.stored)
         if commit.type == "DELETED":

@@ -21,7 +21,7 @@ from typing import Any
 
 from crlab.controller.builtin import garbage_collector as gc
 from crlab.controller.builtin.deployment import Deployments
-from crlab.controller.builtin.feed import Commit, Feed, FeedInformer, metadata_of
+from crlab.controller.builtin.feed import Feed, FeedCommit, FeedInformer, metadata_of
 from crlab.controller.builtin.garbage_collector import GarbageCollector
 from crlab.controller.builtin.kubelet import Kubelet
 from crlab.controller.builtin.namespace import NamespaceDeleter
@@ -88,7 +88,7 @@ class ControllerManager:
         self._trace = trace
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
-        self._commits: deque[Commit] = deque()
+        self._commits: deque[FeedCommit] = deque()
         self._informers: dict[str, FeedInformer] = {}
         self._collector: GarbageCollector | None = None
         self._deletes_namespaces = False
@@ -248,7 +248,7 @@ class ControllerManager:
 
     # -- commits -----------------------------------------------------------------------------
 
-    def _committed(self, commit: Commit) -> None:
+    def _committed(self, commit: FeedCommit) -> None:
         """Take a place in the list; runs under the store's lock."""
         is_wanted = (
             commit.resource in self._informers
@@ -260,7 +260,7 @@ class ControllerManager:
                 self._commits.append(commit)
                 self._news.notify_all()
 
-    def _note(self, commit: Commit) -> None:
+    def _note(self, commit: FeedCommit) -> None:
         seq = self._trace.write_seq(commit.resource, str(commit.revision))
         with caused_by((seq,) if seq else ()):
             informer = self._informers.get(commit.resource)
@@ -271,7 +271,7 @@ class ControllerManager:
             if self._deletes_namespaces and commit.type == "DELETED":
                 self._namespace_lost(commit)
 
-    def _namespace_lost(self, commit: Commit) -> None:
+    def _namespace_lost(self, commit: FeedCommit) -> None:
         """Something went: a namespace that waits for it may be empty now."""
         namespace = commit.key.rpartition("/")[0]
         if not namespace:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crlab.cel.compile import compile_expression
 from crlab.cel.eval import compile_tree
-from crlab.cel.run import evaluate
+from crlab.cel.evaluation import evaluate
 from crlab.cel.type import DYN
 from crlab.cel.value import CelError, Optional
 

@@ -37,7 +37,7 @@ from crlab.views.state import (
 from crlab.views.stepper import stepper_html, stepper_text
 from crlab.views.style import style_sheet
 from crlab.views.table import table_html, table_text
-from crlab.views.timeline import time_band_svg, time_html, time_text
+from crlab.views.time_slider import time_band_svg, time_html, time_text
 from crlab.views.tree import owner_tree, tree_html, tree_text
 
 CORPUS = corpus()

@@ -30,7 +30,7 @@ from crlab.widgets.pipeline import PipelineView
 from crlab.widgets.rate import RateView
 from crlab.widgets.stepper import StepperView
 from crlab.widgets.table import TableView
-from crlab.widgets.timeline import TimelineView
+from crlab.widgets.time_slider import TimeSliderView
 from crlab.widgets.view import View, halved
 
 MAKERS: dict[str, Callable[[], View]] = {
@@ -40,7 +40,7 @@ MAKERS: dict[str, Callable[[], View]] = {
     "pipeline": lambda: PipelineView(FakePipeline(), title="pods"),
     "stepper": lambda: StepperView(FakeStepper(), title="web"),
     "fault": lambda: FaultView(FakeFaults(), title="sandbox"),
-    "time": lambda: TimelineView(
+    "time": lambda: TimeSliderView(
         FakeTime(), title="sandbox", pipeline=FakePipeline(), table=FakeTable()
     ),
 }
@@ -279,7 +279,7 @@ def test_faults_are_injected_by_name() -> None:
 
 def test_time_moves_by_box_band_and_button() -> None:
     """Forward, back, to a place of the band, live."""
-    view = TimelineView(FakeTime(), title="sandbox", pipeline=FakePipeline())
+    view = TimeSliderView(FakeTime(), title="sandbox", pipeline=FakePipeline())
     view.back_button.click()
     assert view.state().time.seq == 99
     view.seq.value = 40

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.api_server import CONFIG_MAPS, Talk
 
-from crlab.apiserver.auth.rbac import Action, covers
+from crlab.apiserver.auth.rbac_authorizer import Action, covers
 from crlab.apiserver.request import Identity
 from crlab.apiserver.server import ApiServer
 from crlab.runtime.clock import FakeClock

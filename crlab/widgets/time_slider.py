@@ -17,9 +17,9 @@ from crlab.views.pipeline import pipeline_html, pipeline_text
 from crlab.views.state import PipelineQuery, PipelineState, StatusState, TableQuery, TableState
 from crlab.views.state import TimeState as Moment
 from crlab.views.table import table_html, table_text
-from crlab.views.timeline import time_band_svg, time_html, time_text
-from crlab.widgets.source import PipelineSource, TableSource, TimeSource
+from crlab.views.time_slider import time_band_svg, time_html, time_text
 from crlab.widgets.view import View
+from crlab.widgets.view_source import PipelineSource, TableSource, TimeSource
 
 PLACES = 48  # places of the band that can be pressed
 
@@ -51,7 +51,7 @@ class TimelineState:
         return self.time.status
 
 
-class TimelineView(View):
+class TimeSliderView(View):
     """Travel in the trace; made by ``lab.timeline()``.
 
     `seq` (number box), `first_button`, `back_button`, `forward_button` and `live_button`

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlab.cel.evaluation import OVER_LIMIT, Evaluation, Program, as_bool
 from crlab.cel.expression import Bind, Loop
 from crlab.cel.function import sort_by
-from crlab.cel.run import OVER_LIMIT, Evaluation, Program, as_bool
 from crlab.cel.value import NO_OVERLOAD, NONE, CelError, Optional
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from crlab.widgets.loop import CommandLoop, RenderLoop, Sent, Ticket
+from crlab.widgets.render_loop import CommandLoop, RenderLoop, Sent, Ticket
 
 
 def test_who_waits_for_a_command_finds_its_consequences_done() -> None:
