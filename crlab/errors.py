@@ -308,8 +308,8 @@ class TransportError(_FactsError):
     phase: str
     is_refused: bool
 
-    def __init__(self, message: str, *, phase: str, is_refused: bool = False) -> None:
-        super().__init__(message, phase=phase, is_refused=is_refused)
+    def __init__(self, message: str, *, phase: str, refused: bool = False) -> None:
+        super().__init__(message, phase=phase, is_refused=refused)
 
 
 class DecodeError(_FactsError):

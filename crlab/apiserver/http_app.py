@@ -210,7 +210,7 @@ class HttpServer:
         if isinstance(answer, WatchResponse):
             return await self._stream(raw, answer)
         assert isinstance(answer, HttpResponse)
-        return _whole(answer, is_head=raw.method == "HEAD")
+        return _whole(answer, head=raw.method == "HEAD")
 
     def _refuse(self, raw: web.BaseRequest) -> web.Response | None:
         hosts = raw.headers.getall("Host", [])
@@ -333,8 +333,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _whole(answer: HttpResponse, *, is_head: bool = False) -> web.Response:
-    response = web.Response(status=answer.status, body=b"" if is_head else answer.body)
+def _whole(answer: HttpResponse, *, head: bool = False) -> web.Response:
+    response = web.Response(status=answer.status, body=b"" if head else answer.body)
     for key, value in answer.headers:
         response.headers.add(key, value)
     return response

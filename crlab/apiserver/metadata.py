@@ -64,9 +64,9 @@ SERVICE_HINT = (
 )
 
 
-def name_faults(rule: str, name: str, *, is_prefix: bool = False) -> list[str]:
+def name_faults(rule: str, name: str, *, prefix: bool = False) -> list[str]:
     """Return why a name breaks a rule ("subdomain", "label", "service", "path")."""
-    if is_prefix and name.endswith("-"):
+    if prefix and name.endswith("-"):
         name = name[:-1] + "a"
     if rule == "path":
         return _path_faults(name)
@@ -150,18 +150,18 @@ def _json_name(value: Any) -> str:
 
 
 def validate_metadata(
-    metadata: Tree, *, rule: str, is_namespaced: bool, is_core: bool = False
+    metadata: Tree, *, rule: str, namespaced: bool, core: bool = False
 ) -> list[Cause]:
     """Return what is wrong with an object's metadata.
 
     Args:
         rule: of the name; "" if the kind checks its names itself.
-        is_core: whether finalizers must be qualified (custom resources only earn a warning).
+        core: whether finalizers must be qualified (custom resources only earn a warning).
     """
     causes: list[Cause] = []
     prefix = metadata.get("generateName")
     if prefix:
-        faults = name_faults(rule, prefix, is_prefix=True)
+        faults = name_faults(rule, prefix, prefix=True)
         causes += [invalid_value("metadata.generateName", prefix, fault) for fault in faults]
     name = metadata.get("name", "")
     if not rule:
@@ -170,7 +170,7 @@ def validate_metadata(
         causes.append(required("metadata.name", "name or generateName is required"))
     else:
         causes += [invalid_value("metadata.name", name, f) for f in name_faults(rule, name)]
-    if is_namespaced:
+    if namespaced:
         namespace = metadata.get("namespace", "")
         if not namespace:
             causes.append(required("metadata.namespace"))
@@ -178,7 +178,7 @@ def validate_metadata(
             faults = dns_label_faults(namespace)
             causes += [invalid_value("metadata.namespace", namespace, f) for f in faults]
     causes += _label_causes(metadata) + _owner_causes(metadata)
-    return causes + _finalizer_causes(metadata, is_core=is_core)
+    return causes + _finalizer_causes(metadata, core=core)
 
 
 def _label_causes(metadata: Tree) -> list[Cause]:
@@ -233,13 +233,13 @@ def _shown(owner: Tree) -> str:
     return msgspec.json.encode(ordered).decode()
 
 
-def _finalizer_causes(metadata: Tree, *, is_core: bool) -> list[Cause]:
+def _finalizer_causes(metadata: Tree, *, core: bool) -> list[Cause]:
     causes: list[Cause] = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
         faults = label_key_faults(finalizer)
         causes += [invalid_value("metadata.finalizers", finalizer, f) for f in faults]
-        if is_core and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        if core and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             causes.append(invalid_value(f"metadata.finalizers[{index}]", finalizer, detail))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:

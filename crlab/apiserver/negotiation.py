@@ -89,7 +89,7 @@ def choose_view(
     version: Version,
     now: Callable[[], float],
     *,
-    is_list: bool,
+    for_list: bool,
 ) -> tuple[Accept, Representation]:
     """Return the form and the view that answer a request about objects.
 
@@ -108,7 +108,7 @@ def choose_view(
                 f"\"{include}\": must be 'Metadata', 'Object', 'None', or empty"
             )
         return accept, TableRepresentation(resource, version, api_version, include, now)
-    if accept.transform.endswith("List") != is_list:
+    if accept.transform.endswith("List") != for_list:
         raise not_acceptable(ACCEPTED)
     return accept, PartialRepresentation(resource, version, api_version)
 

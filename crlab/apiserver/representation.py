@@ -50,9 +50,9 @@ class Representation:
             rows = [resource.item(version, item) for item in items]
         return b'%b,"items":[%b]}\n' % (_json(head)[:-1], b",".join(rows))
 
-    def event_object(self, stored: Stored, *, is_first: bool) -> bytes:
+    def event_object(self, stored: Stored, *, first: bool) -> bytes:
         """Return what a watch line carries."""
-        del is_first
+        del first
         return self.document(stored)
 
     def bookmark(self, revision: int, *, ends_initial: bool) -> bytes:
@@ -123,17 +123,17 @@ class TableRepresentation(Representation):
 
     def document(self, stored: Stored) -> bytes:
         tree = self.resource.tree(self.version, stored)
-        return self._table({"resourceVersion": str(stored.revision)}, [tree], has_columns=True)
+        return self._table({"resourceVersion": str(stored.revision)}, [tree], with_columns=True)
 
     def list_document(self, items: Sequence[Stored], metadata: dict[str, Any]) -> bytes:
         shown = {key: item for key, item in metadata.items() if item != ""}
         trees = [self.resource.tree(self.version, item) for item in items]
-        return self._table(shown, trees, has_columns=True)
+        return self._table(shown, trees, with_columns=True)
 
-    def event_object(self, stored: Stored, *, is_first: bool) -> bytes:
+    def event_object(self, stored: Stored, *, first: bool) -> bytes:
         tree = self.resource.tree(self.version, stored)
         metadata = {"resourceVersion": str(stored.revision)}
-        return self._table(metadata, [tree], has_columns=is_first)
+        return self._table(metadata, [tree], with_columns=first)
 
     def bookmark(self, revision: int, *, ends_initial: bool) -> bytes:
         tree = {"metadata": _bookmark_metadata(revision, ends_initial)}
@@ -149,14 +149,14 @@ class TableRepresentation(Representation):
             }
         )
 
-    def _table(self, metadata: dict[str, Any], trees: list[Tree], *, has_columns: bool) -> bytes:
+    def _table(self, metadata: dict[str, Any], trees: list[Tree], *, with_columns: bool) -> bytes:
         return _json(
             {
                 "kind": "Table",
                 "apiVersion": self._api_version,
                 "metadata": metadata,
                 "columnDefinitions": [c.definition() for c in self._columns]
-                if has_columns
+                if with_columns
                 else None,
                 "rows": [self._row(tree) for tree in trees],
             }

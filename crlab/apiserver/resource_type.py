@@ -46,10 +46,10 @@ class Schema(Protocol):
         obj: Tree,
         old: Tree | None = None,
         *,
-        is_status: bool = False,
-        has_faults: bool = False,
+        of_status: bool = False,
+        with_faults: bool = False,
     ) -> list[Cause]:
-        """Return every broken rule; `has_faults`: the rest of the object is broken already."""
+        """Return every broken rule; `with_faults`: the rest of the object is broken already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Root:
         """Answer one request; what is not there is a plain 404."""
         path = request.path.rstrip("/") or "/"
         if path in PUBLIC_PATHS:
-            return public_answer(path, is_verbose=request.has("verbose"))
+            return public_answer(path, verbose=request.has("verbose"))
         if path.startswith("/openapi/"):
             return self._open_api(path)
         if path == "/":
@@ -60,15 +60,15 @@ class Root:
         return HttpResponse(200, [("Content-Type", JSON)], document)
 
 
-def public_answer(path: str, *, is_verbose: bool = False) -> HttpResponse:
+def public_answer(path: str, *, verbose: bool = False) -> HttpResponse:
     """Answer what needs no credentials: health and version."""
     if path == "/version":
         return HttpResponse.json(VERSION)
-    return HttpResponse.text(_health(path, is_verbose=is_verbose))
+    return HttpResponse.text(_health(path, verbose=verbose))
 
 
-def _health(path: str, *, is_verbose: bool) -> str:
-    if not is_verbose:
+def _health(path: str, *, verbose: bool) -> str:
+    if not verbose:
         return "ok"
     checks = "".join(f"[+]{name} ok\n" for name in ("ping", "log", "etcd"))
     return f"{checks}{path.strip('/')} check passed\n"

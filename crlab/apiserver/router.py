@@ -159,7 +159,7 @@ class Router:
 
     def _show(self, call: WriteOperation, stored: Stored, status: int) -> HttpResponse:
         accept, view = choose_view(
-            call.request, call.resource, call.version, self._core.clock.now, is_list=False
+            call.request, call.resource, call.version, self._core.clock.now, for_list=False
         )
         return encode_body(accept, view.document(stored), status)
 
@@ -176,10 +176,10 @@ class Router:
     def _delete_collection(self, call: WriteOperation) -> HttpResponse:
         request, resource = call.request, call.resource
         accept, view = choose_view(
-            request, resource, call.version, self._core.clock.now, is_list=True
+            request, resource, call.version, self._core.clock.now, for_list=True
         )
         options = DeleteOptions.read(request)
-        selection = select(call.info, resource, view, ListQuery.read(request, is_watch=False))
+        selection = select(call.info, resource, view, ListQuery.read(request, watch=False))
         storage = self._core.storage
         with self._core.lock:
             items = storage.items(resource.storage_name, selection.namespace)
@@ -292,7 +292,7 @@ class Router:
         else:
             kind = "PatchOptions" if is_patch else "UpdateOptions"
             call.options = WriteOptions.read(call.request, kind)
-            wanted = self._wanted_scale(call, scale_of(call.resource, tree), is_patch=is_patch)
+            wanted = self._wanted_scale(call, scale_of(call.resource, tree), from_patch=is_patch)
         version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
         if version and version != str(live.revision):
             raise conflict(call.resource.group_resource, call.info.name)
@@ -309,9 +309,9 @@ class Router:
         stored, _ = self._writer.store_changed(main, tree, live, manages_as="scale")
         return stored
 
-    def _wanted_scale(self, call: WriteOperation, scale: Tree, *, is_patch: bool) -> Tree:
+    def _wanted_scale(self, call: WriteOperation, scale: Tree, *, from_patch: bool) -> Tree:
         request = call.request
-        if not is_patch:
+        if not from_patch:
             wanted, _ = read_object(request.body, request.header("content-type"), "Scale")
             if fault := replicas_fault(wanted):
                 raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}')

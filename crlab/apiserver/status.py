@@ -205,10 +205,10 @@ def not_acceptable(accepted: Sequence[str]) -> StatusError:
     return StatusError(406, "NotAcceptable", message)
 
 
-def already_exists(group_resource: str, name: str, *, is_terminating: bool = False) -> StatusError:
+def already_exists(group_resource: str, name: str, *, terminating: bool = False) -> StatusError:
     """409: the name is taken."""
     message = f'{group_resource} "{name}" already exists'
-    if is_terminating:
+    if terminating:
         message = f"object is being deleted: {message}"
     return StatusError(409, "AlreadyExists", message, _named(group_resource, name))
 
@@ -271,19 +271,19 @@ def internal_error(message: str) -> StatusError:
     return StatusError(500, "InternalError", text, {"causes": [{"message": message}]})
 
 
-def future_revision(asked: int, current: int, *, has_retry: bool = True) -> StatusError:
+def future_revision(asked: int, current: int, *, with_retry: bool = True) -> StatusError:
     """504: the asked resourceVersion lies ahead of the store."""
     details: dict[str, Any] = {
         "causes": [
             {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"},
         ]
     }
-    if has_retry:
+    if with_retry:
         details["retryAfterSeconds"] = 1
     return StatusError(
         504,
         "Timeout",
         f"Timeout: Too large resource version: {asked}, current: {current}",
         details,
-        headers=[("Retry-After", "1")] if has_retry else (),
+        headers=[("Retry-After", "1")] if with_retry else (),
     )

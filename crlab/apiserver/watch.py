@@ -291,13 +291,13 @@ class WatchResponse:
         view = self._view
         is_first, self._is_first = self._is_first, False
         if entry is None or not view.is_cacheable:
-            return event_line(kind, view.event_object(stored, is_first=is_first))
+            return event_line(kind, view.event_object(stored, first=is_first))
         if entry.lines is None:
             entry.lines = {}
         key = (kind, *view.key)
         line = entry.lines.get(key)
         if line is None:
-            line = event_line(kind, view.event_object(stored, is_first=is_first))
+            line = event_line(kind, view.event_object(stored, first=is_first))
             entry.lines[key] = line
         return line
 

@@ -83,18 +83,18 @@ def compare(
     *,
     cache_version: str,
     server_version: str,
-    is_exact: bool,
-    has_content: bool,
+    exact: bool,
+    with_content: bool,
 ) -> Audit:
     """Compare a cache with a list.
 
     Args:
-        has_content: whether the cache keeps whole objects (no transform, no redaction).
+        with_content: whether the cache keeps whole objects (no transform, no redaction).
     """
     truth = {obj.key: obj for obj in served}
     rows = []
     for key in sorted({*cached, *truth}):
-        problem = _problem(cached.get(key), truth.get(key), cache_version, is_exact, has_content)
+        problem = _problem(cached.get(key), truth.get(key), cache_version, exact, with_content)
         if problem:
             here, there = cached.get(key), truth.get(key)
             rows.append(
@@ -106,7 +106,7 @@ def compare(
                 )
             )
     compared = len({*cached, *truth})
-    return Audit(tuple(rows), compared, cache_version, server_version, is_exact)
+    return Audit(tuple(rows), compared, cache_version, server_version, exact)
 
 
 def together(audits: Sequence[Audit]) -> Audit:
@@ -126,16 +126,16 @@ def _problem(
     here: KubeObject | None,
     there: KubeObject | None,
     cache_version: str,
-    is_exact: bool,
-    has_content: bool,
+    exact: bool,
+    with_content: bool,
 ) -> str:
     if here is None:
         assert there is not None
         is_newer = revision.is_older(cache_version, there.resource_version)
-        return "moving" if is_newer and not is_exact else "missing"
+        return "moving" if is_newer and not exact else "missing"
     if there is None:
-        return "extra" if is_exact else "moving"
+        return "extra" if exact else "moving"
     if here.resource_version != there.resource_version:
         is_newer = revision.is_older(cache_version, there.resource_version)
-        return "moving" if is_newer and not is_exact else "version"
-    return "content" if has_content and here != there else ""
+        return "moving" if is_newer and not exact else "version"
+    return "content" if with_content and here != there else ""

@@ -148,7 +148,7 @@ class Auditor:
         self.drifted += len(rows)
         found, where = _sentence(rows), f"informer/{self._source}"
         then = "it is listed again"
-        self._trace.failures.failed("audit", where, "", found, then=then, is_present=False)
+        self._trace.failures.failed("audit", where, "", found, then=then, present=False)
         self._on_drift(rows, found)
 
 

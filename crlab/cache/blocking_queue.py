@@ -61,10 +61,10 @@ class BlockingQueue:
             self._is_populated = True
             self._initial = size
 
-    def _reach_locked(self, scope: str, version: str, *, is_new_epoch: bool = False) -> str:
+    def _reach_locked(self, scope: str, version: str, *, new_epoch: bool = False) -> str:
         """Move a scope's version on; return what it is then."""
         held = self._reached.get(scope, "")
-        if not version or (not is_new_epoch and revision.is_older(version, held)):
+        if not version or (not new_epoch and revision.is_older(version, held)):
             return held
         self._reached[scope] = version
         return version

@@ -48,7 +48,7 @@ class DeltaFIFO(BlockingQueue):
 
     # Producing ---------------------------------------------------------------------------
 
-    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
+    def add(self, deltas: Sequence[Delta], *, waking: bool = True) -> None:
         with self._cond:
             for delta in deltas:
                 self._is_populated = True
@@ -56,7 +56,7 @@ class DeltaFIFO(BlockingQueue):
                 if delta.type is DeltaType.DELETED and not self._is_there_locked(delta.key):
                     continue
                 self._queue_locked(delta)
-            if is_waking:
+            if waking:
                 self._cond.notify_all()
 
     def replace(self, replaced: Delta) -> None:
@@ -124,7 +124,7 @@ class DeltaFIFO(BlockingQueue):
         self._is_ahead = True
         if delta.is_new_epoch:
             self._round.pop(delta.scope, None)
-        self._reach_locked(delta.scope, delta.resource_version, is_new_epoch=delta.is_new_epoch)
+        self._reach_locked(delta.scope, delta.resource_version, new_epoch=delta.is_new_epoch)
 
     def _queue_locked(self, delta: Delta) -> None:
         if self._is_closed:

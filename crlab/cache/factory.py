@@ -92,14 +92,14 @@ class SharedInformerFactory:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
         **options: Any,
     ) -> SharedInformer:
         """Return the informer of a resource, making it if there is none.
 
         Args:
             namespace: None is the factory's.
-            is_metadata_only: cache PartialObjectMetadata instead of whole objects.
+            metadata_only: cache PartialObjectMetadata instead of whole objects.
             options: for `SharedInformer`, if it is made now; ``redact=None`` keeps the values
                 of Secrets.
 
@@ -107,7 +107,7 @@ class SharedInformerFactory:
             AlreadyStopped: the factory was shut down.
         """
         place = (namespace or self.namespace) if resource.is_namespaced else None
-        key = InformerKey(resource.gvr, place, label_selector, field_selector, is_metadata_only)
+        key = InformerKey(resource.gvr, place, label_selector, field_selector, metadata_only)
         with self._lock:
             if self._is_stopped:
                 raise AlreadyStopped("the informer factory was shut down; make a new one")

@@ -132,7 +132,7 @@ class Popped(msgspec.Struct, frozen=True, gc=False):
 class Queue(Protocol):
     """Deltas on their way to the store."""
 
-    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
+    def add(self, deltas: Sequence[Delta], *, waking: bool = True) -> None:
         """Queue watch events, in order; without waking anybody, if the caller does it."""
 
     def replace(self, replaced: Delta) -> None:

@@ -76,16 +76,16 @@ class HandlerRegistration:
         """Whether it was removed."""
         return self._is_removed
 
-    def remove(self, *, is_discarding: bool = False) -> None:
+    def remove(self, *, discarding: bool = False) -> None:
         """Tell it nothing more. Returns at once; what waits is still delivered (rule 54).
 
         Args:
-            is_discarding: drop what waits instead; a call that is running goes on.
+            discarding: drop what waits instead; a call that is running goes on.
 
         Thread: any, the handler itself included.
         """
         self._is_removed = True
-        self._detach(self._listener, is_discarding)
+        self._detach(self._listener, discarding)
 
     def shut_down(self, timeout_seconds: float | None = 10.0) -> bool:
         """Remove it and wait until what waited has been delivered.

@@ -388,7 +388,7 @@ class Indexer:
             except Exception as error:  # noqa: BLE001 - a listener never ends the writer
                 self.last_error = error
                 if self._failures is not None:
-                    self._failures.failed("listener", self._where, "", error, is_present=False)
+                    self._failures.failed("listener", self._where, "", error, present=False)
 
 
 def _drop(indices: Iterable[Index], key: str) -> None:

@@ -103,13 +103,13 @@ def status_of(
     resource: str,
     namespace: str | None,
     now: float,
-    is_applied: bool,
+    applied: bool,
     resource_version: str,
 ) -> InformerStatus:
     """Return what one reflector's state says now.
 
     Args:
-        is_applied: whether its first list has reached the cache.
+        applied: whether its first list has reached the cache.
         resource_version: what the cache has reached of it.
     """
     state, contact = reflector.state, reflector.contact_at
@@ -118,7 +118,7 @@ def status_of(
     word, cause = InformerState(state.health.value), state.cause
     if word is InformerState.LIVE and slept and state.has_listed:
         word, cause = InformerState.STALE, f"the machine slept for {slept:.0f} s"
-    elif word is InformerState.LIVE and not is_applied:
+    elif word is InformerState.LIVE and not applied:
         word, cause = InformerState.STARTING, "the first list is being applied"
     elif word is InformerState.LIVE and age is not None and age > reflector.idle_seconds:
         word, cause = InformerState.STALE, f"nothing from the server for {age:.0f} s"

@@ -315,7 +315,7 @@ class Listener:
             elif handler.on_delete is not None:
                 answer = handler.on_delete(obj)
             if answer is not None:
-                checked_answer(answer, f"on_{_NAMES[note.type]}", is_used=False)
+                checked_answer(answer, f"on_{_NAMES[note.type]}", used=False)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler ends no thread
             self._failed(error, note, seq)
         else:
@@ -341,7 +341,7 @@ class Listener:
         )
         is_present = not self._is_closed  # what was removed is nobody's problem any more
         self._failures.failed(
-            "handler", self._actor, note.key, error, scope=self._source, is_present=is_present
+            "handler", self._actor, note.key, error, scope=self._source, present=is_present
         )
 
     def wait(self) -> None:
@@ -359,11 +359,11 @@ class Listener:
 
     # Ending ------------------------------------------------------------------------------
 
-    def close(self, *, is_discarding: bool) -> None:
+    def close(self, *, discarding: bool) -> None:
         """Take nothing more; drop what waits, or let it be delivered. Idempotent."""
         with self._cond:
             self._is_closed = True
-            if is_discarding:
+            if discarding:
                 self._is_discarding = True
                 self._backlog.clear()
                 self._newest = None

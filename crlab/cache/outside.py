@@ -29,15 +29,15 @@ class Outside:
         """Let the cache be listed anew."""
         self._drift = reason
 
-    def take(self, *, is_asking: bool) -> Slept | Drifted | None:
+    def take(self, *, asking: bool) -> Slept | Drifted | None:
         """Return what happened since the last time, None if nothing did.
 
         Args:
-            is_asking: a request is due anyway; of a sleep only its mark is left.
+            asking: a request is due anyway; of a sleep only its mark is left.
         """
         if slept := self._sleep.notice():
-            return Slept(slept, is_asking=is_asking)
-        if self._drift and not is_asking:
+            return Slept(slept, is_asking=asking)
+        if self._drift and not asking:
             reason, self._drift = self._drift, ""
             return Drifted(reason)
         return None

@@ -185,14 +185,12 @@ class Processor:
 
     # Single objects ----------------------------------------------------------------------
 
-    def _apply(
-        self, deltas: Sequence[Delta], is_initial: bool, versions: Mapping[str, str]
-    ) -> None:
+    def _apply(self, deltas: Sequence[Delta], initial: bool, versions: Mapping[str, str]) -> None:
         notes: list[Notification] = []
         changes: list[tuple[str, KubeObject | None]] = []
         at = self._clock.monotonic()
         for delta in deltas:
-            note = self._note(delta, is_initial, at)
+            note = self._note(delta, initial, at)
             if note is not None:
                 notes.append(note)
                 if note.type is not DELETE:
@@ -204,7 +202,7 @@ class Processor:
         self._stored(notes)
         self._tell(notes)
 
-    def _note(self, delta: Delta, is_initial: bool, at: float) -> Notification | None:
+    def _note(self, delta: Delta, initial: bool, at: float) -> Notification | None:
         """Return what a delta means for the store, None if it is old news."""
         key, obj = delta.key, delta.object
         old = self._indexer.get_by_key(key)
@@ -216,7 +214,7 @@ class Processor:
             return None
         self._graves.pop(key, None)
         if old is None:
-            return Notification(ADD, key, obj, None, is_initial, False, delta.cause, at)
+            return Notification(ADD, key, obj, None, initial, False, delta.cause, at)
         is_same = is_from_list and _is_same(old, obj)
         return Notification(UPDATE, key, obj, old, False, is_same, delta.cause, at)
 
@@ -269,7 +267,7 @@ class Processor:
 
     # The whole store ---------------------------------------------------------------------
 
-    def _replace_all(self, delta: Delta, is_initial: bool) -> None:
+    def _replace_all(self, delta: Delta, initial: bool) -> None:
         before = self._indexer.read().rows
         others: dict[str, KubeObject] = {}
         if delta.scope:
@@ -285,7 +283,7 @@ class Processor:
             key = obj.key
             old = before.get(key)
             if old is None:
-                note = Notification(ADD, key, obj, None, is_initial, False, 0, at)
+                note = Notification(ADD, key, obj, None, initial, False, 0, at)
                 kinds[0] += 1
                 changed.append(key)
             else:

@@ -38,12 +38,12 @@ class RealFIFO(BlockingQueue):
         super().__init__(clock)
         self._entries: deque[Delta] = deque()
 
-    def add(self, deltas: Sequence[Delta], *, is_waking: bool = True) -> None:
+    def add(self, deltas: Sequence[Delta], *, waking: bool = True) -> None:
         with self._cond:
             if not self._is_closed:
                 self._is_populated = True
                 self._entries.extend(deltas)
-                if is_waking:
+                if waking:
                     self._cond.notify_all()
 
     def replace(self, replaced: Delta) -> None:
@@ -88,7 +88,7 @@ class RealFIFO(BlockingQueue):
             last = {x.scope: x for x in batch if x.resource_version and not x.is_partial}
             versions = {
                 scope: self._reach_locked(
-                    scope, delta.resource_version, is_new_epoch=delta.is_new_epoch
+                    scope, delta.resource_version, new_epoch=delta.is_new_epoch
                 )
                 for scope, delta in last.items()
             }

@@ -97,7 +97,7 @@ class Reflector:
         on_error: Callable[[BaseException | str], None] = lambda error: None,
         on_state: Callable[[], None] = lambda: None,
         process_now: Callable[[], None] | None = None,
-        is_scheduling: bool = False,
+        scheduling: bool = False,
         scope: str = "",
         source: str = "",
     ) -> None:
@@ -108,7 +108,7 @@ class Reflector:
                 comes alone a change of threads.
             scope: the namespace its lists replace, where others share the queue.
             source: what the trace calls the informer; its name and selectors.
-            is_scheduling: put due times on the clock, so that whoever advances it by hand
+            scheduling: put due times on the clock, so that whoever advances it by hand
                 can see them.
         """
         self._name = name
@@ -140,7 +140,7 @@ class Reflector:
         self._watch_seconds = timing.min_watch_seconds
         self._ready_at: float | None = None
         self._resync_at: float | None = None
-        self._is_scheduling = is_scheduling
+        self._is_scheduling = scheduling
         self._timer: Timer | None = None
         self._is_stopping = False
         self.contact_at: float | None = None
@@ -260,7 +260,7 @@ class Reflector:
 
     def _heard_from_outside(self) -> bool:
         """Take in that the machine slept, or what an audit found."""
-        happened = self.outside.take(is_asking=bool(self._due))
+        happened = self.outside.take(asking=bool(self._due))
         if happened is None or self._is_stopping:
             return False
         if isinstance(happened, message.Slept):
@@ -325,7 +325,7 @@ class Reflector:
             case message.Replace():
                 self._replace(action)
             case message.Empty():
-                self._queue_replace([], self.state.last_version, is_new_epoch=False)
+                self._queue_replace([], self.state.last_version, new_epoch=False)
             case message.Discard():
                 self._listing.discard()
             case message.Close():
@@ -400,11 +400,11 @@ class Reflector:
             self._resync_at = self._clock.monotonic() + self.resync_seconds
         self._feed(message.Opened())
 
-    def _failed(self, error: BaseException, *, is_in_stream: bool = False) -> None:
+    def _failed(self, error: BaseException, *, in_stream: bool = False) -> None:
         if not self._is_stopping:
             now = self._clock.monotonic()
             served = served_as(self._lister_watcher, error, self._budget.take)
-            self._feed(message.Failed(error, is_in_stream, at=now, served_as=served))
+            self._feed(message.Failed(error, in_stream, at=now, served_as=served))
 
     def _close(self) -> None:
         reader, self._reader = self._reader, None
@@ -419,12 +419,12 @@ class Reflector:
         self._queue_replace(
             self._listing.take(),
             action.resource_version,
-            is_new_epoch=action.is_new_epoch,
+            new_epoch=action.is_new_epoch,
             pages=pages,
         )
 
     def _queue_replace(
-        self, items: Sequence[KubeObject], version: str, *, is_new_epoch: bool, pages: int = 0
+        self, items: Sequence[KubeObject], version: str, *, new_epoch: bool, pages: int = 0
     ) -> None:
         seq = self._log.listed(items, version, pages)
         self._queue.replace(
@@ -433,7 +433,7 @@ class Reflector:
                 items=items,
                 resource_version=version,
                 cause=seq,
-                is_new_epoch=is_new_epoch,
+                is_new_epoch=new_epoch,
                 scope=self.scope,
             )
         )
@@ -457,7 +457,7 @@ class Reflector:
         if isinstance(error, DecodeError):
             self._feed(message.Distrusted(str(error)))
         elif isinstance(error, ApiError):
-            self._failed(error, is_in_stream=True)
+            self._failed(error, in_stream=True)
         else:
             cut = None if isinstance(error, EndOfStream) else error
             self._feed(message.Ended(reader.seen, reader.lasted_seconds, cut))
@@ -515,7 +515,7 @@ class Reflector:
                 if not is_initial:
                     self._bookmark(event.resource_version)
             case Verdict.ERROR:
-                self._failed(status_error(event.status, self._resource), is_in_stream=True)
+                self._failed(status_error(event.status, self._resource), in_stream=True)
             case _:
                 self._feed(message.Distrusted(verdict.value))
 
@@ -547,7 +547,7 @@ class Reflector:
         if was_unordered:
             deltas = _without_order(deltas)
         is_direct = self._process_now is not None and len(deltas) <= DIRECT
-        self._queue.add(deltas, is_waking=not is_direct)
+        self._queue.add(deltas, waking=not is_direct)
         version = self.state.last_version
         if version != before and (not deltas or deltas[-1].resource_version != version):
             self._queue.bookmark(version, scope=self.scope)  # the last was refused, or was old

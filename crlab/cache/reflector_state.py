@@ -156,9 +156,9 @@ def _stream(state: State) -> Step:
     return replace(state, phase=Phase.STREAMING_LIST, asked=options), (Watch(options),)
 
 
-def _list(state: State, policy: Policy, *, is_full: bool = False) -> Step:
-    """Ask for page one (rules 5-7); `is_full` asks for everything in one answer."""
-    if is_full and state.first_page is not None:
+def _list(state: State, policy: Policy, *, full: bool = False) -> Step:
+    """Ask for page one (rules 5-7); `full` asks for everything in one answer."""
+    if full and state.first_page is not None:
         version = state.first_page.resource_version or LATEST
     elif state.is_version_unavailable:
         version = LATEST
@@ -167,7 +167,7 @@ def _list(state: State, policy: Policy, *, is_full: bool = False) -> Step:
     is_paged = policy.is_page_size_forced or state.is_paginated or version in (LATEST, ANY_VERSION)
     options = ListOptions(
         resource_version=version or None,
-        limit=policy.page_size if is_paged and not is_full else None,
+        limit=policy.page_size if is_paged and not full else None,
     )
     new = replace(state, phase=Phase.LISTING, asked=options, first_page=options, list_version="")
     return new, (Discard(), List(options))
@@ -194,7 +194,7 @@ def _page_read(state: State, page: PageRead, policy: Policy) -> Step:
     if not page.resource_version:
         return _back_off(state, Phase.LISTING, "the list carries no resourceVersion")
     if state.list_version and page.resource_version != state.list_version:
-        new, actions = _list(state, policy, is_full=True)
+        new, actions = _list(state, policy, full=True)
         return new, (Report("two pages of one list are of different revisions"), *actions)
     if page.continue_token and page.continue_token == asked.continue_token:
         return _back_off(state, Phase.LISTING, "the list repeats its continue token")
@@ -319,7 +319,7 @@ def _stream_failed(state: State, error: BaseException, fault: WatchFault, policy
 def _list_failed(state: State, error: BaseException, fault: WatchFault, policy: Policy) -> Step:
     asked = state.asked
     if fault is WatchFault.EXPIRED and asked is not None and asked.continue_token:
-        return _list(state, policy, is_full=True)
+        return _list(state, policy, full=True)
     if fault in UNLISTABLE and not state.is_version_unavailable and state.last_version:
         return _list(replace(state, is_version_unavailable=True), policy)
     if fault is WatchFault.EXPIRED:

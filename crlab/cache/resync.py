@@ -42,14 +42,14 @@ class ResyncPlan:
         self.default_seconds = default_seconds
         self.check_seconds = default_seconds
 
-    def add(self, listener: Listener, requested_seconds: float | None, *, is_started: bool) -> None:
+    def add(self, listener: Listener, requested_seconds: float | None, *, started: bool) -> None:
         """Take a listener with its wish; None is the informer's default."""
         wish = self.default_seconds if requested_seconds is None else requested_seconds
         with self._lock:
             if wish > 0:
                 wish = max(wish, MIN_SECONDS)
                 if wish < self.check_seconds:
-                    if is_started:
+                    if started:
                         wish = self.check_seconds
                     else:
                         self._shrink_locked(wish)

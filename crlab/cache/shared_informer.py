@@ -99,7 +99,7 @@ class SharedInformer:
         backoff_reset: BackoffReset | str = BackoffReset.IDLE,
         idle_timeout_seconds: float = 75.0,
         page_size: int | None = None,
-        has_bookmarks: bool = True,
+        bookmarks: bool = True,
         internal_retry_seconds: float = 0.0,
         poll_seconds: float | None = None,
         audit_seconds: float | None = None,
@@ -182,12 +182,12 @@ class SharedInformer:
             and all(getattr(x, "supports_watch_list", True) for x in sources),
             page_size=page_size or 500,
             is_page_size_forced=page_size is not None,
-            has_bookmarks=has_bookmarks,
+            has_bookmarks=bookmarks,
             internal_retry_seconds=internal_retry_seconds,
             poll_seconds=checked_interval(poll_seconds, "poll_seconds"),
         )
         self._reflectors = tuple(
-            self._make_reflector(x, ids, policy, timing, is_only=len(sources) == 1) for x in sources
+            self._make_reflector(x, ids, policy, timing, only=len(sources) == 1) for x in sources
         )
 
         audit_seconds = checked_interval(audit_seconds, "audit_seconds")
@@ -216,12 +216,12 @@ class SharedInformer:
         policy: Policy,
         timing: Timing,
         *,
-        is_only: bool,
+        only: bool,
     ) -> Reflector:
         namespace = lister_watcher.namespace
-        if not is_only and not namespace:
+        if not only and not namespace:
             raise ConfigError("each part of a multi-namespace informer needs a namespace")
-        name = self.name if is_only else f"{self.resource.gvr.resource}/{namespace}"
+        name = self.name if only else f"{self.resource.gvr.resource}/{namespace}"
         return Reflector(
             f"reflector-{name}",
             lister_watcher,
@@ -236,8 +236,8 @@ class SharedInformer:
             on_error=self._watch_failed,
             on_state=self._state_changed,
             process_now=None if self.driver.is_manual else self._process_now,
-            is_scheduling=self.driver.is_manual,
-            scope="" if is_only else namespace or "",
+            scheduling=self.driver.is_manual,
+            scope="" if only else namespace or "",
             source=self.source,
         )
 
@@ -286,7 +286,7 @@ class SharedInformer:
             reflector.stop()
         self.queue.close()
         for listener in self._processor.listeners():
-            listener.close(is_discarding=True)
+            listener.close(discarding=True)
         for handle in handles:
             handle.stop()
         self.trace.failures.forget(self._where)
@@ -444,7 +444,7 @@ class SharedInformer:
                     resource=self._group_resource,
                     namespace=source.namespace,
                     now=now,
-                    is_applied=self.queue.has_synced
+                    applied=self.queue.has_synced
                     if is_only
                     else self.queue.has_applied(reflector.scope),
                     resource_version=self.indexer.versions.get(reflector.scope, ""),
@@ -481,9 +481,7 @@ class SharedInformer:
     def trouble_since(self) -> float | None:
         """Wall time since when its state is a problem, None while it is none."""
         has_failed = self.error is not None
-        if not self._is_started or not self._trouble.is_troubled(
-            self.status, has_failed=has_failed
-        ):
+        if not self._is_started or not self._trouble.is_troubled(self.status, failed=has_failed):
             return None
         return self._trouble.since or self.clock.now()
 
@@ -529,8 +527,8 @@ class SharedInformer:
                     served,
                     cache_version=version,
                     server_version=served_version,
-                    is_exact=is_exact,
-                    has_content=self._transform is None and self._redact is None,
+                    exact=is_exact,
+                    with_content=self._transform is None and self._redact is None,
                 )
             )
         return together(audits)
@@ -597,7 +595,7 @@ class SharedInformer:
             )
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
-            self._resync.add(listener, resync_seconds, is_started=self._is_started)
+            self._resync.add(listener, resync_seconds, started=self._is_started)
             self._processor.add_listener(listener)
         return self._registration(listener)
 
@@ -609,10 +607,10 @@ class SharedInformer:
         """The handlers registered now, in the order of their registration."""
         return [self._registration(listener) for listener in self._processor.listeners()]
 
-    def _detach(self, listener: Listener, is_discarding: bool) -> None:
+    def _detach(self, listener: Listener, discarding: bool) -> None:
         self._processor.remove_listener(listener)
         self._resync.remove(listener)
-        listener.close(is_discarding=is_discarding)
+        listener.close(discarding=discarding)
         with self._lock:
             handle = next((h for h in self._handles if h.stage is listener), None)
             self._handles = [h for h in self._handles if h.is_alive or not h.is_stopping]
@@ -684,7 +682,7 @@ class SharedInformer:
         if self._watch_error_handler is not None:
             try:
                 answer = self._watch_error_handler(error)
-                checked_answer(answer, "watch_error_handler", is_used=False)
+                checked_answer(answer, "watch_error_handler", used=False)
                 self.trace.failures.worked("watch error handler", self._where)
             except Exception as raised:  # noqa: BLE001 - a user's function never ends the reader
                 self.trace.failures.failed("watch error handler", self._where, "", raised)

@@ -64,28 +64,28 @@ class Trouble:
             error if error is not None else str(status),
             then="" if for_seconds < 1 else f"not live for {for_seconds:.0f} s",
             level=logging.ERROR if is_final else logging.WARNING,
-            is_present=False,
+            present=False,
         )
 
     def _over(self, status: InformerStatus, now: float) -> None:
         if self._told is not None and status.is_live:
             text = f"live again after {now - self._begun_at:.0f} s"
             self._failures.failed(
-                "informer", self._where, "", text, level=logging.INFO, is_present=False
+                "informer", self._where, "", text, level=logging.INFO, present=False
             )
         self._told = self.since = None
 
-    def is_troubled(self, status: InformerStatus, *, has_failed: bool) -> bool:
+    def is_troubled(self, status: InformerStatus, *, failed: bool) -> bool:
         """Whether a state belongs among the problems.
 
         Args:
-            has_failed: whether a list or watch ever did.
+            failed: whether a list or watch ever did.
         """
         if status.parts:
-            return any(self.is_troubled(part, has_failed=has_failed) for part in status.parts)
+            return any(self.is_troubled(part, failed=failed) for part in status.parts)
         if status.state is not InformerState.STARTING:
             return status.state not in _WELL
         is_late = (
             self.since is not None and self._clock.monotonic() - self._begun_at >= PATIENCE_SECONDS
         )
-        return has_failed or is_late
+        return failed or is_late

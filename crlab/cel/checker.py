@@ -210,14 +210,14 @@ class Checker:
             return self._error(node.offset, message)
         if node.function in ("_==_", "_!=_", "_?_:_", "@in") and ERROR in types:
             return ERROR if node.function == "_?_:_" else BOOL
-        return self._overload(node, found, types, is_member=is_member)
+        return self._overload(node, found, types, member=is_member)
 
     def _overload(
-        self, node: FunctionCall, found: list[Overload], types: list[Type], *, is_member: bool
+        self, node: FunctionCall, found: list[Overload], types: list[Type], *, member: bool
     ) -> Type:
         result: Type | None = None
         for overload in found:
-            if overload.is_member != is_member or len(overload.args) != len(types):
+            if overload.is_member != member or len(overload.args) != len(types):
                 continue
             names: dict[str, Type] = {}
             args = [self._instance(arg, names) for arg in overload.args]
@@ -235,9 +235,7 @@ class Checker:
             if ERROR in types:
                 return ERROR
             shown = [self._shown(given) for given in types]
-            listed = (
-                f"{shown[0]}.({', '.join(shown[1:])})" if is_member else f"({', '.join(shown)})"
-            )
+            listed = f"{shown[0]}.({', '.join(shown[1:])})" if member else f"({', '.join(shown)})"
             message = f"found no matching overload for '{node.function}' applied to '{listed}'"
             return self._error(node.offset, message)
         return result

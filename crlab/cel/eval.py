@@ -133,10 +133,10 @@ def _call(node: FunctionCall) -> Program:
     if node.function == "_?_:_":
         return _conditional(*programs)
     if node.function in ("or", "orValue"):
-        return _or(programs[0], programs[1], is_value=node.function == "orValue")
+        return _or(programs[0], programs[1], answer=node.function == "orValue")
     function = _FUNCTIONS[node.function]
     if node.function in ("_==_", "_!=_"):
-        return _equality(programs[0], programs[1], is_equality=node.function == "_==_")
+        return _equality(programs[0], programs[1], equal=node.function == "_==_")
     if any(_is_dynamic(arg.type) for arg in args):
         return _guarded(function, programs, node.overloads)
     if len(programs) == 1:
@@ -154,8 +154,8 @@ def _is_dynamic(found: Type) -> bool:
     return found[0] != "object" and any(_is_dynamic(part) for part in found[1:])
 
 
-def _equality(left: Program, right: Program, *, is_equality: bool) -> Program:
-    return lambda run: is_equal(left(run), right(run)) is is_equality
+def _equality(left: Program, right: Program, *, equal: bool) -> Program:
+    return lambda run: is_equal(left(run), right(run)) is equal
 
 
 def _guarded(
@@ -199,14 +199,14 @@ def _conditional(test: Program, yes: Program, no: Program) -> Program:
     return lambda run: yes(run) if as_bool(test(run)) else no(run)
 
 
-def _or(left: Program, right: Program, *, is_value: bool) -> Program:
+def _or(left: Program, right: Program, *, answer: bool) -> Program:
     def result(run: Evaluation) -> Any:
         found = left(run)
         if not isinstance(found, Optional):
             raise CelError(NO_OVERLOAD)
         if not found.has:
             return right(run)
-        return found.value if is_value else found
+        return found.value if answer else found
 
     return result
 

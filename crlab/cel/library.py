@@ -230,10 +230,10 @@ def _contains_cidr(found: Cidr, other: Any) -> bool:
     return bool(inner.subnet_of(outer))  # type: ignore[arg-type]
 
 
-def semver(text: str, is_lenient: bool = False) -> Semver:
+def semver(text: str, lenient: bool = False) -> Semver:
     """``semver(text)`` and ``semver(text, normalize)``."""
     given = text
-    if is_lenient:
+    if lenient:
         text = re.sub("^v", "", text.strip())
         head, dash, tail = re.fullmatch(r"([^-+]*)([-+]?)(.*)", text).groups()  # type: ignore[union-attr]
         parts = [part.lstrip("0") or "0" for part in head.split(".")] if head else []
@@ -248,9 +248,9 @@ def semver(text: str, is_lenient: bool = False) -> Semver:
     return Semver((int(found[1]), int(found[2]), int(found[3])), found[4] or "")
 
 
-def _is_semver(text: str, is_lenient: bool = False) -> bool:
+def _is_semver(text: str, lenient: bool = False) -> bool:
     try:
-        semver(text, is_lenient)
+        semver(text, lenient)
     except CelError:
         return False
     return True

@@ -82,10 +82,10 @@ def literal(text: str, offset: int) -> str | bytes:
     body = body[width:-width]
     if "r" in flags:
         return body.encode() if "b" in flags else body
-    return _unescape(body, offset, is_bytes="b" in flags)
+    return _unescape(body, offset, as_bytes="b" in flags)
 
 
-def _unescape(body: str, offset: int, *, is_bytes: bool) -> str | bytes:
+def _unescape(body: str, offset: int, *, as_bytes: bool) -> str | bytes:
     out = bytearray()
     at = 0
     while at < len(body):
@@ -103,11 +103,11 @@ def _unescape(body: str, offset: int, *, is_bytes: bool) -> str | bytes:
             size, base, start = (digits, 16, at + 2) if digits else (3, 8, at + 1)
             try:
                 value = int(body[start : start + size], base)
-                is_byte = is_bytes and code not in "uU"
+                is_byte = as_bytes and code not in "uU"
                 out += bytes([value]) if is_byte else chr(value).encode()
             except (ValueError, OverflowError):
                 raise CelSyntaxError(offset, "invalid escape sequence") from None
             at = start + size
         else:
             raise CelSyntaxError(offset, f"Syntax error: unable to unescape string: \\{code}")
-    return bytes(out) if is_bytes else out.decode(errors="replace")
+    return bytes(out) if as_bytes else out.decode(errors="replace")

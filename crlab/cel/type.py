@@ -93,18 +93,18 @@ def show_type(found: Type) -> str:
     return str(kind)
 
 
-def schema_decl(schema: Mapping[str, Any], name: str, *, is_resource: bool) -> Decl | None:
+def schema_decl(schema: Mapping[str, Any], name: str, *, of_resource: bool) -> Decl | None:
     """Return what CEL may see of a schema, None if nothing.
 
     Args:
         name: type name of an object, extended by the field's name for nested ones.
-        is_resource: the root of a custom or embedded resource.
+        of_resource: the root of a custom or embedded resource.
     """
     if schema.get("x-kubernetes-int-or-string"):
         longest = schema.get("maxLength")
         size = MAX_REQUEST_BYTES - 2 if longest is None else max(0, longest) * 4
         return Decl(DYN, size, 1)
-    if is_resource:
+    if of_resource:
         schema = with_object_meta(schema)
     kind = schema.get("type")
     if kind == "array":
@@ -139,7 +139,7 @@ def _list_decl(schema: Mapping[str, Any], name: str) -> Decl | None:
     items = schema.get("items")
     if not isinstance(items, Mapping):
         return None
-    element = schema_decl(items, f"{name}.@idx", is_resource=_is_embedded(items))
+    element = schema_decl(items, f"{name}.@idx", of_resource=_is_embedded(items))
     if element is None:
         return None
     limit = schema.get("maxItems")
@@ -149,7 +149,7 @@ def _list_decl(schema: Mapping[str, Any], name: str) -> Decl | None:
 
 def _map_decl(schema: Mapping[str, Any], name: str) -> Decl | None:
     values = schema["additionalProperties"]
-    element = schema_decl(values, f"{name}.@elem", is_resource=_is_embedded(values))
+    element = schema_decl(values, f"{name}.@elem", of_resource=_is_embedded(values))
     if element is None:
         return None
     limit = schema.get("maxProperties")
@@ -163,7 +163,7 @@ def _object_decl(schema: Mapping[str, Any], name: str) -> Decl:
     decl = Decl(("object", found), 0, 2)
     required = set(schema.get("required") or ())
     for key, sub in (schema.get("properties") or {}).items():
-        below = schema_decl(sub, f"{name}.{key}", is_resource=_is_embedded(sub))
+        below = schema_decl(sub, f"{name}.{key}", of_resource=_is_embedded(sub))
         if below is None:
             continue
         escaped = escape(key)

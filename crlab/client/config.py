@@ -76,7 +76,7 @@ def load_config(
     url: str | None = None,
     token: str | None = None,
     ca_file: str | None = None,
-    is_insecure: bool = False,
+    insecure: bool = False,
     allowed_plugins: Collection[str] | None = None,
     clock: Clock | None = None,
     env: Mapping[str, str] | None = None,
@@ -88,7 +88,7 @@ def load_config(
         context: of the kubeconfig; None takes the current one.
         url: the server itself; then `token` and `ca_file` are all there is, unless a
             `kubeconfig` or `context` is named too: then they override what it says.
-        is_insecure: do not verify the server's certificate. Shown wherever status is.
+        insecure: do not verify the server's certificate. Shown wherever status is.
         allowed_plugins: credential plugins that may run; None allows all.
         env: instead of `os.environ`.
 
@@ -98,10 +98,10 @@ def load_config(
     """
     environment = dict(os.environ if env is None else env)
     loader = _ConfigLoader(clock or RealClock(), environment, allowed_plugins)
-    if is_insecure:
+    if insecure:
         _log.warning("the server's TLS certificate is not verified: is_insecure was given")
     if url is not None and kubeconfig is None and context is None:
-        tls = TlsSettings(ca_file=ca_file, is_insecure=is_insecure)
+        tls = TlsSettings(ca_file=ca_file, is_insecure=insecure)
         endpoint = parse_endpoint(url, tls=tls, env=environment)
         credentials: Credentials = Anonymous() if token is None else _given(token)
         return ClientConfig(endpoint, credentials, "arguments")
@@ -109,7 +109,7 @@ def load_config(
     if isinstance(found, ClientConfig):
         return found
     return loader.from_kubeconfig(
-        found, context, url=url, token=token, ca_file=ca_file, is_insecure=is_insecure
+        found, context, url=url, token=token, ca_file=ca_file, insecure=insecure
     )
 
 
@@ -229,14 +229,14 @@ class _ConfigLoader:
         url: str | None,
         token: str | None,
         ca_file: str | None,
-        is_insecure: bool,
+        insecure: bool,
     ) -> ClientConfig:
         """Make the configuration of a context, with what the caller overrides."""
         name, cluster, user, namespace = kubeconfig.context(context)
         server = url or cluster.text("server")
         if not server:
             raise ConfigError(f"{cluster.source}: the cluster {cluster.name!r} has no server")
-        tls = self._tls(cluster, ca_file, is_insecure)
+        tls = self._tls(cluster, ca_file, insecure)
         proxy = cluster.text("proxy-url") or None
         endpoint = parse_endpoint(server, tls=tls, proxy_url=proxy, env=self._env)
         if token is not None:
@@ -249,7 +249,7 @@ class _ConfigLoader:
         source = f"{', '.join(kubeconfig.sources)} context {name}"
         return ClientConfig(endpoint, credentials, source, namespace or "default", name)
 
-    def _tls(self, cluster: NamedEntry, ca_file: str | None, is_insecure: bool) -> TlsSettings:
+    def _tls(self, cluster: NamedEntry, ca_file: str | None, insecure: bool) -> TlsSettings:
         ca_data = cluster.text("certificate-authority-data")
         ca_path = ca_file or cluster.path("certificate-authority")
         skips = cluster.flag("insecure-skip-tls-verify")
@@ -258,7 +258,7 @@ class _ConfigLoader:
                 f"{cluster.source}: the cluster {cluster.name!r} names a certificate authority "
                 "and insecure-skip-tls-verify; remove one of them"
             )
-        if skips and not is_insecure:
+        if skips and not insecure:
             _log.warning(
                 "the TLS certificate of cluster %r is not verified: %s says "
                 "insecure-skip-tls-verify",
@@ -271,7 +271,7 @@ class _ConfigLoader:
             if ca_data
             else None,
             server_name=cluster.text("tls-server-name") or None,
-            is_insecure=skips or is_insecure,
+            is_insecure=skips or insecure,
         )
 
 

@@ -45,7 +45,7 @@ def aggregated_rows(tree: Mapping[str, Any], failed: list[str]) -> list[ApiResou
 
 
 def plain_rows(
-    tree: Mapping[str, Any], group: str, version: str, is_preferred: bool
+    tree: Mapping[str, Any], group: str, version: str, preferred: bool
 ) -> list[ApiResource]:
     """Read an APIResourceList."""
     found = _dicts(tree.get("resources"))
@@ -68,7 +68,7 @@ def plain_rows(
             _texts(entry.get("categories")),
             _texts(entry.get("verbs")),
             tuple(subresources.get(str(entry["name"]), ())),
-            is_preferred,
+            preferred,
         )
         for entry in found
         if isinstance(entry.get("name"), str) and "/" not in entry["name"]

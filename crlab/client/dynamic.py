@@ -68,7 +68,7 @@ class DynamicClient(WriteVerbs):
         label_selector: str = "",
         field_selector: str = "",
         *,
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
     ) -> ResourceListerWatcher:
         """Return what an informer lists and watches with; its requests are logged here."""
         return ResourceListerWatcher(
@@ -77,7 +77,7 @@ class DynamicClient(WriteVerbs):
             namespace,
             label_selector,
             field_selector,
-            is_metadata_only=is_metadata_only,
+            metadata_only=metadata_only,
             clock=self.clock,
             log=self.log,
         )

@@ -145,7 +145,7 @@ class HttpTransport:
         target = self._target(path, query)
         for is_last in (False, True):
             credential = self._credential(deadline)
-            fields = self._headers(headers, body, credential, is_stream=False)
+            fields = self._headers(headers, body, credential, stream=False)
             response = self._exchange(method, target, fields, body, credential, deadline)
             if response.status != 401 or is_last:
                 break
@@ -161,7 +161,7 @@ class HttpTransport:
         deadline = Deadline(self._pool.clock, None)
         for is_last in (False, True):
             credential = self._credential(deadline)
-            fields = self._headers(headers, None, credential, is_stream=True)
+            fields = self._headers(headers, None, credential, stream=True)
             connection = self._connected(credential.certificate, deadline)
             try:
                 connection.send("GET", target, fields, None, self._silence_seconds)
@@ -345,7 +345,7 @@ class HttpTransport:
         body: bytes | None,
         credential: Credential,
         *,
-        is_stream: bool,
+        stream: bool,
     ) -> Fields:
         endpoint = self._pool.endpoint
         fields = Fields(
@@ -355,7 +355,7 @@ class HttpTransport:
                 "Accept": "application/json",
             }
         )
-        if not (endpoint.is_loopback or is_stream):
+        if not (endpoint.is_loopback or stream):
             fields["Accept-Encoding"] = "gzip"
         if authorization := credential.authorization():
             fields["Authorization"] = authorization

@@ -42,7 +42,7 @@ class ResourceListerWatcher:
         label_selector: str = "",
         field_selector: str = "",
         *,
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         clock: Clock | None = None,
         log: RequestLog | None = None,
@@ -50,7 +50,7 @@ class ResourceListerWatcher:
         """Prepare; nothing is sent.
 
         Args:
-            is_metadata_only: ask for PartialObjectMetadata.
+            metadata_only: ask for PartialObjectMetadata.
             clock: for a ``Retry-After`` that is a date; default the machine's.
             log: where its requests are kept.
         """
@@ -61,8 +61,8 @@ class ResourceListerWatcher:
         session = getattr(transport, "session", None)
         self._transport: Transport = transport if session is None else session()
         self._owns_transport = session is not None
-        self._objects = ObjectDecoder(resource, is_metadata_only=is_metadata_only)
-        self.is_metadata_only = is_metadata_only
+        self._objects = ObjectDecoder(resource, metadata_only=metadata_only)
+        self.is_metadata_only = metadata_only
         self._max_line_bytes = max_line_bytes
         self._clock = clock or RealClock()
         self._log = log

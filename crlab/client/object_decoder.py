@@ -87,10 +87,10 @@ class ObjectDecoder:
 
     __slots__ = ("_prefix", "api_version", "kind")
 
-    def __init__(self, resource: ApiResource, *, is_metadata_only: bool = False) -> None:
+    def __init__(self, resource: ApiResource, *, metadata_only: bool = False) -> None:
         """Expect `resource`, or its metadata alone."""
-        self.kind = PARTIAL_KIND if is_metadata_only else resource.kind
-        self.api_version = PARTIAL_API_VERSION if is_metadata_only else resource.gvr.api_version
+        self.kind = PARTIAL_KIND if metadata_only else resource.kind
+        self.api_version = PARTIAL_API_VERSION if metadata_only else resource.gvr.api_version
         self._prefix = f'{{"kind":"{self.kind}","apiVersion":"{self.api_version}"'.encode()
 
     def decode_usual(self, raw: bytes) -> KubeObject | None:

@@ -89,7 +89,7 @@ class RequestLog:
         subresource: str,
         status: int,
         started: float,
-        is_dry_run: bool = False,
+        dry_run: bool = False,
         bytes_sent: int = 0,
         bytes_received: int = 0,
         error: str = "",
@@ -123,7 +123,7 @@ class RequestLog:
                 "namespace": namespace,
                 "name": name,
                 "subresource": subresource,
-                "dry_run": is_dry_run,
+                "dry_run": dry_run,
                 "error": error,
                 "warnings": warnings,
                 "request_body": self._kept(request_body, bytes_sent, resource),
@@ -146,7 +146,7 @@ class RequestLog:
                     if kept is not None
                 ),
             )
-            if resource_version and not is_dry_run:
+            if resource_version and not dry_run:
                 self._trace.note_write(group_resource, resource_version, seq)
         self._records.append(
             RequestRecord(
@@ -165,7 +165,7 @@ class RequestLog:
                 namespace,
                 name,
                 subresource,
-                is_dry_run,
+                dry_run,
                 error,
                 warnings,
             )

@@ -206,7 +206,7 @@ class Requester:
             subresource=demand.subresource,
             status=response.status if response is not None else 0,
             started=started,
-            is_dry_run=demand.is_dry_run,
+            dry_run=demand.is_dry_run,
             bytes_sent=len(body or b""),
             bytes_received=len(response.body) if response is not None else 0,
             error=failure,

@@ -135,7 +135,7 @@ class WatchDecoder:
         return events
 
     def _decode_usual(
-        self, text: bytes, start: int, events: list[WatchEvent], is_ascii: bool
+        self, text: bytes, start: int, events: list[WatchEvent], ascii_only: bool
     ) -> int:
         """Decode lines as every API server writes them; return where another one begins.
 
@@ -153,7 +153,7 @@ class WatchDecoder:
             if not (text.startswith(prefix, start) and text.startswith(b"}}", end - 2)):
                 return start
             raw = text[start + len(prefix) : end - 1]
-            obj = objects.decode_usual(raw) if is_ascii or is_utf8(raw) else None
+            obj = objects.decode_usual(raw) if ascii_only or is_utf8(raw) else None
             if obj is None:
                 return start
             events.append(WatchEvent(kind, obj, obj.resource_version, False, None, end - start))

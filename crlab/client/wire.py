@@ -177,14 +177,14 @@ class Wire:
             raise self._failed("closed here", phase=phase)
 
     def _failed(
-        self, text: str, is_refused: bool = False, *, phase: str = "connect"
+        self, text: str, refused: bool = False, *, phase: str = "connect"
     ) -> TransportError:
         endpoint = self._endpoint
         through = ""
         if endpoint.proxy is not None:
             through = f" (through the proxy {endpoint.proxy.hostname})"
         return TransportError(
-            f"{phase} {endpoint.authority}{through}: {text}", phase=phase, is_refused=is_refused
+            f"{phase} {endpoint.authority}{through}: {text}", phase=phase, refused=refused
         )
 
     def _ready(self, timeout_seconds: float | None, *, write: bool, sliced: bool = False) -> bool:

@@ -140,7 +140,7 @@ def _call_of(record: TraceRecord) -> Call:
 class CallHook(Protocol):
     """Stands between a reconcile and its calls: faults and lessons."""
 
-    def before(self, verb: str, resource: str, key: str, is_write: bool) -> None:
+    def before(self, verb: str, resource: str, key: str, write: bool) -> None:
         """May raise what the call shall fail with; nothing has been sent yet."""
 
     def after(self, call: Call) -> None:

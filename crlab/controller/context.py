@@ -70,21 +70,21 @@ class Context(WritingRun):
         obj = self._current()
         if obj is None or obj["metadata"].get("deletionTimestamp"):
             return False
-        return self._set_finalizers(obj, finalizer, is_wanted=True)
+        return self._set_finalizers(obj, finalizer, hold=True)
 
     def remove_finalizer(self, finalizer: str) -> bool:
         """Take a finalizer off the object to reconcile; False if it is not there."""
         obj = self._current()
-        return obj is not None and self._set_finalizers(obj, finalizer, is_wanted=False)
+        return obj is not None and self._set_finalizers(obj, finalizer, hold=False)
 
-    def _set_finalizers(self, obj: KubeObject, finalizer: str, *, is_wanted: bool) -> bool:
+    def _set_finalizers(self, obj: KubeObject, finalizer: str, *, hold: bool) -> bool:
         if "/" not in finalizer:
             raise ConfigError(f'a finalizer is named "domain/name", not {finalizer!r}')
         metadata = obj["metadata"]
         present = [*(metadata.get("finalizers") or ())]
-        if (finalizer in present) == is_wanted:
+        if (finalizer in present) == hold:
             return False
-        wanted = [*present, finalizer] if is_wanted else [f for f in present if f != finalizer]
+        wanted = [*present, finalizer] if hold else [f for f in present if f != finalizer]
         # The resourceVersion makes it a 409 if somebody else changed the list meanwhile.
         patch = {"metadata": {"finalizers": wanted, "resourceVersion": obj.resource_version}}
         self.patch(self.resource, self.request.name, patch, namespace=self.request.namespace)
@@ -108,5 +108,5 @@ class Context(WritingRun):
         if about is None:
             return
         self._env.recorder.event(
-            about, type, reason, message, is_dry_run=self.is_dry_run, causes=(self._seq,)
+            about, type, reason, message, dry_run=self.is_dry_run, causes=(self._seq,)
         )

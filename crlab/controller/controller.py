@@ -96,7 +96,7 @@ class Controller:
         sync_timeout_seconds: float = 120.0,
         limiter: RateLimiter | None = None,
         queue: str = "fifo",
-        is_dry_run: bool = False,
+        dry_run: bool = False,
         schema_of: Callable[[ApiResource], SchemaNode] | None = None,
     ) -> None:
         """Take the parts and register with the informers; nothing is reconciled yet.
@@ -110,7 +110,7 @@ class Controller:
             max_retries: tries after the first; None has no limit.
             timeout_seconds: a run over it is marked stuck; None has no limit.
             queue: "fifo" or "priority" (rule 65).
-            is_dry_run: whether `step` sends writes as dry runs by default.
+            dry_run: whether `step` sends writes as dry runs by default.
 
         Raises:
             ConfigError: a part that cannot work, said which.
@@ -174,7 +174,7 @@ class Controller:
             max_retries=max_retries,
             timeout_seconds=timeout_seconds,
         )
-        self.stepper = Stepper(self, is_dry_run=is_dry_run)
+        self.stepper = Stepper(self, dry_run=dry_run)
         self.sources = Sources(
             name, self.resource, self.queue, self.env, informer, owned, mappers, predicates
         )

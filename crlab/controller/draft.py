@@ -40,7 +40,7 @@ class Draft(dict[str, Any]):
         schema: SchemaNode = NO_SCHEMA,
         *,
         under: str = "",
-        is_partial: bool = False,
+        partial: bool = False,
     ):
         """Copy a tree (deeply)."""
         super().__init__()
@@ -48,7 +48,7 @@ class Draft(dict[str, Any]):
         put(self, "_schema", schema)
         put(self, "_parent", None)
         put(self, "_under", under)
-        put(self, "_is_partial", is_partial)
+        put(self, "_is_partial", partial)
         for name, value in (tree or {}).items():
             place = below(tree or {}, under, name)
             dict.__setitem__(self, name, _drafted(value, schema.field(name), place))
@@ -128,7 +128,7 @@ class Draft(dict[str, Any]):
         return plain
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draft:
-        return Draft(self, self._schema, under=self._under, is_partial=self._is_partial)
+        return Draft(self, self._schema, under=self._under, partial=self._is_partial)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Draft, (self.to_dict(),)

@@ -39,12 +39,12 @@ class _OwnWrite:
     __slots__ = ("is_certain", "object", "uid", "until", "version")
 
     def __init__(
-        self, obj: KubeObject | None, version: str, uid: str = "", *, is_certain: bool = True
+        self, obj: KubeObject | None, version: str, uid: str = "", *, certain: bool = True
     ) -> None:
         self.object = obj
         self.version = version
         self.uid = uid
-        self.is_certain = is_certain
+        self.is_certain = certain
         self.until = 0.0
 
     def is_passed(self, held: KubeObject | None, cache_version: str) -> bool:
@@ -77,11 +77,11 @@ class MutationOverlay:
             self._put((resource, key), _OwnWrite(obj, resource_version))
 
     def deleted(
-        self, resource: str, key: str, uid: str, after: str = "", *, is_certain: bool = True
+        self, resource: str, key: str, uid: str, after: str = "", *, certain: bool = True
     ) -> None:
         """Remember that the object of a uid is gone; it was there at the version `after`."""
         if uid:
-            self._put((resource, key), _OwnWrite(None, after, uid, is_certain=is_certain))
+            self._put((resource, key), _OwnWrite(None, after, uid, certain=certain))
 
     def _put(self, key: _Key, entry: _OwnWrite) -> None:
         with self._lock:

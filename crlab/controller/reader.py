@@ -149,7 +149,7 @@ class CacheReader:
             for state in states:
                 if state.uid == uid:
                     after = newest(after, state.resource_version)
-            self.overlay.deleted(plural, key, uid, after, is_certain=written.is_certain)
+            self.overlay.deleted(plural, key, uid, after, certain=written.is_certain)
         elif written.object is not None:
             self._learn_state(informer, written.object)
         elif written.version and cached is not None:
@@ -204,7 +204,7 @@ class CacheReader:
         """Return a fresh copy that is the caller's own, with the help of its schema."""
         schema = self.schema(resource)
         if isinstance(obj, KubeObject):
-            return Draft(obj.to_dict(), schema, is_partial=obj.is_partial)
+            return Draft(obj.to_dict(), schema, partial=obj.is_partial)
         return Draft(obj, schema)
 
     def schema(self, resource: ApiResource) -> SchemaNode:

@@ -42,12 +42,12 @@ class _Pending:
         self,
         event: dict[str, Any],
         observed: Observed,
-        is_dry_run: bool,
+        dry_run: bool,
         causes: tuple[int, ...],
     ) -> None:
         self.event = event
         self.observed = observed
-        self.is_dry_run = is_dry_run
+        self.is_dry_run = dry_run
         self.causes = causes
         self.tries = 0
         self.due_at = 0.0
@@ -97,7 +97,7 @@ class EventRecorder:
         reason: str,
         message: str,
         *,
-        is_dry_run: bool = False,
+        dry_run: bool = False,
         causes: tuple[int, ...] = (),
     ) -> None:
         """Record that something happened to `regarding`.
@@ -119,7 +119,7 @@ class EventRecorder:
             if self._is_closed:
                 return
             # What a dry run says was never said: the next of its kind is the first one.
-            memory = EventCorrelator(self._clock) if is_dry_run else self._correlator
+            memory = EventCorrelator(self._clock) if dry_run else self._correlator
             written = memory.correlate(made)
             if written is None:
                 self.filtered += 1
@@ -127,7 +127,7 @@ class EventRecorder:
             if len(self._backlog) >= MAX_BACKLOG:
                 self.dropped += 1
                 return
-            self._backlog.append(_Pending(*written, is_dry_run, causes))
+            self._backlog.append(_Pending(*written, dry_run, causes))
             self._news.notify_all()
             is_first = self._handle is None
             if is_first:

@@ -47,7 +47,7 @@ class Run:
         attempt: int = 1,
         triggers: tuple[Trigger, ...] = (),
         seq: int = 0,
-        is_dry_run: bool = False,
+        dry_run: bool = False,
         deadline_seconds: float | None = None,
     ) -> None:
         self._env = environment
@@ -56,7 +56,7 @@ class Run:
         self.attempt = attempt
         self.triggers = triggers
         self.reconcile_id = environment.ids.uid()
-        self.is_dry_run = is_dry_run
+        self.is_dry_run = dry_run
         self.calls: list[Call] = []
         self.logged: list[str] = []
         self._versions_read: set[str] = set()

@@ -25,7 +25,7 @@ from crlab.controller.reconcile import Request, Result, checked_result
 from crlab.controller.step_record import StepRecord
 from crlab.errors import Conflict, TerminalError, describe_error
 from crlab.model.plural import counted
-from crlab.runtime.dry_run import dry_run
+from crlab.runtime.dry_run import dry_run as acting_dry
 from crlab.trace.cause import caused_by
 from crlab.trace.record import TraceStage
 from crlab.workqueue import QueueMetrics, QueueSnapshot, RateLimitingQueue, Trigger
@@ -67,12 +67,12 @@ class Runner:
         self.errors = 0
 
     def run(
-        self, key: str, *, is_dry_run: bool = False, before: QueueSnapshot = _NO_SNAPSHOT
+        self, key: str, *, dry_run: bool = False, before: QueueSnapshot = _NO_SNAPSHOT
     ) -> StepRecord:
         """Reconcile a key that was taken from the queue, and give it back.
 
         Args:
-            is_dry_run: the key is only held, by the caller; nothing comes of the run.
+            dry_run: the key is only held, by the caller; nothing comes of the run.
 
         Raises:
             KeyboardInterrupt: the user interrupted it; the key is queued again.
@@ -91,7 +91,7 @@ class Runner:
                 "controller": env.name,
                 "attempt": attempt,
                 "collapsed": len(triggers),
-                "dry_run": is_dry_run,
+                "dry_run": dry_run,
             },
         )
         context = Context(
@@ -100,7 +100,7 @@ class Runner:
             attempt=attempt,
             triggers=triggers,
             seq=seq,
-            is_dry_run=is_dry_run,
+            dry_run=dry_run,
             deadline_seconds=self._timeout_seconds,
         )
         obj = env.reader.cached(env.resource, key)
@@ -111,7 +111,7 @@ class Runner:
         outcome = "interrupted"
         with (
             caused_by((seq,), self._actor),
-            dry_run(is_dry_run),
+            acting_dry(dry_run),
             keeping_prints() as printed,
         ):
             try:
@@ -123,7 +123,7 @@ class Runner:
                 duration = env.clock.monotonic() - started
                 if printed.lines:
                     env.note(key, "printed", seq, {"message": printed.text})
-                if is_dry_run:
+                if dry_run:
                     outcome = self._foretold(key, result, error, attempt)
                 else:
                     outcome = self._settle(key, result, error, attempt)
@@ -137,16 +137,16 @@ class Runner:
                         "duration_seconds": duration,
                         "attempt": attempt,
                         "outcome": outcome,
-                        "dry_run": is_dry_run,
+                        "dry_run": dry_run,
                     },
                 )
             finally:
-                if not is_dry_run:
+                if not dry_run:
                     queue.done(key)
-        self._tell(key, error, outcome, is_dry_run=is_dry_run)
+        self._tell(key, error, outcome, dry_run=dry_run)
         with self._lock:
             self.runs += 1
-            self.errors += error is not None and not is_dry_run
+            self.errors += error is not None and not dry_run
             record = StepRecord(
                 controller=env.name,
                 number=self.runs,
@@ -162,7 +162,7 @@ class Runner:
                 events_back=(),
                 before=before,
                 after=_NO_SNAPSHOT,
-                is_dry_run=is_dry_run,
+                is_dry_run=dry_run,
                 reconcile_id=context.reconcile_id,
                 duration_seconds=duration,
                 started_seq=seq,
@@ -175,13 +175,11 @@ class Runner:
             raise error
         return record
 
-    def _tell(
-        self, key: str, error: BaseException | None, outcome: str, *, is_dry_run: bool
-    ) -> None:
+    def _tell(self, key: str, error: BaseException | None, outcome: str, *, dry_run: bool) -> None:
         """Keep and log that a run failed, or that it works now."""
         failures = self._env.trace.failures
         failures.worked("stuck", self._actor, key)
-        if is_dry_run or (isinstance(error, KeyboardInterrupt) and _is_main_thread()):
+        if dry_run or (isinstance(error, KeyboardInterrupt) and _is_main_thread()):
             return  # nothing of it stays: whoever looked has seen it, or ended it
         if error is None:
             failures.worked("reconcile", self._actor, key)

@@ -98,7 +98,7 @@ class StepRecord:
         """The error's traceback from the user's code on, "" if there was no error."""
         if self.error is None:
             return ""
-        return traceback_of(self.error, is_users_only=True) or describe_error(self.error)
+        return traceback_of(self.error, users_only=True) or describe_error(self.error)
 
     @property
     def rule(self) -> str:

@@ -42,12 +42,12 @@ class Stepper:
         stopped_at: the breakpoint that ended the last `run`, None if the queue was empty.
     """
 
-    def __init__(self, controller: Controller, *, is_dry_run: bool) -> None:
+    def __init__(self, controller: Controller, *, dry_run: bool) -> None:
         self._controller = controller
         self._turn = threading.Lock()
         self._stepping: int | None = None  # the thread whose turn it is
         self._looked = ""  # the key of the last dry run that nobody named
-        self.is_dry_run = is_dry_run
+        self.is_dry_run = dry_run
         self.breakpoints = Breakpoints()
         self.stopped_at: Breakpoint | None = None
 
@@ -88,7 +88,7 @@ class Stepper:
                 return None
             before, key = taken
             try:
-                record = controller.runner.run(key, is_dry_run=is_dry_run, before=before)
+                record = controller.runner.run(key, dry_run=is_dry_run, before=before)
             finally:
                 if is_dry_run:
                     controller.queue.release(key)
@@ -171,7 +171,7 @@ class Stepper:
             raise SyncTimeout(controller.unsynced, timeout_seconds=timeout_seconds)
 
     def _take(
-        self, request: Request | None, timeout_seconds: float, is_dry_run: bool
+        self, request: Request | None, timeout_seconds: float, dry_run: bool
     ) -> tuple[QueueSnapshot, str] | None:
         """Return the queue and a key of it that is now taken, or held for a dry run."""
         controller = self._controller
@@ -181,16 +181,16 @@ class Stepper:
             queue.wait(min(timeout_seconds, KEY_SECONDS))
         before = queue.snapshot()
         if request is None:
-            key = self._next_look() if is_dry_run else queue.try_get()
-            if key is None or not is_dry_run:
+            key = self._next_look() if dry_run else queue.try_get()
+            if key is None or not dry_run:
                 return None if key is None else (before, key)
             self._looked = key
         else:
             key = request.key
-            if not is_dry_run and not any(state.key == key for state in before.queued):
+            if not dry_run and not any(state.key == key for state in before.queued):
                 controller.enqueue(request)
                 before = queue.snapshot()
-        if not (queue.hold(key) if is_dry_run else queue.take(key)):
+        if not (queue.hold(key) if dry_run else queue.take(key)):
             raise LifecycleError(f"{key} is being reconciled just now")
         return before, key
 

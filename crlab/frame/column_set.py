@@ -52,10 +52,10 @@ _PRINTERS_LOOK_AT = {
 }
 
 
-def base_columns(is_namespaced: bool = True) -> list[Column]:
+def base_columns(namespaced: bool = True) -> list[Column]:
     """Return what every frame begins with."""
     name = Column("name", "string", header="name")
-    return [Column("namespace", "string", header="namespace"), name] if is_namespaced else [name]
+    return [Column("namespace", "string", header="namespace"), name] if namespaced else [name]
 
 
 def header_columns() -> list[Column]:
@@ -266,7 +266,7 @@ def _named(
     resource: ApiResource | None,
     definitions: Sequence[Mapping[str, Any]] | None,
     schema: Mapping[str, Any] | None,
-    is_namespaced: bool,
+    namespaced: bool,
 ) -> list[Column]:
     if isinstance(wanted, str):
         wanted = [wanted]
@@ -275,7 +275,7 @@ def _named(
         for column in (
             *header_columns(),
             *printed_columns(resource, definitions, wide=True),
-            *base_columns(is_namespaced),
+            *base_columns(namespaced),
         )
     }
     chosen = []

@@ -218,7 +218,7 @@ class ReplayControl:
         label_selector: str = "",
         field_selector: str = "",
         *,
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
     ) -> Replay:
         """Return a lister-watcher over what was recorded so of one resource.
 
@@ -236,11 +236,11 @@ class ReplayControl:
                 name, nearest=nearest(name, known) or known, where="the recording"
             )
         for place in dict.fromkeys((namespace, None)):
-            wanted = Scope("", place, label_selector, field_selector, is_metadata_only)
+            wanted = Scope("", place, label_selector, field_selector, metadata_only)
             for scope, records in streams.items():
                 if replace(scope, source="") == wanted:
                     return Replay(self, records, resource, namespace)
-        asked = Scope("", namespace, label_selector, field_selector, is_metadata_only)
+        asked = Scope("", namespace, label_selector, field_selector, metadata_only)
         held = "; ".join(dict.fromkeys(map(str, streams)))
         raise ConfigError(
             f"{resource.gvr.group_resource} were not recorded {asked}; they were: {held}"

@@ -14,24 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from crlab.errors import AlreadyStopped, ConfigError
 from crlab.lab import open_lab as registry
+from crlab.lab.parts import LabKind, Parts
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime import fork
-from crlab.runtime.clock import Clock, RealClock
+from crlab.runtime.clock import RealClock
 from crlab.runtime.closing_stack import ClosingStack
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dependency import refuse_read
-from crlab.runtime.driver import Driver
-from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crlab.apiserver import ApiServer
-    from crlab.client import Applied, DynamicClient
+    from crlab.client import Applied
     from crlab.client.endpoint import Endpoint
-    from crlab.client.transport import Transport
     from crlab.lab.builtin_controller import BuiltinControllers
     from crlab.lab.fault import LabFaults
     from crlab.lab.informer import Informer
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from crlab.lab.lab_controller import LabController
     from crlab.trace.recording import Recorder
 
-LabKind = Literal["sandbox", "cluster", "envtest", "replay"]
 LabState = Literal["open", "closing", "closed"]
 
 
@@ -72,46 +69,38 @@ class LabCore:
 
     def __init__(
         self,
+        parts: Parts,
         *,
-        kind: LabKind,
-        transport: Transport,
-        client: DynamicClient,
-        clock: Clock,
-        ids: Ids,
-        trace: Trace,
-        driver: Driver,
-        server: ApiServer | None = None,
-        name: str = "",
-        url: str = "",
         owns_driver: bool = True,
     ) -> None:
-        self.kind: LabKind = kind
-        self.name = name
+        clock, driver, server = parts.clock, parts.driver, parts.server
+        client, transport = parts.client, parts.transport
+        self._parts = parts
+        self.kind: LabKind = parts.kind
+        self.name = parts.name
         self.client = client
         self.clock = clock
-        self.ids = ids
-        self.trace = trace
+        self.ids = parts.ids
+        self.trace = parts.trace
         self.driver = driver
         self.server = server
-        self._url = url
-        self._transport = transport
         self._lock = fork.lock()
         self._informers: dict[tuple[Any, ...], Informer] = {}
         self._controllers: list[LabController] = []
         self._builtin: BuiltinControllers | None = None
-        self._parts = ClosingStack("the lab")
+        self._closing = ClosingStack("the lab")
         self._made_by_cell = registry.ByCell()
         self._faults: LabFaults | None = None
         self._deadline: Deadline | None = None
         if owns_driver:
-            self._parts.push("the threads", driver.close, rank=Rank.RUNTIME)
+            self._closing.push("the threads", driver.close, rank=Rank.RUNTIME)
             if isinstance(clock, RealClock):
-                self._parts.push("the timers", clock.close, rank=Rank.RUNTIME)
+                self._closing.push("the timers", clock.close, rank=Rank.RUNTIME)
         if server is not None:
-            self._parts.push("the server", server.close, rank=Rank.SERVER)
-        self._parts.push("the client", lambda: client.close(self._ended), rank=Rank.CLIENT)
-        self._parts.push("the connections", transport.close, rank=Rank.CLIENT)
-        self._parts.push("the widgets", self._close_widgets, rank=Rank.WIDGET)
+            self._closing.push("the server", server.close, rank=Rank.SERVER)
+        self._closing.push("the client", lambda: client.close(self._ended), rank=Rank.CLIENT)
+        self._closing.push("the connections", transport.close, rank=Rank.CLIENT)
+        self._closing.push("the widgets", self._close_widgets, rank=Rank.WIDGET)
         self._born = fork.generation()
         self._number = registry.register(self._whole)
 
@@ -125,12 +114,12 @@ class LabCore:
         """
         if self.server is not None:
             return self.server.url if self.server.is_serving else ""
-        return self._url
+        return self._parts.url
 
     @property
     def title(self) -> str:
         """Kind and name: "sandbox seed=0"."""
-        return f"{self.kind} {self.name}".rstrip()
+        return self._parts.title
 
     @property
     def builtin_names(self) -> tuple[str, ...]:
@@ -145,12 +134,12 @@ class LabCore:
     @property
     def recorders(self) -> list[Recorder]:
         """What `record` returned and was not closed; `error` says why one has stopped."""
-        return [x for x in self._parts.things(Rank.MADE) if hasattr(x, "is_recording")]
+        return [x for x in self._closing.things(Rank.MADE) if hasattr(x, "is_recording")]
 
     @property
     def is_seeded(self) -> bool:
         """Whether this lab gives the same outputs on every run."""
-        return self.ids.seed is not None
+        return self._parts.is_seeded
 
     @property
     def allow_writes(self) -> tuple[str, ...]:
@@ -161,13 +150,13 @@ class LabCore:
     def connection(self) -> tuple[Endpoint | None, str]:
         """Where requests go (None: nowhere, the server is in this process) and how they
         authenticate: "token", "exec /usr/bin/plugin", "none"."""
-        endpoint: Endpoint | None = getattr(self._transport, "endpoint", None)
-        return endpoint, str(getattr(self._transport, "authentication", "none"))
+        endpoint: Endpoint | None = getattr(self._parts.transport, "endpoint", None)
+        return endpoint, str(getattr(self._parts.transport, "authentication", "none"))
 
     @property
     def credential_error(self) -> tuple[str, float]:
         """Why there are no credentials now, and since when (wall time); "" while there are."""
-        credentials = getattr(self._transport, "credentials", None)
+        credentials = getattr(self._parts.transport, "credentials", None)
         return getattr(credentials, "error", ""), getattr(credentials, "failed_at", 0.0)
 
     @property
@@ -178,15 +167,15 @@ class LabCore:
     @property
     def is_closed(self) -> bool:
         """Whether all that this lab had was closed; see `state`."""
-        return self._parts.is_closed
+        return self._closing.is_closed
 
     @property
     def state(self) -> LabState:
         """Where it is in its life: "closing" from the call of `close` until every part had its
         turn, which an interrupt puts off to the next call."""
-        if self._parts.is_closed:
+        if self._closing.is_closed:
             return "closed"
-        return "closing" if self._parts.is_closing else "open"
+        return "closing" if self._closing.is_closing else "open"
 
     @property
     def is_writable(self) -> bool:
@@ -303,7 +292,7 @@ class LabCore:
         Raises:
             AlreadyStopped: it was; says how to open another one.
         """
-        if self._parts.is_closing:
+        if self._closing.is_closing:
             raise AlreadyStopped(f"cannot {what}: {self._ended}")
 
     def check_here(self, what: str) -> None:
@@ -335,13 +324,13 @@ class LabCore:
     def _hold_part(self, thing: Any, rank: Rank) -> None:
         stop = getattr(thing, "stop", None)
         try:
-            self._parts.push(name_of(thing), thing.close, rank=rank, stop=stop, thing=thing)
+            self._closing.push(name_of(thing), thing.close, rank=rank, stop=stop, thing=thing)
         except AlreadyStopped:
             raise AlreadyStopped(f"cannot add {name_of(thing)}: {self._ended}") from None
 
     def release(self, closable: Any) -> None:
         """Forget something that has closed itself."""
-        self._parts.remove(closable)
+        self._closing.remove(closable)
         with self._lock:
             if closable in self._controllers:
                 self._controllers.remove(closable)
@@ -369,7 +358,7 @@ class LabCore:
         """
         self._deadline = Deadline(self.clock, timeout_seconds)
         try:
-            return self._parts.close()
+            return self._closing.close()
         finally:
             if self.is_closed:
                 registry.unregister(self._number)
@@ -395,7 +384,7 @@ class LabCore:
         checked_function(callback, "what on_close() takes")
         name = f"on_close({getattr(callback, '__qualname__', type(callback).__name__)})"
         try:
-            return self._parts.push(name, lambda: callback() and None, rank=Rank.CALLBACK)
+            return self._closing.push(name, lambda: callback() and None, rank=Rank.CALLBACK)
         except AlreadyStopped:
             return lambda: None
 

@@ -119,7 +119,7 @@ class InProcessTransport:
             )
         except ConnectionError as error:  # a fault: the server hung up before it answered
             refused = isinstance(error, ConnectionRefusedError)
-            raise TransportError(str(error), phase=phase, is_refused=refused) from error
+            raise TransportError(str(error), phase=phase, refused=refused) from error
 
     def _forget(self, stream: InProcessStream) -> None:
         with self._lock:

@@ -213,7 +213,7 @@ class Informer:
 
         schema = SchemaReader(self._lab.client).schema(self.resource)
         obj = self[key]
-        return Draft(obj.to_dict(), schema, is_partial=obj.is_partial)
+        return Draft(obj.to_dict(), schema, partial=obj.is_partial)
 
     def objects(self) -> Sequence[KubeObject]:
         """Return every cached object, sorted by key."""

@@ -16,7 +16,7 @@ included.
 
 from __future__ import annotations
 
-from crlab.lab.core import LabKind
+from crlab.lab.parts import LabKind
 from crlab.lab.sandbox import BranchingLab
 
 

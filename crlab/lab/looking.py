@@ -137,8 +137,8 @@ class LookingLab(MakingLab):
         *what: LabController | Informer,
         service_account: str = "",
         user: str = "",
-        is_cluster_wide: bool = False,
-        is_list_included: bool = True,
+        cluster_wide: bool = False,
+        include_list: bool = True,
     ) -> Rbac:
         """Return the least role for what controllers and informers did, with its binding.
 
@@ -152,8 +152,8 @@ class LookingLab(MakingLab):
                 controllers that have run.
             service_account: "namespace/name" to bind to; default "default/<controller>".
             user: bind to this user instead.
-            is_cluster_wide: one ClusterRole, for namespaces it has not met yet.
-            is_list_included: grant list beside watch, for servers that do not stream the
+            cluster_wide: one ClusterRole, for namespaces it has not met yet.
+            include_list: grant list beside watch, for servers that do not stream the
                 first list: WatchList is on in 1.32, off by default in 1.33, on again from
                 1.34, and may be switched off.
 
@@ -168,8 +168,8 @@ class LookingLab(MakingLab):
             what,
             service_account=service_account,
             user=user,
-            is_cluster_wide=is_cluster_wide,
-            is_list_included=is_list_included,
+            cluster_wide=cluster_wide,
+            include_list=include_list,
         )
 
     def required_rbac(self, **options: Any) -> Rbac:

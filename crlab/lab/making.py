@@ -43,7 +43,7 @@ class MakingLab(PacedLab):
         columns: Any = None,
         indexers: Mapping[str, Callable[..., Any]] | None = None,
         transform: Callable[[Any], Any] | None = None,
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
         include_secrets: bool = False,
         poll_seconds: float | None = None,
         audit_seconds: float | None = None,
@@ -67,7 +67,7 @@ class MakingLab(PacedLab):
             transform: what to keep of an object, with name and namespace; applied before it is
                 cached. A write of what it changed, as a whole, is refused (patch it, or read
                 it from the server); a plain dict of it, `to_dict()`, cannot be told apart.
-            is_metadata_only: cache only the objects' metadata; `df` then has the columns that
+            metadata_only: cache only the objects' metadata; `df` then has the columns that
                 every object has.
             include_secrets: give code the values of Secrets and token reviews; otherwise only
                 keys and lengths. Other kinds are given as they are; what is shown is masked.
@@ -106,7 +106,7 @@ class MakingLab(PacedLab):
         places = places if found.is_namespaced else ()
         identity = (
             found.gvr, places, label_selector, field_selector, queue, list_mode,
-            is_metadata_only, include_secrets, transform, poll_seconds, audit_seconds,
+            metadata_only, include_secrets, transform, poll_seconds, audit_seconds,
             repr(sorted(options.items())),
         )  # fmt: skip
         with self._lock:
@@ -120,7 +120,7 @@ class MakingLab(PacedLab):
             places,
             label_selector,
             field_selector,
-            is_metadata_only=is_metadata_only,
+            metadata_only=metadata_only,
             include_secrets=include_secrets,
             resync_seconds=resync_seconds,
             queue=queue,
@@ -146,7 +146,7 @@ class MakingLab(PacedLab):
             if other is not None and not other.shared.is_stopped:
                 return other.start() if start else other  # asked for at the same time
             self._informers[identity] = informer
-        self._parts.remove(other)  # stopped, and replaced
+        self._closing.remove(other)  # stopped, and replaced
         try:
             self._hold_part(informer, Rank.INFORMER)
             note_informer(self._whole, informer)
@@ -166,7 +166,7 @@ class MakingLab(PacedLab):
         label_selector: str,
         field_selector: str,
         *,
-        is_metadata_only: bool,
+        metadata_only: bool,
         include_secrets: bool,
         **options: Any,
     ) -> SharedInformer:
@@ -175,7 +175,7 @@ class MakingLab(PacedLab):
 
         lister_watchers = [
             self.client.lister_watcher(
-                resource, place, label_selector, field_selector, is_metadata_only=is_metadata_only
+                resource, place, label_selector, field_selector, metadata_only=metadata_only
             )
             for place in namespaces or (None,)
         ]
@@ -294,7 +294,7 @@ class MakingLab(PacedLab):
             clock=self.clock,
             ids=self.ids.fork(f"controller/{name}"),
             trace=self.trace,
-            is_dry_run=self.kind == "cluster",
+            dry_run=self.kind == "cluster",
             **options,
         )
         return self._hold(LabController(self._whole, made, reconcile))
@@ -352,7 +352,7 @@ class MakingLab(PacedLab):
         from crlab.lab.builtin_controller import BuiltinControllers
 
         self._builtin = BuiltinControllers(self._whole, self.server, names)
-        self._parts.push("the server's controllers", self._builtin.close, rank=Rank.BUILTIN)
+        self._closing.push("the server's controllers", self._builtin.close, rank=Rank.BUILTIN)
 
     @property
     def builtin_controllers(self) -> BuiltinControllers:

@@ -15,8 +15,9 @@ from crlab.client.config import ClientConfig, from_configuration
 from crlab.client.transport import Transport
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
-from crlab.lab.lab import Lab, LabKind
+from crlab.lab.lab import Lab
 from crlab.lab.open_lab import Opening
+from crlab.lab.parts import LabKind, Parts
 from crlab.model.argument import checked_count, checked_path, checked_texts
 from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
@@ -125,7 +126,7 @@ def connect(
     url: str | None = None,
     token: str | None = None,
     ca_file: str | None = None,
-    is_insecure: bool = False,
+    insecure: bool = False,
     allow_writes: Collection[str] | bool = (),
     allowed_plugins: Collection[str] | None = None,
     configuration: Any = None,
@@ -141,7 +142,7 @@ def connect(
     Args:
         allow_writes: namespaces that may be written; True or ["*"] for everything,
             cluster-scoped objects included.
-        is_insecure: do not verify the server's certificate; shown in every status.
+        insecure: do not verify the server's certificate; shown in every status.
         allowed_plugins: credential plugins that may run; None allows all.
         configuration: a ``kubernetes.client.Configuration`` that is set up already, instead
             of all of the above but `allow_writes`.
@@ -168,7 +169,7 @@ def connect(
         url=url,
         token=token,
         ca_file=ca_file,
-        is_insecure=is_insecure,
+        insecure=insecure,
         allowed_plugins=allowed_plugins,
         clock=clock,
     )
@@ -297,16 +298,18 @@ def _assemble(
     outside = clock if server is None else None  # a server behind a socket moves by itself
     performer: Driver = ManualDriver(outside) if driver == "manual" else ThreadDriver(clock)
     return Lab(
-        kind=kind,
-        transport=transport,
-        client=client,
-        clock=clock,
-        ids=ids,
-        trace=trace,
-        driver=performer,
-        server=server,
-        name=name,
-        url=url,
+        Parts(
+            kind=kind,
+            transport=transport,
+            client=client,
+            clock=clock,
+            ids=ids,
+            trace=trace,
+            driver=performer,
+            server=server,
+            name=name,
+            url=url,
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from crlab.trace.record import Trace
 if TYPE_CHECKING:
     from crlab.apiserver import ApiServer
     from crlab.lab.lab import Lab
+from crlab.lab.parts import Parts
 
 AUTHENTICATED = "system:authenticated"
 SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -44,14 +45,16 @@ def acting_as(lab: Lab, server: ApiServer, user: str, groups: Sequence[str]) -> 
         ids=lab.ids.fork(f"client/{user}"),
     )
     made = Lab(
-        kind="sandbox",
-        transport=transport,
-        client=client,
-        clock=lab.clock,
-        ids=lab.ids.fork(f"user/{user}"),
-        trace=trace,
-        driver=lab.driver,
-        name=f"{lab.name} as {user}".strip(),
+        Parts(
+            kind="sandbox",
+            transport=transport,
+            client=client,
+            clock=lab.clock,
+            ids=lab.ids.fork(f"user/{user}"),
+            trace=trace,
+            driver=lab.driver,
+            name=f"{lab.name} as {user}".strip(),
+        ),
         owns_driver=False,
     )
     lab.adopt(made)

@@ -160,15 +160,15 @@ class PacedLab(LabCore):
         raise SyncTimeout(
             [text for text in missing if text] or [name_of_predicate(predicate)],
             timeout_seconds=timeout_seconds,
-            said=self._said(timeout_seconds, is_settling=callable(what)),
+            said=self._said(timeout_seconds, settling=callable(what)),
             now=activity(self._whole),
             advice=advice_for(self._whole),
         )
 
-    def _said(self, timeout_seconds: float, *, is_settling: bool) -> str:
+    def _said(self, timeout_seconds: float, *, settling: bool) -> str:
         if self._is_still:
             return "not true, and nothing moves any more"
-        return f"not {'settled' if is_settling else 'true'} after {timeout_seconds:g} s"
+        return f"not {'settled' if settling else 'true'} after {timeout_seconds:g} s"
 
     def _manual(self, verb: str) -> ManualDriver:
         self.check_open(verb)

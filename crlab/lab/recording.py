@@ -59,7 +59,7 @@ def start_recording(
         resources=[informer.resource for informer in lab.informers],
         name=lab.title,
         include_secrets=include_secrets,
-        is_threaded=not lab.driver.is_manual,
+        threaded=not lab.driver.is_manual,
         version=crlab.__version__,
     )
 

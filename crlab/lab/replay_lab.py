@@ -22,6 +22,7 @@ from crlab.client.write_gate import WriteGate
 from crlab.errors import ReadOnlyError, UnknownResource, nearest
 from crlab.frame.replay import Replay, ReplayControl
 from crlab.lab.lab import Lab
+from crlab.lab.parts import Parts
 from crlab.lab.question import check_resource
 from crlab.lab.recording import watched_resources
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
@@ -35,7 +36,7 @@ from crlab.trace.recording import Recording
 if TYPE_CHECKING:
     from crlab.lab.informer import Informer
 
-_SCOPE = ("namespace", "label_selector", "field_selector", "is_metadata_only")
+_SCOPE = ("namespace", "label_selector", "field_selector", "metadata_only")
 
 
 class NoTransport:
@@ -121,7 +122,7 @@ class ReplayClient(DynamicClient):
         label_selector: str = "",
         field_selector: str = "",
         *,
-        is_metadata_only: bool = False,
+        metadata_only: bool = False,
     ) -> Replay:
         """Return the recorded stream of a resource; see `ReplayControl.lister_watcher`."""
         return self._control.lister_watcher(
@@ -129,7 +130,7 @@ class ReplayClient(DynamicClient):
             namespace,
             label_selector,
             field_selector,
-            is_metadata_only=is_metadata_only,
+            metadata_only=metadata_only,
         )
 
     def questions(self, resource: ApiResource) -> list[dict[str, Any]]:
@@ -145,7 +146,7 @@ class ReplayClient(DynamicClient):
                     "namespace": [],
                     "label_selector": scope.label_selector,
                     "field_selector": scope.field_selector,
-                    "is_metadata_only": scope.is_metadata_only,
+                    "metadata_only": scope.is_metadata_only,
                 },
             )
             asked["namespace"] += [scope.namespace] if scope.namespace else []
@@ -214,14 +215,16 @@ def open_replay(
     driver: Driver = ManualDriver() if driver_name == "manual" else ThreadDriver(clock)
     client = ReplayClient(control, clock, trace)
     lab = ReplayLab(
-        kind="replay",
-        transport=client.transport,
-        client=client,
-        clock=clock,
-        ids=Ids(0),
-        trace=trace,
-        driver=driver,
-        name=recording.path.name + ("" if recording.is_complete else " (cut short)"),
+        Parts(
+            kind="replay",
+            transport=client.transport,
+            client=client,
+            clock=clock,
+            ids=Ids(0),
+            trace=trace,
+            driver=driver,
+            name=recording.path.name + ("" if recording.is_complete else " (cut short)"),
+        ),
     )
     lab.recording, lab.control = recording, control
     return lab

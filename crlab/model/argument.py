@@ -176,11 +176,11 @@ def _check_runs(function: Callable[..., Any], what: str, *, may_yield: bool) -> 
         )
 
 
-def checked_answer(answer: Any, what: str, *, is_used: bool = True) -> Any:
+def checked_answer(answer: Any, what: str, *, used: bool = True) -> Any:
     """Return what a function answered, unless that must be awaited first.
 
     Args:
-        is_used: whether the answer matters; a task that runs by itself is none.
+        used: whether the answer matters; a task that runs by itself is none.
 
     Raises:
         ConfigError: it is a coroutine (then closed) or anything else to await: it would pass
@@ -188,7 +188,7 @@ def checked_answer(answer: Any, what: str, *, is_used: bool = True) -> Any:
     """
     if type(answer) in _PLAIN:  # nearly all are; a frame asks once per cell
         return answer
-    if not is_used and hasattr(answer, "add_done_callback"):
+    if not used and hasattr(answer, "add_done_callback"):
         return answer
     if inspect.isawaitable(answer) or inspect.isasyncgen(answer):
         if inspect.iscoroutine(answer):

@@ -31,12 +31,12 @@ _MAX_VALUE = 1000  # and of one attribute
 _MAX_MARKS = 4  # combining marks in a row; no script needs more, a "Zalgo" text has dozens
 
 
-def plain(text: object, *, limit: int | None = None, is_multiline: bool = False) -> str:
+def plain(text: object, *, limit: int | None = None, multiline: bool = False) -> str:
     r"""Return `text` as it may be shown in a terminal, a log line or a text output.
 
     Args:
         limit: characters kept; the rest is counted ("… +7 more"). None: all.
-        is_multiline: keep line feeds and tabs, which else show as ``\n`` and ``\t``.
+        multiline: keep line feeds and tabs, which else show as ``\n`` and ``\t``.
     """
     value = text if type(text) is str else _as_text(text)
     hidden = 0
@@ -44,7 +44,7 @@ def plain(text: object, *, limit: int | None = None, is_multiline: bool = False)
         hidden = len(value) - limit
         value = value[:limit]
     if not (value.isascii() and value.isprintable()):
-        value = _visible(value, "\n\t" if is_multiline else "")
+        value = _visible(value, "\n\t" if multiline else "")
     return f"{value}… +{hidden} more" if hidden else value
 
 
@@ -82,11 +82,11 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def esc(text: object, *, limit: int | None = None, is_multiline: bool = False) -> Markup:
+def esc(text: object, *, limit: int | None = None, multiline: bool = False) -> Markup:
     """Return `text` for HTML, in an element or in a quoted attribute."""
     if isinstance(text, Markup):
         return text
-    return Markup(html.escape(plain(text, limit=limit, is_multiline=is_multiline), quote=True))
+    return Markup(html.escape(plain(text, limit=limit, multiline=multiline), quote=True))
 
 
 class Markup(str):

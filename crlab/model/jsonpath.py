@@ -43,13 +43,13 @@ class JSONPath:
         steps: Sequence[Step],
         fields: tuple[str, ...] | None,
         prefix: tuple[str, ...],
-        is_definite: bool,
+        definite: bool,
     ) -> None:
         self.text = text
         self._steps = tuple(steps)
         self.fields = fields
         self.prefix = prefix
-        self.is_definite = is_definite
+        self.is_definite = definite
 
     def find(self, obj: Any) -> list[Any]:
         """Return every value the path leads to, in document order; [] if none."""
@@ -154,7 +154,7 @@ class _Parser:
             self.end -= 1
             self.skip()
         self.take("$") or self.take("@")
-        steps, names, is_definite = self.steps(is_start=True)
+        steps, names, is_definite = self.steps(start=True)
         if self.at < self.end:
             raise self.fail("'.' or '['")
         plain: list[str] = []
@@ -167,7 +167,7 @@ class _Parser:
         return JSONPath(self.text, steps, fields, prefix, is_definite)
 
     def steps(
-        self, *, is_start: bool = False, in_filter: bool = False
+        self, *, start: bool = False, in_filter: bool = False
     ) -> tuple[list[Step], list[str | None], bool]:
         steps: list[Step] = []
         names: list[str | None] = []
@@ -189,7 +189,7 @@ class _Parser:
             elif self.peek("["):
                 step, name, one = self.bracket()
                 is_definite = is_definite and one
-            elif is_start and not steps and _NAME.match(self.text, self.at, self.end):
+            elif start and not steps and _NAME.match(self.text, self.at, self.end):
                 step, name = self.name_or_star()  # "spec.image": the dot may be left out
             else:
                 break

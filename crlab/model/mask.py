@@ -105,14 +105,14 @@ def is_secret(name: str, value: Any) -> bool:
     return name != "pass" and is_secret_name(name)  # {"pass": 3, "fail": 0} are counts
 
 
-def mask(value: Any, *, is_base64: bool = False) -> str:
+def mask(value: Any, *, encoded: bool = False) -> str:
     """Return what stands in for a secret value: its length in bytes (of its JSON, if no text)."""
     if not isinstance(value, str):
         return f"{_MARK}{len(_encode(value))} bytes>"
     if VALUE_MASK.fullmatch(value):
         return value
     size = len(value.encode("utf-8", "surrogatepass"))
-    if is_base64:
+    if encoded:
         try:
             size = len(base64.b64decode(value, validate=True))
         except (binascii.Error, ValueError):
@@ -248,7 +248,7 @@ def mask_value(text: str, name: str = "") -> str:
     if _may_have_field(text, lowered):
         if _DOCUMENT.search(text):
             return mask(text)
-        text = _mask_fields(text, is_free=False)
+        text = _mask_fields(text, free=False)
     return _mask_shapes(text) if _may_have_shape(text, lowered) else text
 
 
@@ -269,7 +269,7 @@ def mask_text(text: str) -> str:
     if _may_have_shape(masked, lowered):
         masked = _mask_shapes(masked)
     if _may_have_field(masked, lowered):
-        masked = _mask_fields(masked, is_free=True)
+        masked = _mask_fields(masked, free=True)
     return VALUE_MASK.sub(MASK, masked) if _MARK in masked else masked
 
 
@@ -331,18 +331,18 @@ def _masked_pair(found: re.Match[str]) -> str:
     return found[1] + found[2] + found[3] + (mask(found[4]) if is_secret_pair else found[4])
 
 
-def _mask_fields(text: str, *, is_free: bool) -> str:
+def _mask_fields(text: str, *, free: bool) -> str:
     """Mask the values of ``name=value``, ``name: value`` and ``"name": value`` in a text.
 
     Args:
-        is_free: it is prose, not a value: a colon may stand anywhere, a value is one word.
+        free: it is prose, not a value: a colon may stand anywhere, a value is one word.
     """
     parts, done = [], 0
     found = _FIELD.search(text)
     while found is not None:
         after = found.end()
-        if is_secret_name(found["name"]) and _is_field(text, found, is_free):
-            start, stop = _value_of(text, found, is_free)
+        if is_secret_name(found["name"]) and _is_field(text, found, free):
+            start, stop = _value_of(text, found, free)
             value = text[start:stop]
             if value.strip(" \t\r\n).,;`").lower() not in _SETTINGS:
                 parts += [text[done:start], mask(value)]
@@ -351,11 +351,11 @@ def _mask_fields(text: str, *, is_free: bool) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def _is_field(text: str, found: re.Match[str], is_free: bool) -> bool:
+def _is_field(text: str, found: re.Match[str], free: bool) -> bool:
     """Whether a name and a colon are a field: quoted, or where a line of YAML begins."""
-    if text[found.start() - 1 : found.start()] == "/" and is_free:
+    if text[found.start() - 1 : found.start()] == "/" and free:
         return False  # the name of an object: "get configmaps default/password: 404"
-    if is_free or found["quote"] or found["sep"] == "=":
+    if free or found["quote"] or found["sep"] == "=":
         return found["sep"] == ":" or text[found.end() : found.end() + 1] != "="
     line = _line_before(text, found)
     return not line or ("{" in line and line[-1] in "{,")
@@ -367,12 +367,12 @@ def _line_before(text: str, found: re.Match[str]) -> str:
     return text[start : found.start()].strip(" \t-?\r\"'")
 
 
-def _value_of(text: str, found: re.Match[str], is_free: bool) -> tuple[int, int]:
+def _value_of(text: str, found: re.Match[str], free: bool) -> tuple[int, int]:
     """Return where the value of a field begins and ends."""
     start = found.end()
     while text[start : start + 1] in (" ", "\t"):
         start += 1
-    is_plain = not is_free and not found["quote"]
+    is_plain = not free and not found["quote"]
     is_line = is_plain and (found["sep"] == ":" or not _line_before(text, found))
     quoted = _QUOTE.match(text, start)
     if quoted is not None and not (is_line and found["sep"] == "="):

@@ -64,13 +64,13 @@ def _true(*path: str) -> Any:
 # --- quotas --------------------------------------------------------------------------------------
 
 
-def _quota(*, is_limit: bool) -> Any:
+def _quota(*, limit: bool) -> Any:
     def get(obj: Obj) -> str:
         hard, used = mapping(dig(obj, "status", "hard")), mapping(dig(obj, "status", "used"))
         return ", ".join(
             f"{name}: {used.get(name, '0')}/{hard[name]}"
             for name in sorted(hard)
-            if name.startswith("limits.") == is_limit
+            if name.startswith("limits.") == limit
         )
 
     return get
@@ -144,8 +144,8 @@ POLICY: dict[tuple[str, str], tuple[PrinterColumn, ...]] = {
     ("", "LimitRange"): (name_column(), created_at_column()),
     ("", "ResourceQuota"): (
         name_column(),
-        shown("Request", _quota(is_limit=False)),
-        shown("Limit", _quota(is_limit=True)),
+        shown("Request", _quota(limit=False)),
+        shown("Limit", _quota(limit=True)),
         age_column(),
     ),
     ("", "PodTemplate"): (

@@ -326,7 +326,7 @@ def _is_decided(under: str, value: Any) -> bool:
 
 
 def _masked(under: str, value: Any) -> str:
-    return mask(value, is_base64=under == SEALED_BASE64)
+    return mask(value, encoded=under == SEALED_BASE64)
 
 
 def _edits(node: Any, under: str, kind: str = "") -> tuple[list[_Edit], list[_Edit]]:

@@ -56,9 +56,9 @@ class FaultPlan:
 
     # -- as a CallHook -------------------------------------------------------------------
 
-    def before(self, verb: str, resource: str, key: str, is_write: bool) -> None:
+    def before(self, verb: str, resource: str, key: str, write: bool) -> None:
         """Let nothing pass once the process is gone."""
-        del verb, resource, key, is_write
+        del verb, resource, key, write
         if self.is_crashed:
             raise SimulatedCrash
 

@@ -125,8 +125,8 @@ def derive(
     *,
     service_account: str = "",
     user: str = "",
-    is_cluster_wide: bool = False,
-    is_list_included: bool = True,
+    cluster_wide: bool = False,
+    include_list: bool = True,
 ) -> Rbac:
     """Return the least rights for what `controller` did, as far as the trace goes back.
 
@@ -139,8 +139,8 @@ def derive(
         name=controller.name,
         service_account=service_account,
         user=user,
-        is_cluster_wide=is_cluster_wide,
-        is_list_included=is_list_included,
+        cluster_wide=cluster_wide,
+        include_list=include_list,
     )
 
 
@@ -152,8 +152,8 @@ def derive_all(
     name: str,
     service_account: str = "",
     user: str = "",
-    is_cluster_wide: bool = False,
-    is_list_included: bool = True,
+    cluster_wide: bool = False,
+    include_list: bool = True,
 ) -> Rbac:
     """Return the least rights for several controllers and shared informers together.
 
@@ -162,9 +162,9 @@ def derive_all(
         name: of the role; also of the service account, if none is named.
         service_account: "namespace/name" to bind to; default "default/<name>".
         user: bind to this user instead.
-        is_cluster_wide: grant everything in a ClusterRole, for a controller that will meet
+        cluster_wide: grant everything in a ClusterRole, for a controller that will meet
             other namespaces than those it has met.
-        is_list_included: grant list beside watch. Without it the role works only where the
+        include_list: grant list beside watch. Without it the role works only where the
             server streams the first list: WatchList is on in 1.32, off by default in 1.33, on
             again from 1.34, and may be switched off in any. A server that has it is never asked
             for a list.
@@ -174,7 +174,7 @@ def derive_all(
     """
     records = trace.records()
     sources = [*(each for c in controllers for each in c.informers), *informers]
-    rights = set(_source_rights(records, sources, is_list_included=is_list_included))
+    rights = set(_source_rights(records, sources, include_list=include_list))
     for controller in controllers:
         seen = _request_rights(records, f"controller/{controller.name}")
         seen |= _owner_rights(records, controller)
@@ -184,7 +184,7 @@ def derive_all(
                 "step() it, or let it run, through all it can do"
             )
         rights |= seen
-    if is_cluster_wide:
+    if cluster_wide:
         rights = {Right("", right.group, right.resource, right.verb) for right in rights}
     rights = {
         right
@@ -199,7 +199,7 @@ def derive_all(
 
 
 def _source_rights(
-    records: Sequence[TraceRecord], informers: Sequence[Any], *, is_list_included: bool
+    records: Sequence[TraceRecord], informers: Sequence[Any], *, include_list: bool
 ) -> Iterable[Right]:
     """Return what the informers needed; list and watch where the trace has lost it."""
     for informer in informers:
@@ -208,7 +208,7 @@ def _source_rights(
         for source in informer.lister_watchers:
             namespace = source.namespace or ""  # another informer may look elsewhere
             found = {r for r in seen if _is_of(r, gvr) and r.namespace == namespace}
-            verbs = ("list", "watch") if is_list_included or not found else ()
+            verbs = ("list", "watch") if include_list or not found else ()
             yield from found
             yield from (Right(namespace, gvr.group, gvr.resource, verb) for verb in verbs)
 

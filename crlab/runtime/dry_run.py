@@ -22,9 +22,9 @@ def in_dry_run() -> bool:
 
 
 @contextmanager
-def dry_run(is_dry_run: bool = True) -> Iterator[None]:
+def dry_run(dry_run: bool = True) -> Iterator[None]:
     """Make the block a dry run, or (False) no part of the one around it."""
-    token = _is_dry_run.set(is_dry_run)
+    token = _is_dry_run.set(dry_run)
     try:
         yield
     finally:

@@ -52,9 +52,7 @@ def tell(area: str, level: int, text: str, trace: str = "") -> None:
         line = plain(mask_text(text), limit=MAX_LINE)
         record = logger.makeRecord(logger.name, level, "(crlab)", 0, line, (), None)
         if trace:  # not exc_info: a formatter would write the exception's own text, unmasked
-            record.exc_text = plain(
-                mask_text(trace.rstrip()), limit=MAX_TRACEBACK, is_multiline=True
-            )
+            record.exc_text = plain(mask_text(trace.rstrip()), limit=MAX_TRACEBACK, multiline=True)
         logger.handle(record)
     except Exception:  # noqa: BLE001 - whoever tells of a failure must not be the next one
         pass
@@ -150,17 +148,17 @@ def _place(error: BaseException | str | None) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
-def traceback_of(error: BaseException, *, is_users_only: bool = False) -> str:
+def traceback_of(error: BaseException, *, users_only: bool = False) -> str:
     """Return a traceback of the user's code and what it called, "" if there is none.
 
     Args:
-        is_users_only: return "" for an error of crlab's own, instead of the whole.
+        users_only: return "" for an error of crlab's own, instead of the whole.
     """
     frames: list[traceback.FrameSummary] = list(traceback.extract_tb(error.__traceback__))
     users = [at for at, frame in enumerate(frames) if _is_users(frame.filename)]
-    if not is_users_only and isinstance(error, CrlabError):
+    if not users_only and isinstance(error, CrlabError):
         frames = frames[: users[-1] + 1] if users else []  # it says itself what crlab found
-    if not frames or (is_users_only and not users):
+    if not frames or (users_only and not users):
         return ""
     shown = frames[users[0] if users else 0 :]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]

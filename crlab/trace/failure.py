@@ -107,7 +107,7 @@ class Failures:
         scope: str = "",
         then: str = "",
         level: int | None = None,
-        is_present: bool = True,
+        present: bool = True,
     ) -> None:
         """Keep a failure, and log it.
 
@@ -115,7 +115,7 @@ class Failures:
             scope: what tells two keys of one name apart: their resource, or their informer.
             then: what is done about it; "" is what `KINDS` says.
             level: of the log line; None is what `KINDS` says.
-            is_present: False only logs: its owner knows by itself what is still so.
+            present: False only logs: its owner knows by itself what is still so.
         """
         area, usual, expected = KINDS[kind]
         slot = (_SLOT.get(kind, kind), where, scope, key)
@@ -133,7 +133,7 @@ class Failures:
                 before.since if before is not None else now,
                 now,
             )
-            if is_present:
+            if present:
                 self.present[slot] = failure
                 if len(self.present) > MAX_PRESENT:
                     del self.present[next(iter(self.present))]

@@ -70,7 +70,7 @@ class Recorder:
         name: str = "",
         include_secrets: bool = False,
         include_history: bool = True,
-        is_threaded: bool = True,
+        threaded: bool = True,
         version: str = "",
     ) -> None:
         """Create the file and begin.
@@ -80,7 +80,7 @@ class Recorder:
             include_secrets: write objects as they are in the trace; the head says so.
             include_history: begin with what the trace holds already (a replay needs the
                 lists the informers began with).
-            is_threaded: write on a thread of its own; else on the appending threads, in
+            threaded: write on a thread of its own; else on the appending threads, in
                 batches.
 
         Raises:
@@ -94,11 +94,11 @@ class Recorder:
         self._wakeup = threading.Condition()
         self._queued: list[TraceRecord] = []
         self._is_closed = False
-        self._is_threaded = is_threaded
+        self._is_threaded = threaded
         self._born = fork.generation()
         self._untap: Callable[[], None] = lambda: None
         self._thread = (
-            StageThread("recorder", self._run, on_error=self._ended) if is_threaded else None
+            StageThread("recorder", self._run, on_error=self._ended) if threaded else None
         )
         # Nothing is buffered in the file itself, so that no finaliser writes: not after an
         # error, and not in a forked child.
@@ -216,7 +216,7 @@ class Recorder:
                 batch = sorted(self._queued, key=lambda record: record.seq)
                 self._queued = []
             try:
-                left = self._written(batch, is_last=is_last)
+                left = self._written(batch, last=is_last)
                 if is_last:
                     self._write(self._deflater.compress(self._encoder.end()))
                 if flush != zlib.Z_NO_FLUSH:
@@ -232,12 +232,12 @@ class Recorder:
                 return
         self._tell()
 
-    def _written(self, batch: Sequence[TraceRecord], *, is_last: bool) -> list[TraceRecord]:
+    def _written(self, batch: Sequence[TraceRecord], *, last: bool) -> list[TraceRecord]:
         """Write up to the first gap; return what is behind it."""
         for place, record in enumerate(batch):
             if record.seq < self._next:
                 continue  # tapped and in the history
-            if record.seq > self._next and not is_last:
+            if record.seq > self._next and not last:
                 return list(batch[place:])  # the one before is on its way
             self._write(self._deflater.compress(self._encoder.record(record)))
             self._next = record.seq + 1
@@ -478,8 +478,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _ends(records: Sequence[TraceRecord], is_complete: bool) -> str:
+def _ends(records: Sequence[TraceRecord], complete: bool) -> str:
     where = f"after seq {records[-1].seq}" if records else "before the first record"
-    if is_complete:
+    if complete:
         return f"it ends {where}, as recorded"
     return f"it was cut {where}; what is whole was read"

@@ -139,7 +139,7 @@ def describe_text(state: DescribeState) -> str:
             rows = [[_short(c, 100) for c in row] for row in section.rows[:MAX_PAIRS]]
             lines += [f"  {line}" for line in text_table([*section.columns], rows)]
         if section.text:
-            lines += [f"  {line}" for line in plain(section.text, is_multiline=True).splitlines()]
+            lines += [f"  {line}" for line in plain(section.text, multiline=True).splitlines()]
     return "\n".join(lines) + "\n"
 
 
@@ -160,5 +160,5 @@ def describe_html(state: DescribeState) -> Markup:
             rows = [H.tr([H.td(_short(c, 200)) for c in row]) for row in section.rows[:MAX_PAIRS]]
             parts.append(grid(title, section.columns, rows))
         if section.text:
-            parts.append(H.pre(esc(section.text, limit=6000, is_multiline=True), tabindex=0))
+            parts.append(H.pre(esc(section.text, limit=6000, multiline=True), tabindex=0))
     return joined(parts)

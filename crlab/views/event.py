@@ -157,7 +157,7 @@ def events_html(state: EventsState) -> Markup:
     )
 
 
-def _event_row(row: EventRow, is_open: bool) -> Markup:
+def _event_row(row: EventRow, opened: bool) -> Markup:
     tone = {"ADDED": "good", "MODIFIED": "busy", "DELETED": "bad", "ERROR": "bad"}.get(row.type)
     return H.tr(
         H.td(row.seq, cls="num"),
@@ -170,8 +170,8 @@ def _event_row(row: EventRow, is_open: bool) -> Markup:
         H.td(H.code(paths_text(row.paths)), title=plain(", ".join(row.paths[:30]), limit=400)),
         H.td(plain(row.writer, limit=30)),
         H.td(lag(row.lag_seconds), cls="num"),
-        cls="open" if is_open else None,
-        aria_current="true" if is_open else None,
+        cls="open" if opened else None,
+        aria_current="true" if opened else None,
     )
 
 

@@ -105,10 +105,10 @@ def width(text: str) -> int:
     )
 
 
-def pad(text: str, size: int, *, is_right: bool = False) -> str:
+def pad(text: str, size: int, *, to_the_right: bool = False) -> str:
     """Return `text` filled up to `size` terminal cells."""
     space = " " * max(0, size - width(text))
-    return space + text if is_right else text + space
+    return space + text if to_the_right else text + space
 
 
 def text_table(
@@ -118,7 +118,7 @@ def text_table(
     widths = [max([width(head), *(width(row[i]) for row in rows)]) for i, head in enumerate(heads)]
     lines = []
     for line in ([list(heads)] if any(heads) else []) + [list(row) for row in rows]:
-        cells = [pad(c, widths[i], is_right=i in right) for i, c in enumerate(line)]
+        cells = [pad(c, widths[i], to_the_right=i in right) for i, c in enumerate(line)]
         lines.append("  ".join(cells).rstrip())
     return lines
 

@@ -78,8 +78,8 @@ def status_text(status: StatusState) -> str:
     return " · ".join([*parts, as_of(status)])
 
 
-def status_html(status: StatusState, *, title: str = "", is_live: bool = False) -> Markup:
-    """Return the header. `is_live`: it is replaced at least every few seconds."""
+def status_html(status: StatusState, *, title: str = "", live: bool = False) -> Markup:
+    """Return the header. `live`: it is replaced at least every few seconds."""
     title = heading(title, status)
     tone = state_tone(status.state)
     sign = TONES[tone]
@@ -106,7 +106,7 @@ def status_html(status: StatusState, *, title: str = "", is_live: bool = False) 
                     cls=f"badge {write_tone}" if status.writable else "badge dim",
                 ),
                 H.span(sign, " ", _state(status), cls=f"badge {tone}".strip()),
-                stale if is_live else None,
+                stale if live else None,
                 H.span(as_of(status), cls="asof"),
                 cls="head",
             ),

@@ -36,7 +36,7 @@ def user_traceback(error: BaseException, *, own: Sequence[str] = ("crlab",)) -> 
     ]
     lines = ["Traceback (your frames):\n", *traceback.format_list(kept or frames[-1:])]
     lines += map(mask_text, traceback.format_exception_only(error))
-    return plain("".join(lines), limit=MAX_TEXT, is_multiline=True).rstrip()
+    return plain("".join(lines), limit=MAX_TEXT, multiline=True).rstrip()
 
 
 def _modules(tb: TracebackType | None) -> list[str]:
@@ -126,7 +126,7 @@ def _step_text(step: StepState) -> list[str]:
             lines += [f"      {line}" for line in diff_text(call.diff)]
     lines.append(f"  result: {plain(step.result, limit=200)}")
     lines += [
-        f"    {line}" for line in plain(step.error, limit=MAX_TEXT, is_multiline=True).splitlines()
+        f"    {line}" for line in plain(step.error, limit=MAX_TEXT, multiline=True).splitlines()
     ]
     return [*lines, f"  queue after: {queue_text(step.after)}"]
 
@@ -160,7 +160,7 @@ def _step_html(step: StepState) -> Markup:
         told = H.div(plain(step.sentence, limit=600), rule)
     error = None
     if step.error:
-        text = esc(step.error, limit=MAX_TEXT, is_multiline=True)
+        text = esc(step.error, limit=MAX_TEXT, multiline=True)
         error = joined([H.h4("✖ Your reconcile raised"), H.pre(text, tabindex=0)])
     left = H.div(
         H.h4(f"Why {plain(step.key, limit=80)} (attempt {step.attempt})"),
@@ -168,7 +168,7 @@ def _step_html(step: StepState) -> Markup:
         H.h4("The queue"),
         H.div(_queue_html("before", step.before), _queue_html("after", step.after), cls="two slim"),
     )
-    cached = esc(step.object_text, limit=MAX_TEXT, is_multiline=True)
+    cached = esc(step.object_text, limit=MAX_TEXT, multiline=True)
     right = H.div(
         H.h4("As cached"),
         H.pre(cached, tabindex=0) if cached else H.div("not in the cache (deleted)", cls="dim"),

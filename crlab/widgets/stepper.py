@@ -112,9 +112,9 @@ class StepperView(View):
         }
         return lambda: self._command(name, commands[name])
 
-    def _dry_run(self, is_on: bool) -> None:
+    def _dry_run(self, on: bool) -> None:
         if not self._is_syncing:
-            self._command("dry run", lambda: self._source.set_dry_run(is_on))
+            self._command("dry run", lambda: self._source.set_dry_run(on))
 
     def _breakpoint(self, text: str) -> None:
         if not self._is_syncing:

@@ -121,14 +121,14 @@ class WindowedView(View):
         window.offset = max(0, window.offset + pages * window.limit)
         self._asked()
 
-    def _pause(self, is_paused: bool) -> None:
+    def _pause(self, paused: bool) -> None:
         with self._lock:
             window = self._window
-            if is_paused and window.frozen is None:
+            if paused and window.frozen is None:
                 window.pending = 0
                 window.frozen = self._current()
                 self._stop_counting = self._source.subscribe(self._count)
-            elif not is_paused:
+            elif not paused:
                 window.frozen = None
                 if self._stop_counting is not None:
                     self._stop_counting()
@@ -180,12 +180,12 @@ class TableView(WindowedView):
         limit: int = ROWS,
         filter: str = "",
         sort: str = "",
-        is_descending: bool = False,
+        descending: bool = False,
     ) -> None:
         """Prepare a table of at most `limit` rows a page (up to 50)."""
         super().__init__(source, title=title, owner=owner, limit=limit, filter=filter)
         self._sort = sort
-        self._is_descending = is_descending
+        self._is_descending = descending
 
     def _asked_state(self, wanted: Filter | None) -> TableState:
         window = self._window
@@ -225,8 +225,8 @@ class TableView(WindowedView):
         self._sort = column or ""
         self._asked()
 
-    def _turned(self, is_descending: bool) -> None:
-        self._is_descending = is_descending
+    def _turned(self, descending: bool) -> None:
+        self._is_descending = descending
         self._asked()
 
     def _sync(self, state: TableState) -> None:

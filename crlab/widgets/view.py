@@ -187,9 +187,9 @@ class View:
 
     def close(self) -> None:
         """Stop following; leave the last state as static HTML. Idempotent."""
-        self._close(is_shown=True)
+        self._close(shown=True)
 
-    def _close(self, *, is_shown: bool) -> None:
+    def _close(self, *, shown: bool) -> None:
         if not self._is_closed:
             self._wait_for_own(1.0)
             RENDER.remove(self)
@@ -202,7 +202,7 @@ class View:
             self._unsubscribe()
         if is_first and self._is_live:
             display.replace(self._static_bundle(), self._display_id)
-            self._dispose(self._last_picture() if is_shown else None)
+            self._dispose(self._last_picture() if shown else None)
         with _registry_lock:  # last: an interrupt before leaves it to the next `close_all`
             if self in _open:
                 _open.remove(self)
@@ -287,7 +287,7 @@ class View:
     def _draw(self, state: Any) -> None:
         status = self._status(state)
         self._sync(state)
-        head = status_html(status, title=self._heading(), is_live=True)
+        head = status_html(status, title=self._heading(), live=True)
         now = RENDER.now()
         is_due = now - self._beat_at >= HEARTBEAT_SECONDS - 0.5
         if is_due or head != self._sent.get("bare head"):
@@ -300,7 +300,7 @@ class View:
     def _note_html(self, text: str) -> Markup:
         if not text:
             return Markup("")
-        shown = esc(text, limit=4000, is_multiline=True)
+        shown = esc(text, limit=4000, multiline=True)
         inner = H.pre(shown, tabindex=0) if "\n" in text else H.span("✖ ", shown)
         return H.div(H.div(inner, cls="note bad", role="alert"), cls="crlab")
 
@@ -411,9 +411,7 @@ def _enter(view: View) -> None:
             old.append(next(v for v in _open if v not in old))
     for one in old:
         # The output of a cell that runs again is another's now.
-        one._close(
-            is_shown=one._cell is None or view._cell is None or one._cell[0] != view._cell[0]
-        )
+        one._close(shown=one._cell is None or view._cell is None or one._cell[0] != view._cell[0])
 
 
 def open_views() -> list[View]:

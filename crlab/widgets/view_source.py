@@ -98,7 +98,7 @@ class StepperSource(Source, Protocol):
     def fork(self) -> None:
         """Open a copy of the lab at this point."""
 
-    def set_dry_run(self, is_dry_run: bool) -> None:
+    def set_dry_run(self, dry_run: bool) -> None:
         """Send writes as server-side dry runs, or for real."""
 
     def set_breakpoint(self, text: str) -> None:

@@ -160,7 +160,7 @@ class WorkQueue(Generic[K]):
             self._note_locked(item, trigger or MANUAL, is_collapsed, causes)
 
     def _note_locked(
-        self, item: K, trigger: Trigger, is_collapsed: bool, causes: tuple[int, ...] | None
+        self, item: K, trigger: Trigger, collapsed: bool, causes: tuple[int, ...] | None
     ) -> None:
         causes = current_causes() if causes is None else causes
         self._has_reasons = True
@@ -169,7 +169,7 @@ class WorkQueue(Generic[K]):
             item,
             resource_version="" if trigger.key else trigger.resource_version,
             causes=causes,
-            data={"queue": self.name, "collapsed": is_collapsed, "trigger": trigger},
+            data={"queue": self.name, "collapsed": collapsed, "trigger": trigger},
         )
         self._ledger.note(
             item,

@@ -307,7 +307,7 @@ def test_trace(table: Table):
 
         def write() -> None:
             path.unlink(missing_ok=True)
-            with Recorder(trace, path, clock=clock, is_threaded=False):
+            with Recorder(trace, path, clock=clock, threaded=False):
                 pass
 
         row(f"recording {count:,} records written", cpu_ms(write, 1))

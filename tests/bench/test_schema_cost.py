@@ -29,7 +29,7 @@ def test_a_widget_costs_microseconds(capsys: pytest.CaptureFixture[str]) -> None
     """Prune, default, validate without and with rules, and an update."""
     version = crd("widgets")["spec"]["versions"][0]
     openapi = version["schema"]["openAPIV3Schema"]
-    plain, full = compile_schema(openapi, has_cel=False), compile_schema(openapi)
+    plain, full = compile_schema(openapi, with_cel=False), compile_schema(openapi)
     widget: dict[str, Any] = {
         "metadata": {"name": "a", "labels": {"a": "b"}},
         "spec": {

@@ -133,7 +133,7 @@ def test_an_audit_that_fails_changes_nothing():
 def test_a_cache_that_is_not_live_is_not_audited():
     """Faults 54, 55: it knows already that it may be wrong."""
     rig = audited(pod("a", 5))
-    rig.watches(*[TransportError("down", phase="connect", is_refused=True)] * 99)
+    rig.watches(*[TransportError("down", phase="connect", refused=True)] * 99)
     rig.server.stream.end()
 
     rig.run(300, 1.0)

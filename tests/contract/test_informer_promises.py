@@ -244,7 +244,7 @@ HOSTILE = {
     "401 on everything": lambda: {"list": status(401), "watch": status(401)},
     "a garbage line in every watch": lambda: {"watch": DecodeError("odd")},
     "refused connections": lambda: {
-        "list": TransportError("refused", phase="connect", is_refused=True)
+        "list": TransportError("refused", phase="connect", refused=True)
     },
     "a bookmark and then the end": lambda: {"watch": (bookmark(11), EndOfStream())},
     "a repeated event and then the end": lambda: {

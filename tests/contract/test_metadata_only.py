@@ -38,7 +38,7 @@ def asked(informer):
 @pytest.mark.parametrize(("mode", "verbs"), [("list", ["list", "watch"]), ("watchlist", ["watch"])])
 def test_only_metadata_comes_by_pages_and_by_watch_list(lab, resource, mode, verbs):
     """PartialObjectMetadata in the first list, in initial events and in what follows."""
-    found = lab.informer(resource, is_metadata_only=True, list_mode=mode).wait_for_sync()
+    found = lab.informer(resource, metadata_only=True, list_mode=mode).wait_for_sync()
     first = found.objects()[0]
 
     lab.client.patch(
@@ -57,13 +57,13 @@ def test_only_metadata_comes_by_pages_and_by_watch_list(lab, resource, mode, ver
 
 def test_its_frame_has_what_every_object_has(lab):
     """No column is made up of a spec that was never asked for: "0/0" containers are ready."""
-    pods = lab.informer("pods", is_metadata_only=True, columns={"app": ".metadata.labels.app"})
+    pods = lab.informer("pods", metadata_only=True, columns={"app": ".metadata.labels.app"})
     pods.wait_for_sync()
 
     assert list(pods.df.columns) == ["namespace", "name", "created", "app"]
     assert pods.df.loc["default/web-1", "app"] == "web"
     assert str(pods.df.dtypes["created"]) == "datetime64[us, UTC]"
-    services = lab.informer("myservices", is_metadata_only=True).wait_for_sync()
+    services = lab.informer("myservices", metadata_only=True).wait_for_sync()
     assert list(services.df.columns) == ["namespace", "name", "created"]
     assert services.df.attrs["resource"] == "myservices.example.com"
     assert list(services.at(services.last_sync_resource_version).df.columns) == list(services.df)
@@ -72,7 +72,7 @@ def test_its_frame_has_what_every_object_has(lab):
 def test_handlers_hear_of_changes_that_only_the_spec_shows(lab):
     """The version moved; a deletion carries the last metadata."""
     told = []
-    services = lab.informer("myservices", is_metadata_only=True)
+    services = lab.informer("myservices", metadata_only=True)
     services.add_event_handler(
         on_update=lambda old, new: told.append((old.metadata.generation, new.metadata.generation)),
         on_delete=lambda obj: told.append(obj.name),
@@ -90,7 +90,7 @@ def test_handlers_hear_of_changes_that_only_the_spec_shows(lab):
 def test_it_is_another_informer_with_a_lighter_cache_and_a_clean_audit(lab):
     """The same question with another answer; both follow the server."""
     whole = lab.informer("pods").wait_for_sync()
-    light = lab.informer("pods", is_metadata_only=True).wait_for_sync()
+    light = lab.informer("pods", metadata_only=True).wait_for_sync()
 
     assert light is not whole
     assert light.memory().attrs["json_bytes"] < whole.memory().attrs["json_bytes"]

@@ -112,7 +112,7 @@ def test_a_permission_withdrawn_under_way_is_polled_for_at_once():
 def test_a_poll_that_fails_backs_off_and_the_state_says_it(mode):
     """Fault 35: no word of live; afterwards it polls on, without asking for a stream."""
     rig = polling(page(pod("a", 5), rv=10), list_mode=mode).start()
-    rig.server.lists.extend([TransportError("refused", phase="connect", is_refused=True)] * 3)
+    rig.server.lists.extend([TransportError("refused", phase="connect", refused=True)] * 3)
 
     rig.advance(10)
 

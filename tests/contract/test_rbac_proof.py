@@ -141,7 +141,7 @@ def test_list_is_left_out_for_servers_that_stream_it():
     with sandbox() as lab:
         made = myservice.controller(lab).controller
         play(made, lab)
-        rbac = derive(lab.trace, made, is_list_included=False, user="alice")
+        rbac = derive(lab.trace, made, include_list=False, user="alice")
     assert [right for right in rbac.rights if right.verb == "list"] == []
     assert run_as_alice(made, rbac) == []
     refused = run_as_alice(made, rbac, is_streaming=False)

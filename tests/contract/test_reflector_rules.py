@@ -45,7 +45,7 @@ def server_error(code=500):
 
 
 def refused():
-    return TransportError("refused", phase="connect", is_refused=True)
+    return TransportError("refused", phase="connect", refused=True)
 
 
 def page(*pods, rv="10", token=""):

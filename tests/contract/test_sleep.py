@@ -55,7 +55,7 @@ def test_the_stream_is_reopened_at_once_from_the_last_version():
 def test_a_history_that_is_gone_is_listed_within_five_seconds():
     """Fault 81: 410 after the sleep, whatever the back-off had grown to before it."""
     rig = listed().start()
-    refused = TransportError("no route", phase="connect", is_refused=True)
+    refused = TransportError("no route", phase="connect", refused=True)
     rig.watches(*[refused] * 9).advance(80).run(120, 0.5)
     assert rig.informer.status.retry_in_seconds > 5
     rig.server.watches.clear()

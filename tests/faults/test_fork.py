@@ -73,7 +73,7 @@ def test_children_and_their_parent_get_their_own_answers(lab):
     for _ in range(5):
         assert wrong_answers(lab) == []
         assert lab.client.get("configmaps", "c1", namespace="default")["metadata"]["name"] == "c1"
-    assert lab._transport.describe()["connections_opened"] < 5  # the parent kept its own
+    assert lab._parts.transport.describe()["connections_opened"] < 5  # the parent kept its own
 
 
 def test_a_connection_knows_its_process_even_if_its_pool_does_not(lab):
@@ -138,7 +138,7 @@ def test_the_end_of_a_child_ends_nothing_of_its_parent(lab, tmp_path, end):
             crlab.close_all()
             informer.close()
             lab.server.close()
-            lab._transport.close()
+            lab._parts.transport.close()
             recorder.close()
         elif end == "with":
             with contextlib.suppress(KeyError), lab:
@@ -207,7 +207,7 @@ def test_a_server_in_the_parents_process_is_refused_to_the_child():
 
 
 def test_a_stream_of_the_parent_is_not_read_by_the_child(lab):
-    stream = lab._transport.open_stream(
+    stream = lab._parts.transport.open_stream(
         "/api/v1/namespaces/default/configmaps", query=[("watch", "true")]
     )
     stream.read(5)
@@ -233,8 +233,8 @@ def test_locks_that_were_held_at_the_fork_hold_up_no_child(lab):
         lab._lock,
         lab.trace._lock,
         lab.ids._lock,
-        lab._transport._lock,
-        lab._transport._pool._lock,
+        lab._parts.transport._lock,
+        lab._parts.transport._pool._lock,
         informer.indexer._lock,
         informer.shared._lock,
         informer.shared._cond,

@@ -186,7 +186,7 @@ def test_over_http_a_clean_end_is_the_end_of_the_chunks(serving):
     connection, prefix = connect(serving)
     connection.request("GET", f"{prefix}{CONFIG_MAPS}?watch=1")
     response = connection.getresponse()
-    serving.faults.cut_watch("configmaps", after_events=1, is_clean=True)
+    serving.faults.cut_watch("configmaps", after_events=1, clean=True)
     serving.request("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
     lines = response.read().splitlines()
     assert [json.loads(line)["type"] for line in lines] == ["ADDED"]

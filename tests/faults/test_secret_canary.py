@@ -89,7 +89,7 @@ def surfaces(cluster, informer, tmp_path):
         yield f"{name} styled", style(frame).to_html()
         yield f"{name} attrs", repr(frame.attrs)
     path = tmp_path / "recording"
-    with Recorder(cluster.trace, path, clock=cluster.clock, is_threaded=False):
+    with Recorder(cluster.trace, path, clock=cluster.clock, threaded=False):
         pass
     yield "recording", gzip.decompress(path.read_bytes()).decode()
     recording = Recording.open(path)

@@ -80,7 +80,7 @@ def test_a_cut_in_mid_line_sends_half_a_line(talk, faults):
 def test_a_clean_end_is_no_cut(talk, faults):
     """As a server that shuts down."""
     watch = talk.watch()
-    faults.cut_watch("configmaps", is_clean=True)
+    faults.cut_watch("configmaps", clean=True)
     watch.poll()
     assert watch.is_ended
     assert not watch.is_cut

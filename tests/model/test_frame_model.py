@@ -147,7 +147,7 @@ def test_a_replay_is_the_run_it_recorded(tmp_path_factory, changes, before, queu
     """The same notifications, events and frame, through either queue, step by step."""
     cluster, _, log = played(changes, before=before)
     path = tmp_path_factory.mktemp("run") / "r"
-    with Recorder(cluster.trace, path, clock=cluster.clock, is_threaded=False):
+    with Recorder(cluster.trace, path, clock=cluster.clock, threaded=False):
         pass
     again, log_again = TinyCluster(), []
     control = ReplayControl(Recording.open(path), again.clock, speed=None)

@@ -11,7 +11,7 @@ from crlab.runtime.backoff import Backoff
 from crlab.runtime.clock import FakeClock
 from crlab.runtime.ids import Ids
 
-REFUSED = TransportError("refused", phase="connect", is_refused=True)
+REFUSED = TransportError("refused", phase="connect", refused=True)
 POLICY = Policy(is_streaming=False, page_size=500, is_page_size_forced=False)
 
 

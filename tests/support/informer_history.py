@@ -34,7 +34,7 @@ REQUEST_FAULTS = {
     "404": lambda: api_error(404, {"reason": "NotFound"}),
     "410": gone,
     "too large": too_large,
-    "refused": lambda: TransportError("refused", phase="connect", is_refused=True),
+    "refused": lambda: TransportError("refused", phase="connect", refused=True),
     "cut": lambda: TransportError("cut", phase="list"),
     "garbage": lambda: DecodeError("not a list"),
 }

@@ -81,7 +81,7 @@ def _half_replace(self, items, delta, changed, gone):
 
 
 def _no_unavailable(state, policy, *, is_full=False):
-    return _list(replace(state, is_version_unavailable=False), policy, is_full=is_full)
+    return _list(replace(state, is_version_unavailable=False), policy, full=is_full)
 
 
 _list = machine._list
@@ -89,7 +89,7 @@ _list = machine._list
 
 def _old_epoch(self, items, version, *, is_new_epoch, pages=0):
     if not is_new_epoch:
-        _queue_replace(self, items, version, is_new_epoch=is_new_epoch, pages=pages)
+        _queue_replace(self, items, version, new_epoch=is_new_epoch, pages=pages)
 
 
 _queue_replace = Reflector._queue_replace

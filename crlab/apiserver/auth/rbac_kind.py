@@ -31,30 +31,30 @@ def prepare_binding(new: Tree, old: Tree | None) -> None:
 def check_role(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a Role."""
     del old
-    return _check_rules(new, is_namespaced=True)
+    return _check_rules(new, namespaced=True)
 
 
 def check_cluster_role(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a ClusterRole."""
     del old
-    return _check_rules(new, is_namespaced=False)
+    return _check_rules(new, namespaced=False)
 
 
-def _check_rules(role: Tree, *, is_namespaced: bool) -> list[Cause]:
+def _check_rules(role: Tree, *, namespaced: bool) -> list[Cause]:
     causes: list[Cause] = []
     for index, rule in enumerate(role.get("rules") or ()):
-        causes += _check_rule(rule or {}, f"rules[{index}]", is_namespaced=is_namespaced)
+        causes += _check_rule(rule or {}, f"rules[{index}]", namespaced=namespaced)
     return causes
 
 
-def _check_rule(rule: Tree, at: str, *, is_namespaced: bool) -> list[Cause]:
+def _check_rule(rule: Tree, at: str, *, namespaced: bool) -> list[Cause]:
     causes: list[Cause] = []
     if not rule.get("verbs"):
         causes.append(required(f"{at}.verbs", "verbs must contain at least one value"))
     urls = rule.get("nonResourceURLs")
     if urls:
         field = f"{at}.nonResourceURLs"
-        if is_namespaced:
+        if namespaced:
             detail = "namespaced rules cannot apply to non-resource URLs"
             causes.append(invalid_value(field, urls, detail))
         if any(rule.get(key) for key in ("apiGroups", "resources", "resourceNames")):
@@ -73,16 +73,16 @@ def _check_rule(rule: Tree, at: str, *, is_namespaced: bool) -> list[Cause]:
 def check_role_binding(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a RoleBinding."""
     del old
-    return _check_binding(new, ("Role", "ClusterRole"), is_namespaced=True)
+    return _check_binding(new, ("Role", "ClusterRole"), namespaced=True)
 
 
 def check_cluster_role_binding(new: Tree, old: Tree | None) -> list[Cause]:
     """Return what is wrong with a ClusterRoleBinding."""
     del old
-    return _check_binding(new, ("ClusterRole",), is_namespaced=False)
+    return _check_binding(new, ("ClusterRole",), namespaced=False)
 
 
-def _check_binding(binding: Tree, kinds: tuple[str, ...], *, is_namespaced: bool) -> list[Cause]:
+def _check_binding(binding: Tree, kinds: tuple[str, ...], *, namespaced: bool) -> list[Cause]:
     ref: dict[str, Any] = binding.get("roleRef") or {}
     causes: list[Cause] = []
     group = ref.get("apiGroup") or ""
@@ -93,11 +93,11 @@ def _check_binding(binding: Tree, kinds: tuple[str, ...], *, is_namespaced: bool
     if not ref.get("name"):
         causes.append(required("roleRef.name"))
     for index, subject in enumerate(binding.get("subjects") or ()):
-        causes += _check_subject(subject or {}, f"subjects[{index}]", is_namespaced=is_namespaced)
+        causes += _check_subject(subject or {}, f"subjects[{index}]", namespaced=namespaced)
     return causes
 
 
-def _check_subject(subject: Tree, at: str, *, is_namespaced: bool) -> list[Cause]:
+def _check_subject(subject: Tree, at: str, *, namespaced: bool) -> list[Cause]:
     causes: list[Cause] = []
     if not subject.get("name"):
         causes.append(required(f"{at}.name"))
@@ -108,6 +108,6 @@ def _check_subject(subject: Tree, at: str, *, is_namespaced: bool) -> list[Cause
     group = subject.get("apiGroup") or ""
     if group != _SUBJECT_GROUPS[kind]:
         causes.append(unsupported(f"{at}.apiGroup", group, [_SUBJECT_GROUPS[kind]]))
-    if kind == "ServiceAccount" and not is_namespaced and not subject.get("namespace"):
+    if kind == "ServiceAccount" and not namespaced and not subject.get("namespace"):
         causes.append(required(f"{at}.namespace"))
     return causes

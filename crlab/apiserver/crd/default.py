@@ -46,7 +46,7 @@ def _check_default(schema: Mapping[str, Any], default: Any, field: str, out: lis
         return
     check(node, default, MISSING, "", "", found)
     if not found:
-        rules = compile_rules(schema, is_root=False)
+        rules = compile_rules(schema, root=False)
         if rules is not None:
             found.extend(rules.validate(default, None))
     out.extend(below(field, cause) for cause in found)

@@ -86,7 +86,7 @@ def validate_scale(scale: Mapping[str, Any], path: str, out: list[Cause]) -> Non
 
 
 def field_path(
-    path: str, schema: Mapping[str, Any], *, has_array_notation: bool = True
+    path: str, schema: Mapping[str, Any], *, array_notation: bool = True
 ) -> tuple[str, Mapping[str, Any]]:
     """Follow a path such as ``.spec.names['a.b']`` through a schema.
 
@@ -102,7 +102,7 @@ def field_path(
         token = tokens[at]
         at += 1
         if token == "[":
-            if not has_array_notation:
+            if not array_notation:
                 raise FieldPathError("array notation is not allowed")
             quoted, closing = (*tokens[at : at + 2], "", "")[:2]
             at += 2
@@ -158,7 +158,7 @@ def validate_selectable_fields(
             out.append(required(where))
             continue
         try:
-            normal, found = field_path(json_path, schema, has_array_notation=False)
+            normal, found = field_path(json_path, schema, array_notation=False)
         except FieldPathError as error:
             out.append(invalid_value(where, json_path, f"is an invalid path: {error}"))
             continue

@@ -51,18 +51,18 @@ class RuleContext:
         decl: Decl | None,
         cardinality: int | None,
         *,
-        is_resource: bool,
+        of_resource: bool,
     ) -> None:
         self.schema = schema
         self.cardinality = cardinality
-        self.is_resource = is_resource
+        self.is_resource = of_resource
         self._decl = decl
 
     @property
     def decl(self) -> Decl | None:
         """The declaration of `self`, None if CEL cannot see the node."""
         if self._decl is None:
-            self._decl = schema_decl(self.schema, "selfType", is_resource=self.is_resource)
+            self._decl = schema_decl(self.schema, "selfType", of_resource=self.is_resource)
         return self._decl
 
     def _below(
@@ -72,7 +72,7 @@ class RuleContext:
         if self.cardinality is not None and factor is not None:
             count = min(UNKNOWN, self.cardinality * factor)
         is_resource = bool(schema.get("x-kubernetes-embedded-resource"))
-        return RuleContext(schema, decl, count, is_resource=is_resource)
+        return RuleContext(schema, decl, count, of_resource=is_resource)
 
     def field(self, key: str, schema: Mapping[str, Any]) -> RuleContext:
         """Return the context of a property."""
@@ -96,9 +96,9 @@ class RuleContext:
 class RuleReview:
     """Compiles every rule of one schema and adds up what they may cost."""
 
-    def __init__(self, schema: Mapping[str, Any], *, is_unchanged: bool) -> None:
-        self.root = RuleContext(schema, None, 1, is_resource=True)
-        self._is_unchanged = is_unchanged
+    def __init__(self, schema: Mapping[str, Any], *, unchanged: bool) -> None:
+        self.root = RuleContext(schema, None, 1, of_resource=True)
+        self._is_unchanged = unchanged
         self._total = 0
         self._expensive: list[tuple[int, str]] = []
 

@@ -91,12 +91,12 @@ class SchemaReview:
         self._rules: RuleReview | None = None  # of the schema under review
 
     def review(
-        self, schema: Mapping[str, Any], path: str, has_status: bool, version: str
+        self, schema: Mapping[str, Any], path: str, with_status: bool, version: str
     ) -> list[Cause]:
         """Return what is wrong with a version's schema."""
         old = self._old.get(version)
         out: list[Cause] = []
-        if has_status:
+        if with_status:
             _check_root(schema, path, out)
         if schema.get("nullable"):
             out.append(forbidden_field(f"{path}.nullable", "nullable cannot be true at the root"))
@@ -108,9 +108,9 @@ class SchemaReview:
         elif defaults := default_causes(schema, path):
             out.extend(defaults)
         else:
-            self._rules = review_rules(schema, is_unchanged=old == schema)
+            self._rules = review_rules(schema, unchanged=old == schema)
         context = self._rules.root if self._rules is not None else None
-        schema_errors, rule_errors = self._node(schema, path, _SchemaPlace(), context, is_root=True)
+        schema_errors, rule_errors = self._node(schema, path, _SchemaPlace(), context, root=True)
         out += schema_errors + rule_errors
         if self._rules is not None:
             out.extend(self._rules.total_causes(path))
@@ -123,13 +123,13 @@ class SchemaReview:
         place: _SchemaPlace,
         context: Any,
         *,
-        is_root: bool = False,
+        root: bool = False,
     ) -> tuple[list[Cause], list[Cause]]:
         out: list[Cause] = []
         rules: list[Cause] = []
         _check_keywords(schema, path, place, out)
         for sub, sub_path, sub_place, sub_context in self._below(
-            schema, path, place, context, is_root
+            schema, path, place, context, root
         ):
             errors, rule_errors = self._node(sub, sub_path, sub_place, sub_context)
             out += errors
@@ -143,7 +143,7 @@ class SchemaReview:
         return out, rules
 
     def _below(
-        self, schema: Mapping[str, Any], path: str, place: _SchemaPlace, context: Any, is_root: bool
+        self, schema: Mapping[str, Any], path: str, place: _SchemaPlace, context: Any, root: bool
     ) -> Iterator[tuple[Mapping[str, Any], str, _SchemaPlace, Any]]:
         additional = schema.get("additionalProperties")
         if isinstance(additional, Mapping):
@@ -154,13 +154,13 @@ class SchemaReview:
             step = None if context is None else context.additional(additional)
             yield additional, f"{path}.additionalProperties", under, step
         is_atomic = schema.get("x-kubernetes-map-type") == "atomic"
-        is_resource = is_root or bool(schema.get("x-kubernetes-embedded-resource"))
+        is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
         for key, sub in (schema.get("properties") or {}).items():
             under = place
             if is_atomic and not under.uncorrelatable:
                 under = replace(under, uncorrelatable=path)
             if is_resource and key in META_FIELDS:
-                why = f"in top-level {key}" if is_root else under.no_defaults
+                why = f"in top-level {key}" if root else under.no_defaults
                 under = replace(under, is_in_metadata=True, no_defaults=why)
             step = None if context is None else context.field(key, sub)
             yield sub, f"{path}.properties[{key}]", under, step

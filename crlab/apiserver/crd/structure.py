@@ -146,8 +146,8 @@ def _check_values(schema: Mapping[str, Any], level: str, path: str, out: list[Ca
             out.append(invalid_value(f"{path}.pattern", pattern, detail))
 
 
-def _check_nested(schema: Mapping[str, Any], is_pattern: bool, path: str, out: list[Cause]) -> None:
-    if is_pattern:
+def _check_nested(schema: Mapping[str, Any], pattern: bool, path: str, out: list[Cause]) -> None:
+    if pattern:
         _check_values({**schema, "anyOf": []}, "field", path, out)
     else:
         _check_values(schema, "field", path, out)

@@ -99,7 +99,7 @@ class InjectedFault:
         times: int | None = None,
         nth: int | None = None,
         probability: float = 1.0,
-        is_legal: bool = True,
+        legal: bool = True,
         **data: Any,
     ) -> None:
         if times is not None and times < 0:
@@ -111,7 +111,7 @@ class InjectedFault:
         self.kind = kind
         self.description = description
         self.match = match
-        self.is_legal = is_legal
+        self.is_legal = legal
         self.hits = 0
         self.data = data
         self._owner = owner

@@ -53,7 +53,7 @@ class Faults(FaultGate):
         *,
         after_events: int = 0,
         mid_line: bool = False,
-        is_clean: bool = False,
+        clean: bool = False,
         times: int | None = None,
         **which: Any,
     ) -> InjectedFault:
@@ -62,12 +62,12 @@ class Faults(FaultGate):
         Args:
             after_events: let so many more events through first.
             mid_line: cut within the next event's line instead of between events.
-            is_clean: end the stream as a server that shuts down, not by a reset.
+            clean: end the stream as a server that shuts down, not by a reset.
             times: how many cuts, of watches open now or later. Default: each watch that
                 is open now, once; if none is, the next one to open.
             which: namespace, user_agent, nth, probability.
         """
-        how = "ended" if is_clean else "cut in mid-line" if mid_line else "cut"
+        how = "ended" if clean else "cut in mid-line" if mid_line else "cut"
         after = f" after {after_events} events" if after_events else ""
         return self._aimed(
             "cut",
@@ -77,7 +77,7 @@ class Faults(FaultGate):
             which,
             after_events=after_events,
             mid_line=mid_line,
-            is_clean=is_clean,
+            is_clean=clean,
         )
 
     def expire_watch(

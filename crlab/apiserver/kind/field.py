@@ -67,7 +67,7 @@ def _walk(value: Any, node: TypeNode, path: str, struct: str, unknown: list[str]
 
 def _timely(name: str, text: str) -> str:
     is_micro = name in MICRO_TIMES
-    return normal_time(text, is_micro=is_micro) if is_micro or name in TIMES else text
+    return normal_time(text, micro=is_micro) if is_micro or name in TIMES else text
 
 
 def _fits(value: Any, node: TypeNode) -> bool:

@@ -54,21 +54,21 @@ class TimeFault(Exception):
     """A text is no time; the message is Go's."""
 
 
-def normal_time(text: str, *, is_micro: bool) -> str:
+def normal_time(text: str, *, micro: bool) -> str:
     """Return a time as the server shows it.
 
     Raises:
         TimeFault: it cannot be parsed.
     """
-    layout = _MICRO if is_micro else _SECONDS
+    layout = _MICRO if micro else _SECONDS
     rest = text
     for pattern, name in _PARTS:
         found = re.match(pattern, rest)
         if found is None:
             raise _fault(text, layout, rest, name)
         rest = rest[found.end() :]
-    fraction = (_SIX if is_micro else _FRACTION).match(rest)
-    if is_micro and fraction is None:
+    fraction = (_SIX if micro else _FRACTION).match(rest)
+    if micro and fraction is None:
         raise _fault(text, layout, rest, ".000000")
     rest = rest[fraction.end() :] if fraction else rest
     zone = _ZONE.match(rest)
@@ -76,14 +76,14 @@ def normal_time(text: str, *, is_micro: bool) -> str:
         raise _fault(text, layout, rest, "Z07:00")
     if rest[zone.end() :]:
         raise TimeFault(f'parsing time "{text}": extra text: "{rest[zone.end() :]}"')
-    return _in_utc(text, is_micro=is_micro)
+    return _in_utc(text, micro=micro)
 
 
 def _fault(text: str, layout: str, rest: str, name: str) -> TimeFault:
     return TimeFault(f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{name}"')
 
 
-def _in_utc(text: str, *, is_micro: bool) -> str:
+def _in_utc(text: str, *, micro: bool) -> str:
     plain = text[:19]
     offset = "+00:00" if text.endswith("Z") else text[-6:]
     try:
@@ -91,7 +91,7 @@ def _in_utc(text: str, *, is_micro: bool) -> str:
     except (ValueError, OverflowError):
         raise TimeFault(f'parsing time "{text}": {_out_of_range(plain)} out of range') from None
     whole = moment.strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
-    return f"{whole}.{text[20:26]}Z" if is_micro else f"{whole}Z"
+    return f"{whole}.{text[20:26]}Z" if micro else f"{whole}Z"
 
 
 def _out_of_range(plain: str) -> str:

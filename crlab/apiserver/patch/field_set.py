@@ -148,10 +148,10 @@ def _difference(left: Node, right: Node) -> Node | None:
     return _join(stays, children)
 
 
-def _join(is_in: bool, children: Node) -> Node | None:
+def _join(inside: bool, children: Node) -> Node | None:
     if not children:
-        return {} if is_in else None
-    return {".": {}, **children} if is_in else children
+        return {} if inside else None
+    return {".": {}, **children} if inside else children
 
 
 def intersection(left: Node, right: Node) -> Node:

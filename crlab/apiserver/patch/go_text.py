@@ -37,19 +37,19 @@ def json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def go_text(value: Any, *, is_syntax: bool = False) -> str:
-    """Return a value as %v prints it (`is_syntax`: %#v)."""
+def go_text(value: Any, *, syntax: bool = False) -> str:
+    """Return a value as %v prints it (`syntax`: %#v)."""
     if value is None:
-        return "interface {}(nil)" if is_syntax else "<nil>"
+        return "interface {}(nil)" if syntax else "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if is_syntax else value
+        return json.dumps(value, ensure_ascii=False) if syntax else value
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, int):
         return str(value)
-    if is_syntax:
+    if syntax:
         return _syntax(value)
     if isinstance(value, list):
         return "[" + " ".join(go_text(item) for item in value) + "]"
@@ -58,8 +58,8 @@ def go_text(value: Any, *, is_syntax: bool = False) -> str:
 
 def _syntax(value: Any) -> str:
     if isinstance(value, list):
-        return "[]interface {}{" + ", ".join(go_text(v, is_syntax=True) for v in value) + "}"
-    pairs = ", ".join(f"{json.dumps(k)}:{go_text(value[k], is_syntax=True)}" for k in sorted(value))
+        return "[]interface {}{" + ", ".join(go_text(v, syntax=True) for v in value) + "}"
+    pairs = ", ".join(f"{json.dumps(k)}:{go_text(value[k], syntax=True)}" for k in sorted(value))
     return "map[string]interface {}{" + pairs + "}"
 
 

@@ -80,8 +80,8 @@ class Managers:
     entries: dict[Key, ManagedFieldsEntry] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, listed: Any, *, is_trusted: bool = False) -> Managers:
-        """Read metadata.managedFields; `is_trusted` if this server wrote them.
+    def read(cls, listed: Any, *, trusted: bool = False) -> Managers:
+        """Read metadata.managedFields; `trusted` if this server wrote them.
 
         Raises:
             ValueError: they are malformed.
@@ -90,7 +90,7 @@ class Managers:
         if listed and not isinstance(listed, list):
             raise ValueError("managedFields is not a list")
         for raw in listed or ():
-            entry = _read_entry(raw, is_trusted=is_trusted)
+            entry = _read_entry(raw, trusted=trusted)
             managers.entries[entry.key] = entry
         return managers
 
@@ -123,7 +123,7 @@ def _order(entry: ManagedFieldsEntry) -> tuple[str, ...]:
     return entry.operation, entry.time, entry.manager, entry.api_version, entry.subresource
 
 
-def _read_entry(raw: Any, *, is_trusted: bool) -> ManagedFieldsEntry:
+def _read_entry(raw: Any, *, trusted: bool) -> ManagedFieldsEntry:
     if not isinstance(raw, Mapping):
         raise ValueError("an entry is not an object")
     fields = raw.get("fieldsV1")
@@ -136,7 +136,7 @@ def _read_entry(raw: Any, *, is_trusted: bool) -> ManagedFieldsEntry:
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("an entry's texts are not strings")
     manager, api_version, subresource, time = texts
-    if is_trusted:
+    if trusted:
         return ManagedFieldsEntry(
             manager, operation, api_version, subresource, time, dict(fields), raw
         )
@@ -161,7 +161,7 @@ def current(live: Tree | None, new: Tree | None, subresource: str) -> Managers:
         except ValueError:
             pass  # as the real server: what cannot be read is as if it were not sent
     try:
-        return Managers.read(stored, is_trusted=True)
+        return Managers.read(stored, trusted=True)
     except ValueError:
         return Managers()
 

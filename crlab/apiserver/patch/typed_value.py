@@ -197,7 +197,7 @@ def _scalar_problem(scalar: str, value: Any) -> str:
     if scalar == "numeric" and not is_number:
         return f"expected numeric (int or float), got {go_type(value)}"
     if scalar == "string" and not isinstance(value, str):
-        shown = go_text(value, is_syntax=True)
+        shown = go_text(value, syntax=True)
         return f"expected string, got &value.valueUnstructured{{Value:{shown}}}"
     if scalar == "boolean" and not isinstance(value, bool):
         return f"expected boolean, got &{{{go_text(value)}}}"

@@ -97,10 +97,10 @@ def check_embedded(node: Node | None, value: Any, path: str, out: list[Cause]) -
 
 
 def check_scale(
-    scale: Mapping[str, Any], obj: Mapping[str, Any], out: list[Cause], *, is_status: bool
+    scale: Mapping[str, Any], obj: Mapping[str, Any], out: list[Cause], *, of_status: bool
 ) -> None:
     """Append what makes the scale subresource unreadable: replica counts and the selector."""
-    if not is_status:
+    if not of_status:
         _check_replicas(scale.get("specReplicasPath") or "", obj, out)
     _check_replicas(scale.get("statusReplicasPath") or "", obj, out)
     path = scale.get("labelSelectorPath")

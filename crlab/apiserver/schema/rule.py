@@ -22,19 +22,19 @@ def has_rules(schema: Any) -> bool:
     return isinstance(schema, list) and any(has_rules(sub) for sub in schema)
 
 
-def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules | None:
+def compile_rules(schema: Mapping[str, Any], *, root: bool) -> CompiledRules | None:
     """Compile all rules of a schema; None if it has none."""
     if not has_rules(schema):
         return None
     from crlab.apiserver.schema import rule_check as cel_rule
 
-    return cel_rule.compile_rules(schema, is_root=is_root)
+    return cel_rule.compile_rules(schema, root=root)
 
 
-def review_rules(schema: Mapping[str, Any], *, is_unchanged: bool) -> RuleReview | None:
+def review_rules(schema: Mapping[str, Any], *, unchanged: bool) -> RuleReview | None:
     """Return a review of a schema's rules; None if it has none."""
     if not has_rules(schema):
         return None
     from crlab.apiserver.crd.rule_review import RuleReview
 
-    return RuleReview(schema, is_unchanged=is_unchanged)
+    return RuleReview(schema, unchanged=unchanged)

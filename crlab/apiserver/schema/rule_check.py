@@ -57,9 +57,9 @@ class RuleNode:
     __slots__ = ("additional", "convert", "is_keyed", "items", "keys", "kind",
                  "properties", "rules")  # fmt: skip
 
-    def __init__(self, schema: Mapping[str, Any], decl: Decl | None, *, is_resource: bool) -> None:
+    def __init__(self, schema: Mapping[str, Any], decl: Decl | None, *, of_resource: bool) -> None:
         self.kind = str(schema.get("type") or "")
-        full = with_object_meta(schema) if is_resource else schema
+        full = with_object_meta(schema) if of_resource else schema
         self.rules = _compiled(schema, full, decl)
         self.convert: Converter | None = converter(full) if self.rules else None
         self.keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
@@ -95,18 +95,18 @@ def _below(schema: Any, decl: Decl | None) -> RuleNode | None:
         return None
     is_resource = bool(schema.get("x-kubernetes-embedded-resource"))
     if decl is None:
-        decl = schema_decl(schema, "object", is_resource=is_resource)
-    found = RuleNode(schema, decl, is_resource=is_resource)
+        decl = schema_decl(schema, "object", of_resource=is_resource)
+    found = RuleNode(schema, decl, of_resource=is_resource)
     return found if found.has_rules else None
 
 
-def compile_rules(schema: Mapping[str, Any], *, is_root: bool) -> CompiledRules | None:
+def compile_rules(schema: Mapping[str, Any], *, root: bool) -> CompiledRules | None:
     """Compile all rules of a schema; None if it has none."""
     if not has_rules(schema):
         return None
-    is_resource = is_root or bool(schema.get("x-kubernetes-embedded-resource"))
-    decl = schema_decl(schema, "selfType", is_resource=is_resource)
-    return CompiledRules(RuleNode(schema, decl, is_resource=is_resource))
+    is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
+    decl = schema_decl(schema, "selfType", of_resource=is_resource)
+    return CompiledRules(RuleNode(schema, decl, of_resource=is_resource))
 
 
 @dataclass(slots=True)
@@ -175,8 +175,8 @@ def _key(node: RuleNode, item: Any) -> Any:
     return tuple(repr(item.get(name)) for name in node.keys) if type(item) is dict else None
 
 
-def _child(place: _RulePlace, path: str, value: Any, old: Any, has_old: bool) -> _RulePlace:
-    pair = (value, old) if has_old and place.pair is not None else None
+def _child(place: _RulePlace, path: str, value: Any, old: Any, with_old: bool) -> _RulePlace:
+    pair = (value, old) if with_old and place.pair is not None else None
     return _RulePlace(path, value, old, pair, place.pair or place.parent)
 
 

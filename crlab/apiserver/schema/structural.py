@@ -52,7 +52,7 @@ class CompiledSchema:
     """
 
     def __init__(
-        self, openapi: Mapping[str, Any], *, scale: Mapping[str, Any] | None, has_cel: bool
+        self, openapi: Mapping[str, Any], *, scale: Mapping[str, Any] | None, with_cel: bool
     ) -> None:
         root = {**openapi, "x-kubernetes-embedded-resource": True}
         root["properties"] = {
@@ -65,7 +65,7 @@ class CompiledSchema:
         self._metadata = _metadata_node(openapi)
         self._status = self.node.properties.get("status")
         self._scale = scale
-        self._rules = compile_rules(openapi, is_root=True) if has_cel else None
+        self._rules = compile_rules(openapi, root=True) if with_cel else None
 
     def prune(self, obj: dict[str, Any], unknown: list[str] | None = None) -> None:
         """Remove fields that the schema does not know, in place.
@@ -91,29 +91,29 @@ class CompiledSchema:
         obj: dict[str, Any],
         old: dict[str, Any] | None = None,
         *,
-        is_status: bool = False,
-        has_faults: bool = False,
+        of_status: bool = False,
+        with_faults: bool = False,
     ) -> list[Cause]:
         """Return what is wrong with an object, [] if nothing.
 
         Args:
             old: the stored object on an update.
-            is_status: an update through /status; only the status is held to the schema.
-            has_faults: the metadata is broken in a way that makes CEL's input unreliable.
+            of_status: an update through /status; only the status is held to the schema.
+            with_faults: the metadata is broken in a way that makes CEL's input unreliable.
         """
         out: list[Cause] = []
-        if is_status:
+        if of_status:
             self._check_status(obj, old, out)
         else:
             self._check_schema(obj, old, out)
         if self._scale is not None:
-            check_scale(self._scale, obj, out, is_status=is_status)
+            check_scale(self._scale, obj, out, of_status=of_status)
         if self.node.has_embedded:
             check_embedded(self.node, obj, "", out)
         if self.node.has_list_type:
             self._check_lists(obj, old, out)
         if self._rules is not None:
-            if has_faults or any(cause.reason in _BLOCKING for cause in out):
+            if with_faults or any(cause.reason in _BLOCKING for cause in out):
                 out.append(_NOT_CHECKED)
             else:
                 out.extend(self._rules.validate(obj, old))
@@ -174,18 +174,18 @@ def compile_schema(
     openapi: Mapping[str, Any] | None,
     *,
     scale: Mapping[str, Any] | None = None,
-    has_cel: bool = True,
+    with_cel: bool = True,
 ) -> CompiledSchema:
     """Compile a version's ``openAPIV3Schema``.
 
     Args:
         openapi: the schema; None means that anything is kept and accepted.
         scale: ``subresources.scale`` of the version, whose paths are validated too.
-        has_cel: whether x-kubernetes-validations are evaluated.
+        with_cel: whether x-kubernetes-validations are evaluated.
     """
     if openapi is None:
         openapi = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return CompiledSchema(openapi, scale=scale, has_cel=has_cel)
+    return CompiledSchema(openapi, scale=scale, with_cel=with_cel)
 
 
 def type_meta_causes(obj: Mapping[str, Any], group_version: str, kind: str) -> list[Cause]:

@@ -66,7 +66,7 @@ class ListQuery:
     sends_initial_events: bool | None = None
 
     @classmethod
-    def read(cls, request: HttpRequest, *, is_watch: bool) -> ListQuery:
+    def read(cls, request: HttpRequest, *, watch: bool) -> ListQuery:
         """Read and check them.
 
         Raises:
@@ -86,7 +86,7 @@ class ListQuery:
             and parse_bool(get("allowWatchBookmarks")),
             sends_initial_events=parse_bool(initial) if request.has("sendInitialEvents") else None,
         )
-        causes = options._watch_causes() if is_watch else options._list_causes()
+        causes = options._watch_causes() if watch else options._list_causes()
         if causes:
             raise invalid("ListOptions", META, "", causes)
         return options
@@ -140,7 +140,7 @@ class WriteOptions:
     force: bool = False
 
     @classmethod
-    def read(cls, request: HttpRequest, kind: str, *, is_apply: bool = False) -> WriteOptions:
+    def read(cls, request: HttpRequest, kind: str, *, apply: bool = False) -> WriteOptions:
         """Read and check CreateOptions, UpdateOptions or PatchOptions (`kind`).
 
         Raises:
@@ -149,9 +149,9 @@ class WriteOptions:
         causes: list[Cause] = []
         has_force = request.has("force")
         if kind == "PatchOptions":
-            if is_apply and not request.parameter("fieldManager"):
+            if apply and not request.parameter("fieldManager"):
                 causes.append(required("fieldManager", "is required for apply patch"))
-            if has_force and not is_apply:
+            if has_force and not apply:
                 causes.append(forbidden_field("force", "may not be specified for non-apply patch"))
         manager = request.parameter("fieldManager")
         causes += manager_causes(manager)

@@ -56,7 +56,7 @@ class Patcher(Writer):
         kind = media_type(call.request.header("content-type"))
         self._check_patch_type(call, kind)
         is_apply = kind == APPLY_PATCH
-        call.options = WriteOptions.read(call.request, "PatchOptions", is_apply=is_apply)
+        call.options = WriteOptions.read(call.request, "PatchOptions", apply=is_apply)
         if is_apply:
             return self._apply(call)
         body, repeated = self._patch_body(call, kind)
@@ -66,7 +66,7 @@ class Patcher(Writer):
             tree = self._patched(call, kind, before, body)
             decode_patched(call, tree, repeated)
             check_identity_of_patch(call, tree)
-            stored, is_gone = self.replace(call, tree, is_patch=True)
+            stored, is_gone = self.replace(call, tree, from_patch=True)
             return stored, False, is_gone
 
     def patched(self, call: WriteOperation, before: Tree) -> Tree:
@@ -135,7 +135,7 @@ class Patcher(Writer):
             uid = applied["metadata"].get("uid")
             if uid:
                 tree["metadata"]["uid"] = uid
-            stored, is_gone = self.store_changed(call, tree, live, has_managers=True)
+            stored, is_gone = self.store_changed(call, tree, live, with_managers=True)
             return stored, False, is_gone
 
     def _apply_new(self, call: WriteOperation, applied: Tree) -> Stored:
@@ -153,7 +153,7 @@ class Patcher(Writer):
         tree = self._merged(call, None, applied)
         decode_patched(call, tree, [])
         check_identity(call, tree)
-        return self.store_new(call, tree, has_managers=True)
+        return self.store_new(call, tree, with_managers=True)
 
     def applied_scale(self, call: WriteOperation) -> Tree:
         """Return the Scale that a request applies.
@@ -161,13 +161,13 @@ class Patcher(Writer):
         Raises:
             StatusError: it is none, or another object's.
         """
-        call.options = WriteOptions.read(call.request, "PatchOptions", is_apply=True)
+        call.options = WriteOptions.read(call.request, "PatchOptions", apply=True)
         return self._applied_body(call, "autoscaling/v1", "Scale")
 
     def apply_scaled(self, call: WriteOperation, applied: Tree, live: Stored) -> Stored:
         """Apply the part of an object that its Scale stands for."""
         tree = self._merged(call, call.resource.tree(call.version, live), applied)
-        stored, _ = self.store_changed(call, tree, live, has_managers=True)
+        stored, _ = self.store_changed(call, tree, live, with_managers=True)
         return stored
 
     def _applied_body(self, call: WriteOperation, version: str = "", kind: str = "") -> Tree:

@@ -151,7 +151,7 @@ class Reader:
         self, request: HttpRequest, info: RequestInfo, resource: ResourceType, version: Version
     ) -> HttpResponse:
         """Answer with one object."""
-        accept, view = choose_view(request, resource, version, self._core.clock.now, is_list=False)
+        accept, view = choose_view(request, resource, version, self._core.clock.now, for_list=False)
         asked = request.parameter("resourceVersion")
         if asked and (fault := revision_fault(asked)):
             raise internal(f'resourceVersion: Invalid value: "{asked}": {fault}')
@@ -170,8 +170,8 @@ class Reader:
         self, request: HttpRequest, info: RequestInfo, resource: ResourceType, version: Version
     ) -> HttpResponse:
         """Answer with a collection, or one page of it."""
-        accept, view = choose_view(request, resource, version, self._core.clock.now, is_list=True)
-        options = ListQuery.read(request, is_watch=False)
+        accept, view = choose_view(request, resource, version, self._core.clock.now, for_list=True)
+        options = ListQuery.read(request, watch=False)
         selection = select(info, resource, view, options)
         with self._core.lock:
             revision, items, start = self._moment(resource, selection, options)
@@ -196,7 +196,7 @@ class Reader:
             number > 0 and options.limit > 0 and not options.resource_version_match
         )
         if number > storage.revision:
-            error = future_revision(number, storage.revision, has_retry=True)
+            error = future_revision(number, storage.revision, with_retry=True)
             raise FutureRevision(number, error)
         if not is_exact:
             return storage.revision, storage.items(name, selection.namespace), ""
@@ -256,8 +256,8 @@ class Reader:
         faults: WatchFaults | None = None,
     ) -> WatchResponse:
         """Open a watch."""
-        _, view = choose_view(request, resource, version, self._core.clock.now, is_list=False)
-        options = ListQuery.read(request, is_watch=True)
+        _, view = choose_view(request, resource, version, self._core.clock.now, for_list=False)
+        options = ListQuery.read(request, watch=True)
         if info.name and not options.field_selector:
             options = ListQuery(
                 **{

@@ -57,7 +57,7 @@ def validate_create(call: WriteOperation, tree: Tree) -> None:
     causes = _metadata_causes(call, tree)
     causes += _type_causes(call, tree)
     if call.version.schema is not None:
-        causes += call.version.schema.validate(tree, has_faults=_is_unreliable(causes))
+        causes += call.version.schema.validate(tree, with_faults=_is_unreliable(causes))
     causes += resource.check(tree, None)
     if causes:
         raise _invalid(call, tree, causes)
@@ -70,8 +70,8 @@ def _metadata_causes(call: WriteOperation, tree: Tree) -> list[Cause]:
     return validate_metadata(
         tree["metadata"],
         rule=resource.name_rule,
-        is_namespaced=resource.is_namespaced,
-        is_core=not resource.is_custom and resource.group != "apiextensions.k8s.io",
+        namespaced=resource.is_namespaced,
+        core=not resource.is_custom and resource.group != "apiextensions.k8s.io",
     )
 
 
@@ -177,7 +177,7 @@ def validate_update(call: WriteOperation, new: Tree, old: Tree) -> None:
     schema = call.version.schema
     if schema is not None:
         has_faults = _is_unreliable(causes)
-        causes += schema.validate(new, old, is_status=call.is_status, has_faults=has_faults)
+        causes += schema.validate(new, old, of_status=call.is_status, with_faults=has_faults)
     if not call.info.subresource:
         causes += resource.check(new, old)
     if causes:

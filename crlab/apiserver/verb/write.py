@@ -90,7 +90,7 @@ class Writer:
             check_name(call, tree)
         return self.store_new(call, tree)
 
-    def store_new(self, call: WriteOperation, tree: Tree, *, has_managers: bool = False) -> Stored:
+    def store_new(self, call: WriteOperation, tree: Tree, *, with_managers: bool = False) -> Stored:
         """Run a decoded object through the create strategy and commit it."""
         resource = call.resource
         with self._core.lock:
@@ -103,14 +103,14 @@ class Writer:
                 is_generated = not tree["metadata"].get("name")
                 copy = _copy(tree) if is_generated else tree
                 try:
-                    return self._create_once(call, copy, has_managers=has_managers)
+                    return self._create_once(call, copy, with_managers=with_managers)
                 except StatusError as error:
                     is_taken = error.reason == "AlreadyExists"
                     if not is_taken or tree["metadata"].get("name") or attempt == NAME_TRIES - 1:
                         raise
         raise AssertionError("unreachable")
 
-    def _create_once(self, call: WriteOperation, tree: Tree, *, has_managers: bool) -> Stored:
+    def _create_once(self, call: WriteOperation, tree: Tree, *, with_managers: bool) -> Stored:
         resource, metadata, core = call.resource, tree["metadata"], self._core
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:NAME_BASE] + core.ids.suffix()
@@ -119,7 +119,7 @@ class Writer:
         prepare_create(core, call, tree)
         self._admit(call, tree, None)
         validate_create(call, tree)
-        if not has_managers:
+        if not with_managers:
             self._manage(call, None, _owned(resource, tree, given))
         if wanted not in ("", "0"):
             raise internal("resourceVersion should not be set on objects to be created")
@@ -128,7 +128,7 @@ class Writer:
         if live is not None:
             is_terminating = "deletionTimestamp" in live.tree()["metadata"]
             raise already_exists(
-                resource.group_resource, metadata["name"], is_terminating=is_terminating
+                resource.group_resource, metadata["name"], terminating=is_terminating
             )
         return self._finish(call, key, tree, None)
 
@@ -162,14 +162,14 @@ class Writer:
         check_identity(call, tree)
         check_name(call, tree)
         with self._core.lock:
-            return self.replace(call, tree, is_patch=False)
+            return self.replace(call, tree, from_patch=False)
 
-    def replace(self, call: WriteOperation, tree: Tree, *, is_patch: bool) -> tuple[Stored, bool]:
+    def replace(self, call: WriteOperation, tree: Tree, *, from_patch: bool) -> tuple[Stored, bool]:
         """Run a decoded object through the update strategy and commit it."""
         resource = call.resource
         live = self._live(call)
         wanted = str(tree["metadata"].get("resourceVersion") or "")
-        if not is_patch:
+        if not from_patch:
             self._check_uid(call, tree, live)
             if wanted in ("", "0") and not resource.allows_unconditional_update:
                 cause = invalid_value(
@@ -188,14 +188,14 @@ class Writer:
         tree: Tree,
         live: Stored,
         *,
-        has_managers: bool = False,
+        with_managers: bool = False,
         manages_as: str = "",
     ) -> tuple[Stored, bool]:
         """Prepare, validate and commit a changed object over a live one."""
         resource = call.resource
         old = resource.tree(call.version, live)
         prepare_update(call, tree, old)
-        if not has_managers:
+        if not with_managers:
             self._manage(call, old, tree, manages_as)
         self._admit(call, tree, old)
         validate_update(call, tree, old)

@@ -271,16 +271,16 @@ def _count(value: Any, default: int) -> int:
 
 def _limits(rolling: dict[str, Any], replicas: int) -> tuple[int, int]:
     """Return (surge, unavailable) in pods; 25 % each unless said otherwise."""
-    surge = _share(rolling.get("maxSurge", "25%"), replicas, is_rounded_up=True)
-    unavailable = _share(rolling.get("maxUnavailable", "25%"), replicas, is_rounded_up=False)
+    surge = _share(rolling.get("maxSurge", "25%"), replicas, rounded_up=True)
+    unavailable = _share(rolling.get("maxUnavailable", "25%"), replicas, rounded_up=False)
     return surge, unavailable if surge or unavailable else 1
 
 
-def _share(value: Any, replicas: int, *, is_rounded_up: bool) -> int:
+def _share(value: Any, replicas: int, *, rounded_up: bool) -> int:
     if isinstance(value, int):
         return max(0, value)
     percent = str(value).rstrip("%")
     if not percent.isdigit():
         return 0
     exact = replicas * int(percent) / 100
-    return math.ceil(exact) if is_rounded_up else math.floor(exact)
+    return math.ceil(exact) if rounded_up else math.floor(exact)

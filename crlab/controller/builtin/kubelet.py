@@ -84,21 +84,21 @@ class Kubelet:
         return {
             **before,
             "phase": phase,
-            "conditions": _conditions(before, now, is_ready=is_ready),
+            "conditions": _conditions(before, now, ready=is_ready),
             "hostIP": HOST_IP,
             "hostIPs": [{"ip": HOST_IP}],
             "podIP": address,
             "podIPs": [{"ip": address}],
             "startTime": started,
             "containerStatuses": [
-                _container(each, phase, started, now, pod["metadata"]["uid"], is_ready=is_ready)
+                _container(each, phase, started, now, pod["metadata"]["uid"], ready=is_ready)
                 for each in pod["spec"].get("containers") or ()
             ],
             "qosClass": before.get("qosClass", "BestEffort"),
         }
 
 
-def _conditions(before: dict[str, Any], now: str, *, is_ready: bool) -> list[dict[str, Any]]:
+def _conditions(before: dict[str, Any], now: str, *, ready: bool) -> list[dict[str, Any]]:
     known = {c.get("type"): c for c in before.get("conditions") or ()}
     made = []
     for type_ in (
@@ -109,7 +109,7 @@ def _conditions(before: dict[str, Any], now: str, *, is_ready: bool) -> list[dic
         "PodScheduled",
     ):
         follows = type_ in ("Ready", "ContainersReady")
-        status = "True" if is_ready or not follows else "False"
+        status = "True" if ready or not follows else "False"
         old = known.get(type_)
         if old is not None and old.get("status") == status:
             made.append(old)
@@ -121,7 +121,7 @@ def _conditions(before: dict[str, Any], now: str, *, is_ready: bool) -> list[dic
 
 
 def _container(
-    container: dict[str, Any], phase: str, started: str, now: str, uid: str, *, is_ready: bool
+    container: dict[str, Any], phase: str, started: str, now: str, uid: str, *, ready: bool
 ) -> dict[str, Any]:
     image = str(container.get("image") or "")
     name = str(container.get("name") or "")
@@ -143,7 +143,7 @@ def _container(
         "image": image,
         "imageID": f"docker.io/library/{image.partition(':')[0]}@sha256:{digest * 8}",
         "containerID": f"containerd://{uid.replace('-', '')}{zlib.crc32(name.encode()):08x}",
-        "ready": is_ready,
+        "ready": ready,
         "started": phase == "Running",
         "restartCount": 0,
         "state": state,

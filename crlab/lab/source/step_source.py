@@ -84,9 +84,9 @@ class Steps(Changing):
         """Open a copy of the lab, with this controller; it is kept in `forked`."""
         self.forked = self._controller.fork().lab
 
-    def set_dry_run(self, is_dry_run: bool) -> None:
+    def set_dry_run(self, dry_run: bool) -> None:
         """Send writes as dry runs, or for real."""
-        self._controller.controller.stepper.is_dry_run = is_dry_run
+        self._controller.controller.stepper.is_dry_run = dry_run
 
     def set_breakpoint(self, text: str) -> None:
         """Stop before a key ("default/web"), an attempt ("attempt>2"), or never ("")."""
@@ -121,8 +121,8 @@ class _OneConflict:
     def __init__(self, remove: list[Any]) -> None:
         self._remove = remove
 
-    def before(self, verb: str, resource: str, key: str, is_write: bool) -> None:
-        if not is_write:
+    def before(self, verb: str, resource: str, key: str, write: bool) -> None:
+        if not write:
             return
         self._remove[0]()
         raise Conflict(

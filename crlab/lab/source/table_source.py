@@ -139,7 +139,7 @@ class TableRows(Changing):
         if query.filter is not None:
             found = self._matching(frame, query.filter)
         if query.sort and query.sort in frame.columns:
-            places = _sorted_places(frame[query.sort], is_descending=query.is_descending)
+            places = _sorted_places(frame[query.sort], descending=query.is_descending)
             wanted = set(found)
             found = [place for place in places if place in wanted]
         elif query.is_descending:
@@ -291,11 +291,11 @@ def _kind(dtype: Any) -> str:
     return "number" if pd.api.types.is_numeric_dtype(dtype) else "text"
 
 
-def _sorted_places(column: pd.Series[Any], *, is_descending: bool) -> list[int]:
+def _sorted_places(column: pd.Series[Any], *, descending: bool) -> list[int]:
     positions = pd.Series(column.to_numpy(), index=range(len(column)))
     try:
-        ordered = positions.sort_values(ascending=not is_descending, kind="stable")
+        ordered = positions.sort_values(ascending=not descending, kind="stable")
     except TypeError:  # mixed types in an object column: compare their texts
         texts = positions.map(str)
-        ordered = texts.sort_values(ascending=not is_descending, kind="stable")
+        ordered = texts.sort_values(ascending=not descending, kind="stable")
     return [int(place) for place in ordered.index]

@@ -20,7 +20,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 )
 def test_a_time_is_kept_in_utc(text: str, is_micro: bool, expected: str) -> None:
     """To the second, or to the microsecond."""
-    assert normal_time(text, is_micro=is_micro) == expected
+    assert normal_time(text, micro=is_micro) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_time_is_kept_in_utc(text: str, is_micro: bool, expected: str) -> None
 def test_what_is_no_time_is_named_as_go_names_it(text: str, is_micro: bool, fault: str) -> None:
     """A MicroTime without six decimals is none: the classic trap of Python's isoformat."""
     with pytest.raises(TimeFault) as caught:
-        normal_time(text, is_micro=is_micro)
+        normal_time(text, micro=is_micro)
     assert str(caught.value).startswith(f'parsing time "{text}"')
     assert fault in str(caught.value)
 

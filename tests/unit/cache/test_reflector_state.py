@@ -15,7 +15,7 @@ from crlab.errors import DecodeError, TransportError, api_error
 REQUESTS = (message.List, message.Watch, message.Wait)
 ERRORS = [
     *[api_error(code, {}) for code in (400, 401, 403, 404, 410, 422, 429, 500, 503, 504)],
-    TransportError("refused", phase="connect", is_refused=True),
+    TransportError("refused", phase="connect", refused=True),
     TransportError("cut", phase="watch"),
     DecodeError("odd"),
 ]

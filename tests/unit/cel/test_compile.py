@@ -27,7 +27,7 @@ SCHEMA = {
 
 
 def compiled(text: str) -> str:
-    decl = schema_decl(SCHEMA, "T", is_resource=False)
+    decl = schema_decl(SCHEMA, "T", of_resource=False)
     assert decl is not None
     return show_type(compile_expression(text, {"self": decl.type, "oldSelf": decl.type}).type)
 

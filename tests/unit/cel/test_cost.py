@@ -12,7 +12,7 @@ from crlab.cel.type import schema_decl
 
 
 def cost(text: str, **properties: Any) -> int:
-    decl = schema_decl({"type": "object", "properties": properties}, "T", is_resource=False)
+    decl = schema_decl({"type": "object", "properties": properties}, "T", of_resource=False)
     assert decl is not None
     return Coster(decl).cost(compile_expression(text, {"self": decl.type}))
 

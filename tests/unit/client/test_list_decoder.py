@@ -119,7 +119,7 @@ def test_a_bad_item_fails_a_sliced_list_as_well(monkeypatch):
 
 def test_metadata_only_lists_are_of_their_own_kind():
     """PartialObjectMetadataList, and nothing else."""
-    objects = ObjectDecoder(PODS, is_metadata_only=True)
+    objects = ObjectDecoder(PODS, metadata_only=True)
     version = "meta.k8s.io/v1"
     data = body(
         f"[{item('a', kind='PartialObjectMetadata', apiVersion=version)}]",

@@ -210,7 +210,7 @@ def test_abort_ends_what_is_under_way(phase):
 def test_metadata_only_asks_for_it():
     """Both verbs name PartialObjectMetadata in Accept."""
     with wire_server(lambda peer, request, server: peer.answer(406)) as server:
-        found = lister(server, is_metadata_only=True)
+        found = lister(server, metadata_only=True)
         for call in (found.list, found.watch):
             with pytest.raises(Exception, match="406"):
                 call(ListOptions())

@@ -77,7 +77,7 @@ def test_what_came_back_under_the_name_of_a_deleted_object_is_seen(overlay):
 
 def test_a_deletion_of_a_collection_may_find_an_object_held(overlay):
     """Somebody put a finalizer on it meanwhile: it is there, terminating."""
-    overlay.deleted("pods", "default/a", "u", "5", is_certain=False)
+    overlay.deleted("pods", "default/a", "u", "5", certain=False)
     assert overlay.newest("pods", "default/a", obj(5), "5") is None
     held = obj(7, deletionTimestamp="2026-01-01T00:00:00Z")
     assert overlay.newest("pods", "default/a", held, "7") is held

@@ -66,7 +66,7 @@ def test_a_recording_is_one_parquet_dataset(tmp_path):
     cluster.service("a", image="x")
     cluster.driver.settle()
     cluster.trace.append("lab", "note", resource="../../evil")
-    with Recorder(cluster.trace, tmp_path / "r", clock=cluster.clock, is_threaded=False):
+    with Recorder(cluster.trace, tmp_path / "r", clock=cluster.clock, threaded=False):
         pass
     folder = to_parquet(tmp_path / "r", tmp_path / "set")
     frame = pd.read_parquet(folder)

@@ -44,7 +44,7 @@ def scene(tmp_path):
         tmp_path / "run",
         clock=cluster.clock,
         resources=[SERVICES],
-        is_threaded=False,
+        threaded=False,
     ):
         pass
     return cluster, informer, log, Recording.open(tmp_path / "run")
@@ -139,7 +139,7 @@ def test_a_relist_in_the_recording_is_a_relist_in_the_replay(scene, tmp_path):
     objects = tuple(informer.indexer.list()[:1])
     data = {"count": 1, "pages": 1, "objects": objects}
     cluster.trace.append("reflector", "listed", resource=NAME, resource_version="50", data=data)
-    with Recorder(cluster.trace, tmp_path / "two", clock=cluster.clock, is_threaded=False):
+    with Recorder(cluster.trace, tmp_path / "two", clock=cluster.clock, threaded=False):
         pass
     recording = Recording.open(tmp_path / "two")
     again = TinyCluster()

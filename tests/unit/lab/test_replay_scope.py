@@ -20,7 +20,7 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
     {"namespace": ["b", "c"], "label_selector": "app=web"},
     {"label_selector": "app=web"},
     {"field_selector": "metadata.name=n1"},
-    {"is_metadata_only": True},
+    {"metadata_only": True},
 )
 
 

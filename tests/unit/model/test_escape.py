@@ -31,7 +31,7 @@ def test_deceiving_characters_show_as_escapes(given: object, shown: str) -> None
 
 def test_lines_are_kept_on_request() -> None:
     """A traceback keeps its lines, and still loses its ESC."""
-    assert plain("a\n\tb\x1b", is_multiline=True) == "a\n\tb\\x1b"
+    assert plain("a\n\tb\x1b", multiline=True) == "a\n\tb\\x1b"
 
 
 def test_combining_marks_are_bounded() -> None:

@@ -134,7 +134,7 @@ def test_advice_is_no_secret():
 def test_a_mask_says_how_many_bytes_it_hides():
     """Also within a longer text, and of a value that is no text."""
     assert mask("pässword") == "<redacted: 9 bytes>"
-    assert mask("aHVudGVyMg==", is_base64=True) == "<redacted: 7 bytes>"
+    assert mask("aHVudGVyMg==", encoded=True) == "<redacted: 7 bytes>"
     assert mask(1234) == "<redacted: 4 bytes>"
     assert mask({"a": 1}) == "<redacted: 7 bytes>"
     assert mask_value("http://u:hunter2-real@h") == "http://<redacted: 14 bytes>@h"

@@ -52,7 +52,7 @@ def test_a_served_sandbox_keeps_its_path() -> None:
 
 def test_what_is_dangerous_is_warned_of() -> None:
     """No verification, writes everywhere, secrets on request."""
-    lab = crlab.connect(url="https://127.0.0.1:1", token=TOKEN, is_insecure=True, allow_writes=True)
+    lab = crlab.connect(url="https://127.0.0.1:1", token=TOKEN, insecure=True, allow_writes=True)
     crlab.sandbox(driver="manual").informer("secrets", include_secrets=True)
 
     report = crlab.doctor()

@@ -22,7 +22,7 @@ def test_an_informer_needs_no_more_than_to_list_and_watch(lab: crlab.Lab) -> Non
     old = lab.informer("secrets", list_mode="list").wait_for_sync()
 
     assert rights(lab.rbac(pods)) == ["list pods in default", "watch pods in default"]
-    assert rights(lab.rbac(pods, is_list_included=False)) == ["watch pods in default"]
+    assert rights(lab.rbac(pods, include_list=False)) == ["watch pods in default"]
     assert rights(lab.rbac(old)) == ["list secrets", "watch secrets"]
 
 
@@ -31,7 +31,7 @@ def test_everything_that_runs_is_in_the_role_of_nothing_named(lab: crlab.Lab) ->
     lab.informer("pods").wait_for_sync()
     lab.informer("configmaps", namespace=["a", "b"]).wait_for_sync()
 
-    rbac = lab.required_rbac(user="alice", is_list_included=False)
+    rbac = lab.required_rbac(user="alice", include_list=False)
 
     assert rights(rbac) == ["watch pods", "watch configmaps in a", "watch configmaps in b"]
     assert [obj["kind"] for obj in rbac.objects()] == [
@@ -53,7 +53,7 @@ def test_a_controllers_role_is_in_it_once_it_has_run(lab: crlab.Lab) -> None:
     with pytest.raises(ConfigError, match="has not run yet"):
         lab.rbac(reconcile)
     lab.settle()
-    assert rights(lab.rbac(is_list_included=False)) == [
+    assert rights(lab.rbac(include_list=False)) == [
         "watch services", "watch deployments.apps", "watch myservices.example.com",
     ]  # fmt: skip
 

@@ -40,7 +40,7 @@ def filled(trace):
 
 def written(tmp_path, trace, name="run", **options):
     path = tmp_path / name
-    with Recorder(trace, path, clock=FakeClock(), is_threaded=False, **options):
+    with Recorder(trace, path, clock=FakeClock(), threaded=False, **options):
         pass
     return path
 
@@ -230,8 +230,6 @@ def test_records_of_many_threads_are_written_in_order(tmp_path):
 def test_without_history_it_begins_now(tmp_path):
     """For those who want the next minutes only."""
     trace = filled(Trace(FakeClock()))
-    with Recorder(
-        trace, tmp_path / "r", clock=FakeClock(), include_history=False, is_threaded=False
-    ):
+    with Recorder(trace, tmp_path / "r", clock=FakeClock(), include_history=False, threaded=False):
         trace.append("lab", "later")
     assert [r.kind for r in Recording.open(tmp_path / "r").records] == ["later"]

@@ -121,7 +121,7 @@ PLACES: dict[str, tuple[Callable[[str], Markup], Callable[[str], str]]] = {
     ),
     "tree": (lambda t: tree_html(trees(t)), lambda t: tree_text(trees(t))),
     "header": (
-        lambda t: status_html(status(t), title=t, is_live=True),
+        lambda t: status_html(status(t), title=t, live=True),
         lambda t: static_text(status(t), "", title=t),
     ),
     "page": (

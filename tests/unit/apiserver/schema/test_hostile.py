@@ -155,7 +155,7 @@ def test_a_schema_is_refused_or_it_works(schema: Any, value: Any, old: Any) -> N
     compiled.default(obj)
     compiled.validate(obj)
     compiled.validate(obj, {"metadata": {"name": "a"}, "spec": old})
-    compiled.validate({**obj, "status": value}, {"spec": old}, is_status=True)
+    compiled.validate({**obj, "status": value}, {"spec": old}, of_status=True)
 
 
 @pytest.mark.parametrize("depth", [50, 400])

@@ -11,7 +11,7 @@ from crlab.apiserver.schema.rule_check import compile_rules
 
 def run(schema: dict[str, Any], value: Any, old: Any = None) -> list[str]:
     root = {"type": "object", "properties": {"f": schema}}
-    rules = compile_rules(root, is_root=True)
+    rules = compile_rules(root, root=True)
     assert rules is not None
     found = rules.validate({"f": value}, None if old is None else {"f": old})
     return [str(cause) for cause in found]
@@ -126,7 +126,7 @@ def test_rules_reach_into_maps() -> None:
 def test_the_root_sees_its_metadata_name() -> None:
     """And nothing else of the metadata."""
     rule = {"rule": "self.metadata.name.startsWith('r-')", "message": "r-"}
-    rules = compile_rules({"type": "object", "x-kubernetes-validations": [rule]}, is_root=True)
+    rules = compile_rules({"type": "object", "x-kubernetes-validations": [rule]}, root=True)
     assert rules is not None
 
     assert rules.validate({"metadata": {"name": "r-1"}}, None) == []
@@ -173,7 +173,7 @@ def test_unchanged_schemas_are_not_held_to_the_cost_of_single_rules() -> None:
     """They were accepted once."""
     text = {"type": "string", "x-kubernetes-validations": [{"rule": "self.contains(self)"}]}
     schema = {"type": "object", "properties": {"f": text}}
-    root = RuleReview(schema, is_unchanged=True)
+    root = RuleReview(schema, unchanged=True)
     context = root.root.field("f", text)
 
     assert root.causes(context, text, "S", "") == []

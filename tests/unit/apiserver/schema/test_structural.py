@@ -76,7 +76,7 @@ def test_a_third_repeat_is_named_once() -> None:
 def test_status_errors_are_worded_from_the_status_on() -> None:
     """/status holds only the status to the schema."""
     obj = {"spec": {"size": "x"}, "status": {"phase": 1, "replicas": -1}}
-    found = [str(cause) for cause in widgets().validate(obj, {}, is_status=True)]
+    found = [str(cause) for cause in widgets().validate(obj, {}, of_status=True)]
 
     assert found[:2] == [
         'status.phase: Invalid value: "integer": phase in body must be of type string: "integer"',
