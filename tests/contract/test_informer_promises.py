@@ -138,7 +138,7 @@ def test_a_silent_stream_is_reopened_at_the_idle_limit():
 
 def test_without_bookmarks_a_stream_may_be_silent_until_the_server_ends_it():
     """T_idle: else server timeout + 5 s."""
-    rig = listed(has_bookmarks=False).start()
+    rig = listed(bookmarks=False).start()
 
     rig.advance(290)
 

@@ -254,7 +254,7 @@ class FaultGate:
         data["event_name"] = which.pop("name", None)
         data["event_namespace"] = which.pop("namespace", None)
         match = self._match(resource, ("watch",), which)
-        return self._add(kind, description, match, times=times, is_legal=False, **rule, **data)
+        return self._add(kind, description, match, times=times, legal=False, **rule, **data)
 
     def _match(self, resource: str, verb: str | Sequence[str], which: dict[str, Any]) -> Match:
         verbs = (verb,) if isinstance(verb, str) and verb else tuple(verb)
