@@ -25,12 +25,18 @@ if TYPE_CHECKING:
     from crlab.frame.join import concat_clusters, join_nodes, join_owners
     from crlab.lab.informer import Informer
     from crlab.lab.lab import Lab
-    from crlab.lab.open_lab import close_all, open_labs
-    from crlab.lab.opening import connect, envtest, replay, sandbox
+    from crlab.lab.opening import (
+        close_all,
+        connect,
+        doctor,
+        envtest,
+        open_labs,
+        replay,
+        sandbox,
+    )
+    from crlab.lab.sandbox import Sandbox
     from crlab.lab.wait import wait_for_cache_sync
     from crlab.model.object import KubeObject
-    from crlab.report.doctor import doctor
-    from crlab.report.owner_tree import tree
 
 __version__ = "0.1.0"
 
@@ -43,22 +49,22 @@ _HOMES = {
     "Lab": "crlab.lab.lab",
     "Request": "crlab.controller",
     "Result": "crlab.controller",
+    "Sandbox": "crlab.lab.sandbox",
     "SharedInformer": "crlab.cache",
     "TerminalError": "crlab.errors",
-    "close_all": "crlab.lab.open_lab",
+    "close_all": "crlab.lab.opening",
     "concat_clusters": "crlab.frame.join",
     "connect": "crlab.lab.opening",
-    "doctor": "crlab.report.doctor",
+    "doctor": "crlab.lab.opening",
     "envtest": "crlab.lab.opening",
     "join_nodes": "crlab.frame.join",
     "join_owners": "crlab.frame.join",
-    "open_labs": "crlab.lab.open_lab",
+    "open_labs": "crlab.lab.opening",
     "replay": "crlab.lab.opening",
     "sandbox": "crlab.lab.opening",
     "style": "crlab.frame.export",
     "to_csv": "crlab.frame.export",
     "to_parquet": "crlab.frame.export",
-    "tree": "crlab.report.owner_tree",
     "wait_for_cache_sync": "crlab.lab.wait",
 }
 
@@ -68,6 +74,7 @@ __all__ = [  # noqa: RUF022 - the order of a first session
     "envtest",
     "replay",
     "Lab",
+    "Sandbox",
     "Informer",
     "SharedInformer",
     "Controller",
@@ -78,7 +85,6 @@ __all__ = [  # noqa: RUF022 - the order of a first session
     "CrlabError",
     "TerminalError",
     "wait_for_cache_sync",
-    "tree",
     "join_owners",
     "join_nodes",
     "concat_clusters",

@@ -63,6 +63,13 @@ class ConfigError(CrlabError):
     """The configuration or an argument cannot be used as given."""
 
 
+class SandboxOnly(ConfigError, AttributeError):
+    """Something was asked of a lab that only one with a server of its own has.
+
+    An `AttributeError` too, so that ``hasattr(lab, "rewind")`` says whether it can.
+    """
+
+
 class CredentialError(ConfigError):
     """Credentials could not be obtained; no request is sent without them."""
 

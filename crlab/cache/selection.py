@@ -35,6 +35,11 @@ class Selection:
         """Whether no selector narrows it, within its namespaces."""
         return not self._labels and not self._fields
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole resource: every namespace, no selector."""
+        return self.is_everything and not self._namespaces
+
     def covers(self, namespace: str) -> bool:
         """Whether objects of a namespace are in it; "" is that of cluster-scoped ones."""
         return not self._namespaces or namespace in self._namespaces

@@ -289,3 +289,9 @@ def is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
         elif rule and (host == rule.lstrip(".") or host.endswith("." + rule.lstrip("."))):
             return True
     return False
+
+
+def host_of(url: str) -> str:
+    """Return scheme, host and port of a URL, without its secret prefix."""
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}" if found.netloc else ""

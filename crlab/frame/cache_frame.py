@@ -99,7 +99,7 @@ def handlers_frame(shared: SharedInformer) -> pd.DataFrame:
 
 
 def audit_log_frame(records: Any) -> pd.DataFrame:
-    """Return the server's audit records as a frame; see `Lab.audit_log`."""
+    """Return the server's audit records as a frame; see `Sandbox.audit_log`."""
     rows = list(records() if callable(records) else records)
     data: dict[str, Any] = {"time": times([row.received_at for row in rows])}
     for name in ("user", "user_agent", "verb", "group", "resource", "subresource", "namespace"):

@@ -239,7 +239,9 @@ class ReplayControl:
             wanted = Scope("", place, label_selector, field_selector, metadata_only)
             for scope, records in streams.items():
                 if replace(scope, source="") == wanted:
-                    return Replay(self, records, resource, namespace)
+                    return Replay(
+                        self, records, resource, namespace, label_selector, field_selector
+                    )
         asked = Scope("", namespace, label_selector, field_selector, metadata_only)
         held = "; ".join(dict.fromkeys(map(str, streams)))
         raise ConfigError(
@@ -294,7 +296,11 @@ def _scope_of(source: str) -> Scope:
 
 
 class Replay:
-    """A `ListerWatcher` over the records of one resource."""
+    """A `ListerWatcher` over the records of one resource.
+
+    Attributes:
+        label_selector, field_selector: what the recorded informer asked for.
+    """
 
     def __init__(
         self,
@@ -302,9 +308,13 @@ class Replay:
         records: Sequence[TraceRecord],
         resource: ApiResource,
         namespace: str | None,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> None:
         self._control = control
         self._records = records
+        self.label_selector = label_selector
+        self.field_selector = field_selector
         self._resource = resource
         self._namespace = namespace
         self._position = -1  # of the list that was given last

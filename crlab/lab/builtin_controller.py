@@ -9,40 +9,37 @@ Thread: any; with threads they share ``crlab-builtin-controllers``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from crlab.apiserver import SYSTEM, ApiServer
 from crlab.client import DynamicClient
 from crlab.controller import Controller, StepRecord
 from crlab.controller.builtin import ControllerManager
 from crlab.lab.in_process import InProcessTransport
+from crlab.lab.parts import Parts
 from crlab.trace.record import Trace
-
-if TYPE_CHECKING:
-    from crlab.lab.lab import Lab
 
 
 class BuiltinControllers:
     """Namespace deletion, garbage collection and workloads of one sandbox."""
 
-    def __init__(self, lab: Lab, server: ApiServer, names: Sequence[str]) -> None:
+    def __init__(self, parts: Parts, server: ApiServer, names: Sequence[str]) -> None:
         transport = InProcessTransport(server, identity=SYSTEM)
         # A trace of their own: their work is the server's, not part of the user's pipeline.
-        self.trace = Trace(lab.clock, max_records=20_000)
+        self.trace = Trace(parts.clock, max_records=20_000)
         client = DynamicClient(
             transport,
-            clock=lab.clock,
+            clock=parts.clock,
             trace=self.trace,
             allow_writes=True,
             field_manager="kube-controller-manager",
-            ids=lab.ids.fork("builtin-client"),
+            ids=parts.ids.fork("builtin-client"),
         )
         self._manager = ControllerManager(
             server.storage,
             client,
-            driver=lab.driver,
-            clock=lab.clock,
-            ids=lab.ids.fork("builtin"),
+            driver=parts.driver,
+            clock=parts.clock,
+            ids=parts.ids.fork("builtin"),
             trace=self.trace,
             groups=names,
         )

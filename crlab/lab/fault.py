@@ -19,16 +19,16 @@ from crlab.trace.record import TraceStage
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.lab.lab import Lab
+    from crlab.lab.parts import Parts
     from crlab.widgets.fault import FaultView
 
 
 class LabFaults(Faults):
     """The faults of a sandbox; see `crlab.apiserver.fault.injector.Faults` for each of them."""
 
-    def __init__(self, lab: Lab, server: ApiServer) -> None:
+    def __init__(self, parts: Parts, server: ApiServer) -> None:
         core = server.core
-        self._lab = lab
+        self._parts = parts
         super().__init__(
             clock=core.clock,
             ids=core.ids,
@@ -49,7 +49,7 @@ class LabFaults(Faults):
         return found
 
     def _noted(self, injection: Injection) -> None:
-        self._lab.trace.append(
+        self._parts.trace.append(
             TraceStage.FAULT,
             "injected",
             resource=injection.resource,
@@ -85,7 +85,7 @@ class LabFaults(Faults):
         """Return the fault panel with its buttons."""
         from crlab.lab.view import fault_view
 
-        return fault_view(self._lab)
+        return fault_view(self._parts, self)
 
     def __repr__(self) -> str:
         return f"LabFaults({len(self.active())} active, {len(self.journal)} injected)"

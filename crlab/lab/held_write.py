@@ -1,6 +1,6 @@
 """Which of a lab's own writes an informer holds.
 
-From: the client's ledger of writes, and the cache. To: `lab.settle`.
+From: the client's ledger of writes, and the cache. To: `pace.py`.
 
 Guarantees:
   1. A write counts as held once the cache has reached it where it was made, or holds that
@@ -23,7 +23,7 @@ from crlab.model.plural import counted
 _NAMED = 5
 
 
-class Held:
+class HeldWrites:
     """One informer's place in the ledger of its lab's writes."""
 
     def __init__(self, shared: SharedInformer, ledger: WriteLedger) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
-from crlab.lab.held_write import Held
 from crlab.lab.open_lab import ByCell
+from crlab.lab.parts import Parts, lane_of, namespace_of, namespaces_of
 from crlab.lab.question import check_columns
 from crlab.model.argument import (
     checked_count,
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from crlab.frame.failing_column import FailingColumn
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
-    from crlab.lab.framing import InformerEvents, InformerRates
-    from crlab.lab.lab import Lab
+    from crlab.lab.informer_frame import InformerEvents, InformerRates
     from crlab.model.redaction import Revealed
     from crlab.report.describe import Description
     from crlab.widgets.pipeline import PipelineView
@@ -55,74 +54,43 @@ class Informer:
         resource: what discovery says of it.
         namespaces: those it is limited to, () for all.
         label_selector, field_selector: what the server is asked to send only.
+        columns: of `df`, beside the resource's own, as `Lab.informer` was asked.
     """
 
     def __init__(
         self,
-        lab: Lab,
+        parts: Parts,
         shared: SharedInformer,
-        resource: ApiResource,
-        namespaces: tuple[str, ...],
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
         columns: Any = None,
     ) -> None:
-        self._lab = lab
+        self._parts = parts
         self.shared = shared
-        self.resource = resource
-        self.namespaces = namespaces
-        self.label_selector = label_selector
-        self.field_selector = field_selector
-        self._columns = columns
-        self._siblings: list[Informer] = []  # the same cache, framed in other columns
+        self.resource: ApiResource = shared.resource
+        self.namespaces = namespaces_of(shared)
+        source = shared.lister_watchers[0]
+        self.label_selector = str(getattr(source, "label_selector", ""))
+        self.field_selector = str(getattr(source, "field_selector", ""))
+        self.columns = columns
         self._handlers_by_cell = ByCell()
         self._frame: LiveFrame | None = None
         self._frames: list[LiveFrame] = []  # that one, and those of `with_columns`
         self._events: InformerEvents | None = None
         self._rates: InformerRates | None = None
         self._history: TimeTravel | None = None
-        self._held = Held(shared, lab.client.written)
+        if columns is not None:
+            assert self.frame is not None  # what is wrong with them is said before anything runs
 
     @property
     def namespace(self) -> str | None:
         """The namespace it is limited to; None for all, or for several."""
-        return self.namespaces[0] if len(self.namespaces) == 1 else None
-
-    def framed(self, columns: Any) -> Informer:
-        """Return this informer with a frame of these columns; the same ones, the same one."""
-        check_columns(columns)
-        for known in (self, *self._siblings):
-            if known._columns == columns:
-                return known
-        made = Informer(
-            self._lab,
-            self.shared,
-            self.resource,
-            self.namespaces,
-            label_selector=self.label_selector,
-            field_selector=self.field_selector,
-            columns=columns,
-        )
-        made.check_columns()
-        self._siblings.append(made)
-        return made
-
-    def check_columns(self) -> None:
-        """Raise what is wrong with the columns that were asked for, before anything runs.
-
-        Raises:
-            UnknownColumn, JSONPathError: with the nearest that exist.
-        """
-        if self._columns is not None:
-            assert self.frame is not None
+        return namespace_of(self.shared)
 
     # -- life ----------------------------------------------------------------------------
 
     @property
     def has_synced(self) -> bool:
         """Whether the first full list has been delivered to the cache."""
-        note_read(self._lab.trace)
+        note_read(self._parts.trace)
         return self.shared.has_synced
 
     def start(self) -> Informer:
@@ -134,7 +102,7 @@ class Informer:
             AlreadyStopped: the informer was stopped, or its lab closed.
             NoThread: one of its threads could not be started; it is stopped.
         """
-        self._lab.check_open(f"start {self.lane}")
+        self._parts.life.check_open(f"start {lane_of(self.shared)}")
         if not self.shared.is_started or self.shared.is_stopped:
             with suppress(AlreadyStarted):  # by another thread, meanwhile
                 self.shared.start()
@@ -153,14 +121,14 @@ class Informer:
     @property
     def status(self) -> Any:
         """What can be claimed of the cache now: state, age, cause (`InformerStatus`)."""
-        note_read(self._lab.trace)
-        note_read(Seconds(self._lab.clock))  # it ages by itself
+        note_read(self._parts.trace)
+        note_read(Seconds(self._parts.clock))  # it ages by itself
         return self.shared.status
 
     @property
     def last_sync_resource_version(self) -> str:
         """The resourceVersion the cache has reached; of several namespaces the oldest."""
-        note_read(self._lab.trace)
+        note_read(self._parts.trace)
         return self.shared.last_sync_resource_version
 
     def stop(self) -> None:
@@ -169,11 +137,10 @@ class Informer:
 
     def close(self) -> list[str]:
         """Stop and wait; return the names of threads that user code did not let go."""
-        for each in (self, *self._siblings):
-            for part in (*each._frames, each._rates):
-                if part is not None:
-                    part.close()
-        self.shared.close(self._lab.patience_seconds())
+        for part in (*self._frames, self._rates):
+            if part is not None:
+                part.close()
+        self.shared.close(self._parts.life.patience_seconds())
         return list(self.shared.abandoned)
 
     # -- the cache -----------------------------------------------------------------------
@@ -211,7 +178,7 @@ class Informer:
         from crlab.controller import Draft
         from crlab.controller.schema_help import SchemaReader
 
-        schema = SchemaReader(self._lab.client).schema(self.resource)
+        schema = SchemaReader(self._parts.client).schema(self.resource)
         obj = self[key]
         return Draft(obj.to_dict(), schema, partial=obj.is_partial)
 
@@ -264,7 +231,7 @@ class Informer:
             ConfigError: one that is no function, or cannot be called so.
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
-        self._lab.check_open(f"add a handler to {self.lane}")
+        self._parts.life.check_open(f"add a handler to {lane_of(self.shared)}")
         if resync_seconds is not None:
             checked_number(resync_seconds, "resync_seconds")
         if name is not None:
@@ -290,7 +257,7 @@ class Informer:
         """
         from crlab.frame.cache_frame import handlers_frame
 
-        note_read(self._lab.trace)
+        note_read(self._parts.trace)
         return handlers_frame(self.shared)
 
     # -- frames --------------------------------------------------------------------------
@@ -299,9 +266,9 @@ class Informer:
     def frame(self) -> LiveFrame:
         """The frame builder behind `df`."""
         if self._frame is None:
-            from crlab.lab import framing
+            from crlab.lab import informer_frame
 
-            self._frame = framing.live_frame(self._lab, self, self._columns)
+            self._frame = informer_frame.live_frame(self._parts, self.shared, self.columns)
             self._frames.append(self._frame)
         return self._frame
 
@@ -330,38 +297,37 @@ class Informer:
             UnknownColumn, JSONPathError: with the nearest that exist.
             ConfigError: a name that is the object's own: key, namespace, name, created.
         """
-        from crlab.lab import framing
+        from crlab.lab import informer_frame
 
         check_columns(columns)
-        self._frames.append(framing.live_frame(self._lab, self, columns, **options))
+        self._frames.append(informer_frame.live_frame(self._parts, self.shared, columns, **options))
         return self._frames[-1]
 
     @property
     def column_errors(self) -> list[FailingColumn]:
-        """The columns of this cache's frames that could not be worked out for some rows.
+        """The columns of this informer's frames that could not be worked out for some rows.
 
         Each says how many rows lack it, and which failed last with what error; as of the
         last read of its frame. [] if all is well.
         """
-        frames = [frame for each in (self, *self._siblings) for frame in each._frames]
-        return [failing for frame in frames for failing in frame.column_errors]
+        return [failing for frame in self._frames for failing in frame.column_errors]
 
     @property
     def events(self) -> InformerEvents:
         """The watch events of this informer: ``.df``, ``.watch()``."""
         if self._events is None:
-            from crlab.lab.framing import InformerEvents
+            from crlab.lab.informer_frame import InformerEvents
 
-            self._events = InformerEvents(self._lab, self)
+            self._events = InformerEvents(self._parts, self.shared)
         return self._events
 
     @property
     def rates(self) -> InformerRates:
         """Events per second: ``.df``, ``.plot()``, ``.watch()``."""
         if self._rates is None:
-            from crlab.lab.framing import InformerRates
+            from crlab.lab.informer_frame import InformerRates
 
-            self._rates = InformerRates(self._lab, self)
+            self._rates = InformerRates(self._parts, self.shared, self.events)
         return self._rates
 
     @property
@@ -374,7 +340,7 @@ class Informer:
         """
         from crlab.frame.reflector_frame import reflector_log
 
-        return reflector_log(self._lab.trace.records(), self.resource.gvr.group_resource)
+        return reflector_log(self._parts.trace.records(), self.resource.gvr.group_resource)
 
     @property
     def deltas(self) -> pd.DataFrame:
@@ -386,7 +352,7 @@ class Informer:
         """
         from crlab.frame.cache_frame import deltas_frame
 
-        note_read(self._lab.trace)
+        note_read(self._parts.trace)
         return deltas_frame(self.shared)
 
     # -- the past ------------------------------------------------------------------------
@@ -395,9 +361,9 @@ class Informer:
     def history(self) -> TimeTravel:
         """Moments of this cache, rebuilt from the trace."""
         if self._history is None:
-            from crlab.lab import framing
+            from crlab.lab import informer_frame
 
-            self._history = framing.time_travel(self._lab, self)
+            self._history = informer_frame.time_travel(self._parts, self.shared)
         return self._history
 
     def at(
@@ -444,14 +410,14 @@ class Informer:
             ConfigError: this is a recording; there is no server to compare with.
             AlreadyStopped: the informer was stopped, or its lab closed.
         """
-        self._lab.check_open(f"audit {self.lane}")
-        refuse_read(f"audit {self.lane}")
+        self._parts.life.check_open(f"audit {lane_of(self.shared)}")
+        refuse_read(f"audit {lane_of(self.shared)}")
         if self.shared.is_stopped:
             raise AlreadyStopped(
-                f"cannot audit {self.lane}: this informer was stopped, so its cache ages; "
-                "lab.informer() makes another one"
+                f"cannot audit {lane_of(self.shared)}: this informer was stopped, so its cache "
+                "ages; lab.informer() makes another one"
             )
-        if self._lab.kind == "replay":
+        if self._parts.kind == "replay":
             raise ConfigError("cannot audit: a recording has no server to compare the cache with")
         from crlab.frame.cache_frame import audit_frame
 
@@ -467,48 +433,6 @@ class Informer:
 
         checked_count(top, "top")
         return memory_frame(self.shared, top)
-
-    @property
-    def lane(self) -> str:
-        """How the pipeline view calls this informer."""
-        place = f" in {', '.join(self.namespaces)}" if self.namespaces else ""
-        return f"{self.resource.gvr.group_resource}{place}"
-
-    def unheld(self) -> list[str]:
-        """Say which of this lab's own writes the cache does not hold yet; [] if it has all."""
-        if self.shared.is_stopped:
-            return []
-        return [f"{self.lane}: {text}" for text in self._held.missing()]
-
-    def unsettled(self, truth: Mapping[str, str] | None) -> list[str]:
-        """Say what is still on its way; [] if nothing is.
-
-        Args:
-            truth: key → resourceVersion as the server has it; None if unknown: then it is
-                asked for this lab's own writes.
-        """
-        if self.shared.is_stopped or not self.shared.is_started:
-            return []
-        found = [f"{self.lane}: {text}" for text in self.shared.unsynced()]
-        if truth is None:
-            found += self.unheld()
-        else:
-            held = {obj.key: obj.resource_version for obj in self.indexer.list()}
-            if held != truth:
-                differing = len({key for key, _ in held.items() ^ truth.items()})
-                verb = "differs" if differing == 1 else "differ"
-                found.append(f"{self.lane}: {counted(differing, 'keys')} {verb}")
-        if waiting := len(self.shared.queue):
-            found.append(f"{self.lane}: {counted(waiting, 'deltas')} queued")
-        busy = [each for each in self.shared.registrations if not each.is_idle]
-        found += [
-            f"{self.lane}: handler {each.name} "
-            + (f"has {each.backlog} to hear" if each.backlog else "has not returned yet")
-            for each in busy
-        ]
-        if not found and not self.shared.is_settled:
-            found.append(f"{self.lane}: a change is on its way")
-        return found
 
     def reveal(self, key: str, field: str) -> Revealed:
         """Read one secret value from the server, for this once.
@@ -528,8 +452,8 @@ class Informer:
 
         checked_key(key, "the key of what to reveal")
         checked_text(field, "the field to reveal", '"password" or ".data.password"')
-        self._lab.check_open(f"reveal {field} of {key}")
-        return revealed(self._lab, self.resource, key, field)
+        self._parts.life.check_open(f"reveal {field} of {key}")
+        return revealed(self._parts.client, self.resource, key, field)
 
     # -- views ---------------------------------------------------------------------------
 
@@ -542,11 +466,14 @@ class Informer:
         """
         from crlab.lab.view import table_view
 
-        return table_view(self._lab, self, filter=filter, rows=rows)
+        return table_view(self._parts, self.shared, self.frame, filter=filter, rows=rows)
 
     def pipeline(self) -> PipelineView:
         """Return the pipeline view on this informer's lane."""
-        return self._lab.pipeline(self)
+        from crlab.lab.view import pipeline_view
+
+        self._parts.life.check_open("show the pipeline")
+        return pipeline_view(self._parts, lane_of(self.shared))
 
     def describe(self, key: str) -> Description:
         """Return one cached object, readable, with the last events that touched it.
@@ -556,7 +483,7 @@ class Informer:
         """
         from crlab.report.describe import described
 
-        return described(self, self[key])
+        return described(self.resource, self.events, self[key])
 
     def __repr__(self) -> str:
         place = ",".join(self.namespaces) or "*"
@@ -572,4 +499,4 @@ class Informer:
     def _repr_html_(self) -> str:
         from crlab.lab.view import informer_html
 
-        return informer_html(self._lab, self)
+        return informer_html(self._parts, self.shared, self.frame)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
 from crlab.errors import ConfigError, LifecycleError
+from crlab.lab.source.step_source import KEPT_STEPS
 from crlab.model.argument import checked_count, checked_timeout
-from crlab.model.plural import counted
 
-KEPT_STEPS = 50
 BACK_OFF_SECONDS = 2.0
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
+    from crlab.lab.parts import Parts
     from crlab.widgets.stepper import StepperView
 
 
@@ -33,8 +33,11 @@ class LabController:
         reconcile: the user's function.
     """
 
-    def __init__(self, lab: Lab, controller: Controller, reconcile: Callable[..., Any]) -> None:
+    def __init__(
+        self, lab: Lab, parts: Parts, controller: Controller, reconcile: Callable[..., Any]
+    ) -> None:
         self.lab = lab
+        self._parts = parts
         self.controller = controller
         self.reconcile = reconcile
         self.__name__ = controller.name
@@ -72,7 +75,7 @@ class LabController:
             LifecycleError: the workers run; `pause()` or `stop()` first.
         """
         self._check_open("step")
-        before = self.lab.server.snapshot() if self.lab.server is not None else None
+        before = self._parts.server.snapshot() if self._parts.server is not None else None
         record = self.controller.step(key, dry_run=dry_run)
         if record is not None and before is not None and not record.is_dry_run:
             self._taken = [*self._taken, (record, before)][-KEPT_STEPS:]
@@ -90,7 +93,7 @@ class LabController:
     @property
     def can_go_back(self) -> bool:
         """Whether there is a step that `back` can undo."""
-        return bool(self._taken) and self.lab.server is not None
+        return bool(self._taken) and self._parts.server is not None
 
     def back(self) -> StepRecord:
         """Undo the last step: the server as it was before it, the key queued again.
@@ -106,7 +109,7 @@ class LabController:
             LifecycleError: no step is left to undo, or the workers run.
             ConfigError: this is no sandbox; nobody can take back what a real server did.
         """
-        server = self.lab.server
+        server = self._parts.server
         if server is None:
             raise ConfigError(f"cannot go back: {self.lab!r} is not a sandbox; use dry_run=True")
         self._check_open("undo a step of")
@@ -132,7 +135,11 @@ class LabController:
         Raises:
             ConfigError: this is no sandbox.
         """
-        return self.lab.fork().take_twin(self)
+        from crlab.lab.sandbox import Sandbox
+
+        if not isinstance(self.lab, Sandbox):
+            raise ConfigError(f"cannot fork: {self.lab!r} is not a sandbox")
+        return self.lab.fork(self).controllers[0]
 
     def _set_attempts(self, key: str, failures: int) -> None:
         self.queue.forget(key)
@@ -148,7 +155,7 @@ class LabController:
         """Return the stepper with its buttons."""
         from crlab.lab.view import stepper_view
 
-        return stepper_view(self.lab, self)
+        return stepper_view(self._parts, self)
 
     # -- running -------------------------------------------------------------------------
 
@@ -177,9 +184,11 @@ class LabController:
     def close(self) -> list[str]:
         """Stop, remove the handlers, shut the queue down; return threads left behind."""
         self.controller.stop()
-        left = self.controller.join(self.lab.patience_seconds())
+        left = self.controller.join(self._parts.life.patience_seconds())
         self.controller.close()
-        self.lab.release(self)
+        if self.controller in self._parts.controllers:
+            self._parts.controllers.remove(self.controller)
+        self._parts.life.release(self)
         return left
 
     # -- looking -------------------------------------------------------------------------
@@ -204,17 +213,7 @@ class LabController:
         return self.controller.explain(key)
 
     def _check_open(self, what: str) -> None:
-        self.lab.check_open(f"{what} controller {self.name}")
-
-    def unsettled(self) -> list[str]:
-        """Say what this controller has still to do; [] if nothing (delays not counted)."""
-        if not self.controller.is_running or self.controller.is_paused:
-            return []
-        snapshot = self.controller.queue.snapshot()
-        waiting = len(snapshot.queued) + len(snapshot.processing)
-        return (
-            [f"controller {self.name}: {counted(waiting, 'keys')} to reconcile"] if waiting else []
-        )
+        self._parts.life.check_open(f"{what} controller {self.name}")
 
     def __repr__(self) -> str:
         return repr(self.controller)

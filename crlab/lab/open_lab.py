@@ -14,19 +14,23 @@ import itertools
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from crlab.errors import describe_error
 from crlab.runtime import fork
 from crlab.runtime.closing_stack import ClosingStack
 
-if TYPE_CHECKING:
-    from crlab.lab.lab import Lab
-
 _log = logging.getLogger("crlab.lab")
 
+
+class Closable(Protocol):
+    """A lab, as far as it is registered."""
+
+    def close(self) -> list[str]: ...
+
+
 _lock = fork.lock()
-_open: dict[int, Lab] = {}
+_open: dict[int, Closable] = {}
 _openings: set[Opening] = set()  # begun, and neither done nor undone
 _numbers = itertools.count(1)
 
@@ -75,7 +79,7 @@ class ByCell:
 _by_cell = ByCell()
 
 
-def register(lab: Lab) -> int:
+def register(lab: Closable) -> int:
     """Note an open lab, close those an earlier run of this cell opened; return a number."""
     with _lock:
         number = next(_numbers)
@@ -97,7 +101,7 @@ def unregister(number: int) -> None:
         _open.pop(number, None)
 
 
-def open_labs() -> list[Lab]:
+def opened() -> list[Closable]:
     """Return the labs that are open, oldest first."""
     with _lock:
         return list(_open.values())
@@ -111,7 +115,7 @@ def close_all() -> int:
     Raises:
         Exception: the first failure, after all labs had their turn; its notes name the others.
     """
-    labs = open_labs()
+    labs = opened()
     with _lock:
         begun = list(_openings)
     every = ClosingStack("everything")

@@ -14,10 +14,12 @@ from crlab.client import DynamicClient, HttpTransport, load_config
 from crlab.client.config import ClientConfig, from_configuration
 from crlab.client.transport import Transport
 from crlab.errors import ConfigError
+from crlab.lab import open_lab
 from crlab.lab.in_process import InProcessTransport
 from crlab.lab.lab import Lab
 from crlab.lab.open_lab import Opening
 from crlab.lab.parts import LabKind, Parts
+from crlab.lab.sandbox import Sandbox
 from crlab.model.argument import checked_count, checked_path, checked_texts
 from crlab.runtime.clock import Clock, FakeClock, RealClock, TickingClock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver
@@ -26,6 +28,7 @@ from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
     from crlab.lab.replay_lab import ReplayLab
+    from crlab.report.doctor import Doctor
 
 DriverName = Literal["threads", "manual"]
 CONTROLLERS = ("namespace", "gc", "workloads")
@@ -40,7 +43,7 @@ def sandbox(
     port: int = 0,
     name: str = "",
     max_records: int = 200_000,
-) -> Lab:
+) -> Sandbox:
     """Open a lab on an embedded API server of its own: writable, in this process, no cluster.
 
     Args:
@@ -68,17 +71,17 @@ def sandbox(
     return _on_server(server, clock, ids, driver, chosen, title, port, max_records)
 
 
-def forked(lab: Lab) -> Lab:
-    """Open a lab on a fork of a sandbox's server; see `Lab.fork`."""
-    assert lab.server is not None
-    driver: DriverName = "manual" if lab.driver.is_manual else "threads"
-    clock = _clock(driver, lab.ids.seed)
+def forked(parts: Parts, server: ApiServer, controllers: tuple[str, ...]) -> Sandbox:
+    """Open a lab on a fork of a sandbox's server; see `Sandbox.fork`."""
+    driver: DriverName = "manual" if parts.driver.is_manual else "threads"
+    clock = _clock(driver, parts.ids.seed)
     if isinstance(clock, FakeClock | TickingClock):
-        clock = type(clock)(lab.clock.now())
-    ids = Ids(lab.ids.seed)
-    server = lab.server.fork(clock)
-    names = lab.builtin_names
-    return _on_server(server, clock, ids, driver, names, f"{lab.name} fork".strip(), 0, 200_000)
+        clock = type(clock)(parts.clock.now())
+    forked_server = server.fork(clock)
+    name = f"{parts.name} fork".strip()
+    return _on_server(
+        forked_server, clock, Ids(parts.ids.seed), driver, controllers, name, 0, 200_000
+    )
 
 
 def _on_server(
@@ -90,7 +93,7 @@ def _on_server(
     name: str,
     port: int,
     max_records: int,
-) -> Lab:
+) -> Sandbox:
     if isinstance(clock, TickingClock):
         server.storage.subscribe(lambda entry: clock.tick())
     transport: Transport = InProcessTransport(server, identity=ADMIN)
@@ -101,7 +104,7 @@ def _on_server(
         if driver == "threads":
             serve(server, port)
             transport = _loopback(server, clock)
-        lab = _assemble(
+        parts = _assemble(
             "sandbox",
             transport,
             clock=clock,
@@ -112,9 +115,8 @@ def _on_server(
             allow_writes=True,
             max_records=max_records,
         )
+        lab = Sandbox(parts, server, controllers)
         opening.push("the lab", lab.close)
-        lab.ready_faults()
-        lab.start_builtin_controllers(controllers)
         opening.keep()
     return lab
 
@@ -231,6 +233,34 @@ def replay(
     return open_replay(path, driver, speed)
 
 
+def open_labs() -> list[Lab]:
+    """Return the labs that are open, oldest first."""
+    return [lab for lab in open_lab.opened() if isinstance(lab, Lab)]
+
+
+def close_all() -> int:
+    """Close every open lab; return how many there were.
+
+    An interrupt is raised at once; the next call goes on with what is left.
+
+    Raises:
+        Exception: the first failure, after all labs had their turn; its notes name the others.
+    """
+    return open_lab.close_all()
+
+
+def doctor() -> Doctor:
+    """Report how safe what is open is: TLS, credentials, writes, redaction, libraries.
+
+    Returns:
+        A report whose repr is readable text; `is_well`, `warnings` and `findings` for code.
+        It contains no credential and asks no server.
+    """
+    from crlab.report.doctor import examine
+
+    return examine(open_labs())
+
+
 def serve(server: ApiServer, port: int = 0) -> None:
     """Put a server on a loopback socket.
 
@@ -257,7 +287,7 @@ def _connected(
     max_records: int,
 ) -> Lab:
     transport = HttpTransport(config.endpoint, config.credentials, clock=clock)
-    return _assemble(
+    parts = _assemble(
         kind,
         transport,
         clock=clock,
@@ -270,6 +300,7 @@ def _connected(
         namespace=config.namespace,
         max_records=max_records,
     )
+    return Lab(parts)
 
 
 def _assemble(
@@ -285,7 +316,7 @@ def _assemble(
     url: str = "",
     namespace: str = "default",
     max_records: int,
-) -> Lab:
+) -> Parts:
     trace = Trace(clock, max_records=max_records)
     client = DynamicClient(
         transport,
@@ -297,20 +328,20 @@ def _assemble(
     )
     outside = clock if server is None else None  # a server behind a socket moves by itself
     performer: Driver = ManualDriver(outside) if driver == "manual" else ThreadDriver(clock)
-    return Lab(
-        Parts(
-            kind=kind,
-            transport=transport,
-            client=client,
-            clock=clock,
-            ids=ids,
-            trace=trace,
-            driver=performer,
-            server=server,
-            name=name,
-            url=url,
-        ),
+    parts = Parts(
+        kind=kind,
+        transport=transport,
+        client=client,
+        clock=clock,
+        ids=ids,
+        trace=trace,
+        driver=performer,
+        server=server,
+        name=name,
+        cluster_url=url,
     )
+    parts.life.own_runtime(performer, clock)
+    return parts
 
 
 def _loopback(server: ApiServer, clock: Clock) -> HttpTransport:

@@ -19,45 +19,43 @@ from crlab.apiserver.request import Identity
 from crlab.client import DynamicClient
 from crlab.errors import ConfigError
 from crlab.lab.in_process import InProcessTransport
+from crlab.lab.lab import Lab
+from crlab.lab.parts import Parts
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:
     from crlab.apiserver import ApiServer
-    from crlab.lab.lab import Lab
-from crlab.lab.parts import Parts
 
 AUTHENTICATED = "system:authenticated"
 SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
-def acting_as(lab: Lab, server: ApiServer, user: str, groups: Sequence[str]) -> Lab:
-    """Open a lab on `server` that speaks as `user`."""
-    from crlab.lab.lab import Lab
-
+def acting_as(own: Parts, server: ApiServer, user: str, groups: Sequence[str]) -> Lab:
+    """Open a lab on `server` that speaks as `user`; it closes with the lab of `own`."""
     identity = Identity(user, (*groups, *_groups_of(user), AUTHENTICATED))
     transport = InProcessTransport(server, identity=identity)
-    trace = Trace(lab.clock)
+    trace = Trace(own.clock)
     client = DynamicClient(
         transport,
-        clock=lab.clock,
+        clock=own.clock,
         trace=trace,
         allow_writes=True,
-        ids=lab.ids.fork(f"client/{user}"),
+        ids=own.ids.fork(f"client/{user}"),
     )
+    # Clock and driver are the sandbox's, which ends them: this lab only moves with it.
     made = Lab(
         Parts(
             kind="sandbox",
             transport=transport,
             client=client,
-            clock=lab.clock,
-            ids=lab.ids.fork(f"user/{user}"),
+            clock=own.clock,
+            ids=own.ids.fork(f"user/{user}"),
             trace=trace,
-            driver=lab.driver,
-            name=f"{lab.name} as {user}".strip(),
-        ),
-        owns_driver=False,
+            driver=own.driver,
+            name=f"{own.name} as {user}".strip(),
+        )
     )
-    lab.adopt(made)
+    own.life.adopt(made)
     return made
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import crlab
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource
 from crlab.trace.record import TraceRecord, TraceStage
 from crlab.trace.recording import Recorder, resource_of
 
 if TYPE_CHECKING:
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
+    from crlab.cache import SharedInformer
+    from crlab.lab.parts import Parts
 
 HELD = "held"  # as in `crlab.frame.replay`, which comes with pandas
 
@@ -26,71 +26,75 @@ HELD = "held"  # as in `crlab.frame.replay`, which comes with pandas
 class LabRecorder(Recorder):
     """A recorder that its lab closes."""
 
-    def __init__(self, lab: Lab, path: str | os.PathLike[str], **options: Any) -> None:
-        self._lab = lab
-        lab.adopt(self)  # before its thread starts: an interrupt leaves it to the lab
+    def __init__(self, parts: Parts, path: str | os.PathLike[str], **options: Any) -> None:
+        self._parts = parts
+        parts.life.adopt(self)  # before its thread starts: an interrupt leaves it to the lab
         try:
-            super().__init__(lab.trace, path, clock=lab.clock, **options)
+            super().__init__(parts.trace, path, clock=parts.clock, **options)
         except BaseException:
-            lab.release(self)
+            parts.life.release(self)
             raise
 
     def close(self) -> None:
         """Write what is left and the end; idempotent."""
         super().close()
-        self._lab.trace.failures.forget(f"recorder/{self.path.name}")
-        self._lab.release(self)
+        self._parts.trace.failures.forget(f"recorder/{self.path.name}")
+        self._parts.life.release(self)
 
 
 def start_recording(
-    lab: Lab, path: str | os.PathLike[str], *, include_secrets: bool
+    parts: Parts, path: str | os.PathLike[str], *, include_secrets: bool
 ) -> LabRecorder:
     """Begin to write a lab's trace."""
-    from crlab.lab.framing import note_definition  # frames come with pandas: only when needed
+    from crlab.lab.informer_frame import (
+        note_definition,  # frames come with pandas: only when needed
+    )
 
-    for informer in lab.informers:
-        note_definition(lab, informer.resource)
-        if lab.trace.dropped:  # what it was asked for, and its list, may be lost
-            note_informer(lab, informer)
-            _note_held(lab, informer)
+    for informer in parts.informers:
+        note_definition(parts, informer.resource)
+        if parts.trace.dropped:  # what it was asked for, and its list, may be lost
+            note_informer(parts, informer, recording=False)
+            _note_held(parts, informer)
     return LabRecorder(
-        lab,
+        parts,
         path,
-        resources=[informer.resource for informer in lab.informers],
-        name=lab.title,
+        resources=[informer.resource for informer in parts.informers],
+        name=parts.title,
         include_secrets=include_secrets,
-        threaded=not lab.driver.is_manual,
-        version=crlab.__version__,
+        threaded=not parts.driver.is_manual,
+        version=version("crlab"),
     )
 
 
-def note_informer(lab: Lab, informer: Informer) -> None:
+def note_informer(parts: Parts, informer: SharedInformer, *, recording: bool) -> None:
     """Leave in the trace what is watched; while recording, its definition too."""
-    resource = informer.resource
-    lab.trace.append(
+    resource, source = informer.resource, informer.lister_watchers[0]
+    namespaces = tuple(x.namespace for x in informer.lister_watchers if x.namespace)
+    parts.trace.append(
         TraceStage.LAB,
         "informer",
         resource=resource.gvr.group_resource,
         data={
             "resource": asdict(resource),
-            "source": informer.shared.source,
-            "namespaces": informer.namespaces,
-            "label_selector": informer.label_selector,
-            "field_selector": informer.field_selector,
-            "is_metadata_only": informer.shared.is_metadata_only,
+            "source": informer.source,
+            "namespaces": namespaces,
+            "label_selector": str(getattr(source, "label_selector", "")),
+            "field_selector": str(getattr(source, "field_selector", "")),
+            "is_metadata_only": informer.is_metadata_only,
         },
     )
-    if lab.is_recording:
-        from crlab.lab.framing import note_definition
+    if recording:
+        from crlab.lab.informer_frame import note_definition
 
-        note_definition(lab, resource)
+        note_definition(parts, resource)
 
 
-def _note_held(lab: Lab, informer: Informer) -> None:
+def _note_held(parts: Parts, informer: SharedInformer) -> None:
     """Leave in the trace what an informer holds, for a replay to begin with."""
     if not informer.has_synced:
         return
-    several = informer.namespaces if len(informer.namespaces) > 1 else ("",)
+    places = [each.namespace or "" for each in informer.lister_watchers]
+    several = places if len(places) > 1 else [""]
     snapshot = informer.indexer.read()
     for namespace in several:
         objects = tuple(
@@ -98,12 +102,12 @@ def _note_held(lab: Lab, informer: Informer) -> None:
             for _, obj in sorted(snapshot.rows.items())
             if obj is not None and (not namespace or obj.namespace == namespace)
         )
-        lab.trace.append(
+        parts.trace.append(
             TraceStage.REFLECTOR,
             HELD,
             resource=informer.resource.gvr.group_resource,
             resource_version=snapshot.resource_version,
-            data={"objects": objects, "source": informer.shared.source, "namespace": namespace},
+            data={"objects": objects, "source": informer.source, "namespace": namespace},
             payload_bytes=sum(obj.size_bytes for obj in objects),
         )
 

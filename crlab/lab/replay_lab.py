@@ -80,7 +80,7 @@ class ReplayClient(DynamicClient):
     def __init__(self, control: ReplayControl, clock: Clock, trace: Trace) -> None:
         super().__init__(NoTransport(), clock=clock, trace=trace, allow_writes=())
         self._gate = NoWrites()
-        self._control = control
+        self.control = control
         recording = control.recording
         self._known = tuple(watched_resources(recording.resources, recording.records))
 
@@ -125,7 +125,7 @@ class ReplayClient(DynamicClient):
         metadata_only: bool = False,
     ) -> Replay:
         """Return the recorded stream of a resource; see `ReplayControl.lister_watcher`."""
-        return self._control.lister_watcher(
+        return self.control.lister_watcher(
             self.resolve(resource),
             namespace,
             label_selector,
@@ -139,7 +139,7 @@ class ReplayClient(DynamicClient):
         What covers all comes first: it stands for the resource where nothing more is asked.
         """
         found: dict[str, dict[str, Any]] = {}
-        for scope in self._control.scopes(resource):
+        for scope in self.control.scopes(resource):
             asked = found.setdefault(
                 scope.source,
                 {
@@ -163,10 +163,13 @@ class ReplayLab(Lab):
         control: how far it has come: `step`, `play`, `pause`, `seek`.
     """
 
-    __slots__ = ("control", "recording")
+    client: ReplayClient
 
-    recording: Recording
-    control: ReplayControl
+    def __init__(self, parts: Parts, client: ReplayClient) -> None:
+        """Take the parts; `client` is theirs."""
+        super().__init__(parts)
+        self.control = client.control
+        self.recording = client.control.recording
 
     def informer(self, resource: str | ApiResource, **options: Any) -> Informer:
         """Return an informer on what was recorded; see `Lab.informer`.
@@ -178,10 +181,9 @@ class ReplayLab(Lab):
             UnknownResource: it was not recorded.
             ConfigError: not in such a namespace or so selected; says what was.
         """
-        self.check_open("make an informer")
+        self._parts.life.check_open("make an informer")
         check_resource(resource, "lab.informer()")
         client = self.client
-        assert isinstance(client, ReplayClient)
         if not any(options.get(name) for name in _SCOPE):
             questions = client.questions(client.resolve(resource))
             options |= questions[0] if questions else {}
@@ -190,7 +192,6 @@ class ReplayLab(Lab):
     def recorded_informers(self) -> list[Informer]:
         """Return the recorded informers: each of its resource, namespaces and selectors."""
         client = self.client
-        assert isinstance(client, ReplayClient)
         made = [
             self.informer(resource, **asked)
             for resource in client.resources
@@ -214,20 +215,18 @@ def open_replay(
             trace.append("lab", "definition", resource=record.resource, data=record.data)
     driver: Driver = ManualDriver() if driver_name == "manual" else ThreadDriver(clock)
     client = ReplayClient(control, clock, trace)
-    lab = ReplayLab(
-        Parts(
-            kind="replay",
-            transport=client.transport,
-            client=client,
-            clock=clock,
-            ids=Ids(0),
-            trace=trace,
-            driver=driver,
-            name=recording.path.name + ("" if recording.is_complete else " (cut short)"),
-        ),
+    parts = Parts(
+        kind="replay",
+        transport=client.transport,
+        client=client,
+        clock=clock,
+        ids=Ids(0),
+        trace=trace,
+        driver=driver,
+        name=recording.path.name + ("" if recording.is_complete else " (cut short)"),
     )
-    lab.recording, lab.control = recording, control
-    return lab
+    parts.life.own_runtime(driver, clock)
+    return ReplayLab(parts, client)
 
 
 def _names(resource: ApiResource) -> tuple[object, ...]:

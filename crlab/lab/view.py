@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crlab.lab.parts import Parts, lane_of
 from crlab.lab.source.event_source import EventRows
 from crlab.lab.source.fault_source import FaultPanel
 from crlab.lab.source.moment import Moments
@@ -16,7 +17,7 @@ from crlab.lab.source.past import Past
 from crlab.lab.source.pipeline_source import Pipeline
 from crlab.lab.source.rate_source import RateCounts
 from crlab.lab.source.status_source import status_state
-from crlab.lab.source.step_source import Steps
+from crlab.lab.source.step_source import Stepped, Steps
 from crlab.lab.source.table_source import LiveRows, TableRows
 from crlab.model.argument import checked_count, checked_text
 from crlab.views.header import static_page
@@ -31,44 +32,71 @@ from crlab.widgets.table import TableView
 from crlab.widgets.time_slider import TimeSliderView
 
 if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
+    from crlab.frame.events_frame import EventsFrame
     from crlab.frame.live import LiveExpression
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
-    from crlab.lab.lab_controller import LabController
+    from crlab.frame.live_frame import LiveFrame
+    from crlab.frame.rate import Rates
+    from crlab.lab.fault import LabFaults
     from crlab.report.problem import Problems
 
 
-def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:
+def table_view(
+    parts: Parts,
+    informer: SharedInformer,
+    frame: LiveFrame,
+    *,
+    filter: str = "",
+    rows: int = 20,
+) -> TableView:
     """Return the live table of an informer."""
     _check_table(filter, rows)
-    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
-    return TableView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
+    return TableView(
+        _rows_of(parts, informer, frame),
+        title=lane_of(informer),
+        owner=parts.life,
+        limit=rows,
+        filter=filter,
+    )
 
 
-def live_view(lab: Lab, title: str, live: LiveExpression, *, rows: int = 20) -> TableView:
+def _rows_of(
+    parts: Parts, informer: SharedInformer, frame: LiveFrame, past: Past | None = None
+) -> TableRows:
+    return TableRows(
+        parts, lane_of(informer), lambda: frame.df, informer, past, lambda: frame.columns
+    )
+
+
+def live_view(parts: Parts, title: str, live: LiveExpression, *, rows: int = 20) -> TableView:
     """Return the live table of an expression."""
     _check_table("", rows)
-    return TableView(LiveRows(lab, title, live), title=title, owner=lab, limit=rows)
+    return TableView(LiveRows(parts, title, live), title=title, owner=parts.life, limit=rows)
 
 
-def problems_view(lab: Lab, problems: Problems, *, rows: int = 20) -> TableView:
+def problems_view(parts: Parts, problems: Problems, *, rows: int = 20) -> TableView:
     """Return the live table of what fails now."""
     _check_table("", rows)
-    source = TableRows(lab, "problems", lambda: problems.df)
-    return TableView(source, title="problems", owner=lab, limit=rows)
+    source = TableRows(parts, "problems", lambda: problems.df)
+    return TableView(source, title="problems", owner=parts.life, limit=rows)
 
 
-def events_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> EventsView:
+def events_view(
+    parts: Parts, informer: SharedInformer, events: EventsFrame, *, filter: str = "", rows: int = 20
+) -> EventsView:
     """Return the events inspector of an informer."""
     _check_table(filter, rows)
-    source = EventRows(lab, informer.lane, informer.events, informer)
-    return EventsView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
+    title = lane_of(informer)
+    source = EventRows(parts, title, events, informer)
+    return EventsView(source, title=title, owner=parts.life, limit=rows, filter=filter)
 
 
-def rate_view(lab: Lab, informer: Informer, *, by: str = "type") -> RateView:
+def rate_view(
+    parts: Parts, informer: SharedInformer, rates: Rates, *, by: str = "type"
+) -> RateView:
     """Return the live chart of an informer's event rate."""
-    source = RateCounts(lab, informer.lane, informer.rates, informer)
-    return RateView(source, title=informer.lane, owner=lab, by=by)
+    title = lane_of(informer)
+    return RateView(RateCounts(parts, title, rates, informer), title=title, owner=parts.life, by=by)
 
 
 def _check_table(filter: str, rows: int) -> None:
@@ -76,35 +104,42 @@ def _check_table(filter: str, rows: int) -> None:
     checked_count(rows, "rows", least=1)
 
 
-def pipeline_view(lab: Lab, lane: str = "") -> PipelineView:
+def pipeline_view(parts: Parts, lane: str = "") -> PipelineView:
     """Return the pipeline view of a lab."""
-    return PipelineView(Pipeline(lab, lane), title=lab.title, owner=lab, lane=lane)
+    source = Pipeline(parts, lane)
+    return PipelineView(source, title=parts.title, owner=parts.life, lane=lane)
 
 
-def stepper_view(lab: Lab, controller: LabController) -> StepperView:
+def stepper_view(parts: Parts, controller: Stepped) -> StepperView:
     """Return the stepper of a controller."""
-    return StepperView(Steps(lab, controller), title=controller.name, owner=lab)
+    return StepperView(Steps(parts, controller), title=controller.name, owner=parts.life)
 
 
-def fault_view(lab: Lab) -> FaultView:
+def fault_view(parts: Parts, faults: LabFaults) -> FaultView:
     """Return the fault panel of a sandbox."""
-    return FaultView(FaultPanel(lab), title=lab.title, owner=lab)
+    return FaultView(FaultPanel(parts, faults), title=parts.title, owner=parts.life)
 
 
-def timeline_view(lab: Lab, informer: Informer | None = None) -> TimeSliderView:
+def time_slider_view(
+    parts: Parts, informer: SharedInformer | None = None, frame: LiveFrame | None = None
+) -> TimeSliderView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
-    past = Past(lab)
+    past = Past(parts)
     table, lane = None, ""
-    if informer is not None:
-        lane = informer.lane
-        table = TableRows(lab, lane, lambda: informer.df, informer, past)
-    pipeline = Pipeline(lab, lane, past)
-    return TimeSliderView(Moments(lab), title=lab.title, owner=lab, pipeline=pipeline, table=table)
+    if informer is not None and frame is not None:
+        lane = lane_of(informer)
+        table = _rows_of(parts, informer, frame, past)
+    return TimeSliderView(
+        Moments(parts),
+        title=parts.title,
+        owner=parts.life,
+        pipeline=Pipeline(parts, lane, past),
+        table=table,
+    )
 
 
-def informer_html(lab: Lab, informer: Informer) -> str:
+def informer_html(parts: Parts, informer: SharedInformer, frame: LiveFrame) -> str:
     """Return an informer as static HTML: its first rows under its status."""
-    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
-    state = source.table_state(TableQuery())
-    body = table_html(state)
-    return str(static_page(status_state(lab, informer), body, title=informer.lane))
+    state = _rows_of(parts, informer, frame).table_state(TableQuery())
+    header = status_state(parts, informer)
+    return str(static_page(header, table_html(state), title=lane_of(informer)))

@@ -16,7 +16,8 @@ from crlab.views.state import DescribeState
 from crlab.views.style import style_sheet
 
 if TYPE_CHECKING:
-    from crlab.lab.informer import Informer
+    from crlab.frame.events_frame import EventsFrame
+    from crlab.model.resource import ApiResource
 
 SHOWN_EVENTS = 10
 
@@ -37,11 +38,11 @@ class Description:
         return str(joined([style_sheet(), H.section(describe_html(self.state), cls="crlab")]))
 
 
-def described(informer: Informer, obj: KubeObject) -> Description:
+def described(resource: ApiResource, events: EventsFrame, obj: KubeObject) -> Description:
     """Describe a cached object with the newest watch events of its key."""
-    events = [event for event in informer.events.events() if event.key == obj.key]
+    newest = [event for event in events.events() if event.key == obj.key][-SHOWN_EVENTS:]
     deltas = [
         (clock_time(event.at), event.type, event.resource_version, ", ".join(event.paths[:3]))
-        for event in events[-SHOWN_EVENTS:]
+        for event in newest
     ]
-    return Description(describe(redact_object(obj, kind=informer.resource.kind), deltas=deltas))
+    return Description(describe(redact_object(obj, kind=resource.kind), deltas=deltas))

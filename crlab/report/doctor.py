@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from crlab.lab.open_lab import open_labs
-from crlab.lab.source.status_source import host_of
+from crlab.client.endpoint import Endpoint, host_of
 from crlab.model.escape import H, plain
 from crlab.model.redaction import PROFILE, holds_secrets
 
 if TYPE_CHECKING:
-    from crlab.lab.lab import Lab
+    from crlab.cache import SharedInformer
+    from crlab.trace.recording import Recorder
 
 _FLOOR = re.compile(r"([A-Za-z0-9_.-]+)[^;]*?>=\s*([0-9.]+)[^;]*$")
 
@@ -84,24 +85,45 @@ class Doctor:
         return str(H.pre(str(self)))
 
 
-def doctor() -> Doctor:
-    """Report how safe what is open is: TLS, credentials, writes, redaction, libraries.
+class Shared(Protocol):
+    """An informer, as `Lab.informers` lists them."""
 
-    Returns:
-        A report whose repr is readable text; `is_well`, `warnings` and `findings` for code.
-        It contains no credential and asks no server.
-    """
+    @property
+    def shared(self) -> SharedInformer: ...
+
+
+class Examined(Protocol):
+    """An open lab, as far as it is examined."""
+
+    kind: Any
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def connection(self) -> tuple[Endpoint | None, str]: ...
+    @property
+    def allow_writes(self) -> tuple[str, ...]: ...
+    @property
+    def informers(self) -> Sequence[Shared]: ...
+    @property
+    def problems(self) -> Sized: ...
+    @property
+    def recorders(self) -> Sequence[Recorder]: ...
+
+
+def examine(labs: Iterable[Examined]) -> Doctor:
+    """Report how safe these labs and the installed libraries are; see `crlab.doctor`."""
     findings = [
         Finding("crlab", "version", _version("crlab") or "not installed as a package"),
         Finding("crlab", "python", platform.python_version()),
         Finding("crlab", "recordings", f"redaction profile {PROFILE}"),
     ]
-    for lab in open_labs():
+    for lab in labs:
         findings += _of_lab(lab)
     return Doctor((*findings, *_libraries()))
 
 
-def _of_lab(lab: Lab) -> list[Finding]:
+def _of_lab(lab: Examined) -> list[Finding]:
     about = repr(lab)
     endpoint, kind = lab.connection
     found = [_server(lab, about)]
@@ -130,17 +152,17 @@ def _of_lab(lab: Lab) -> list[Finding]:
     return found
 
 
-def _server(lab: Lab, about: str) -> Finding:
+def _server(lab: Examined, about: str) -> Finding:
     if lab.kind == "replay":
         return Finding(about, "server", "none: a recording")
-    if lab.server is None:
+    if not hasattr(lab, "server"):
         return Finding(about, "server", host_of(lab.url))
-    if not lab.server.is_serving:
+    if not lab.url:
         return Finding(about, "server", "embedded, on no socket")
     return Finding(about, "server", f"embedded, {host_of(lab.url)}, below a secret path")
 
 
-def _writes(lab: Lab, about: str) -> Finding:
+def _writes(lab: Examined, about: str) -> Finding:
     allowed = lab.allow_writes
     if not allowed:
         return Finding(about, "writes", "off")
@@ -149,15 +171,15 @@ def _writes(lab: Lab, about: str) -> Finding:
     return Finding(about, "writes", where, "the whole cluster may be written" if is_real else "")
 
 
-def _redaction(lab: Lab, about: str) -> Finding:
-    secret = [informer for informer in lab.informers if holds_secrets(informer.resource)]
-    bare = sorted({informer.lane for informer in secret if not informer.shared.is_redacted})
+def _redaction(lab: Examined, about: str) -> Finding:
+    secret = [each.shared for each in lab.informers if holds_secrets(each.shared.resource)]
+    bare = sorted({x.resource.gvr.group_resource for x in secret if not x.is_redacted})
     if not bare:
         return Finding(about, "redaction", "on")
     return Finding(about, "redaction", "on", f"off for {', '.join(bare)} (include_secrets=True)")
 
 
-def _recordings(lab: Lab, about: str) -> list[Finding]:
+def _recordings(lab: Examined, about: str) -> list[Finding]:
     return [
         Finding(about, "recording", each.path.name, str(each.error or ""))
         for each in lab.recorders

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crlab.errors import ConfigError
 from crlab.model.argument import checked_count, checked_list
 from crlab.report.rbac import Rbac, derive_all
 from crlab.report.stress import StressReport
@@ -17,8 +16,9 @@ from crlab.report.stress import stress as run_stress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.lab.lab import Lab
-    from crlab.lab.lab_controller import LabController
+    from crlab.cache import SharedInformer
+    from crlab.controller import Controller
+    from crlab.trace.record import Trace
 
 
 class Stress:
@@ -54,44 +54,28 @@ class Stress:
         return repr(self.report)
 
 
-def least_rights(lab: Lab, what: Sequence[Any], **options: Any) -> Rbac:
+def least_rights(
+    trace: Trace,
+    controllers: Sequence[Controller],
+    informers: Sequence[SharedInformer],
+    **options: Any,
+) -> Rbac:
     """Derive the least role from the requests that were really made.
 
     Raises:
-        ConfigError: something that makes no requests, or nothing that does.
+        ConfigError: a controller has not run yet.
     """
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab_controller import LabController
-
-    for each in what:
-        if not isinstance(each, LabController | Informer):
-            raise ConfigError(f"rbac() takes controllers and informers, not {each!r}")
-    chosen = what or [*(c for c in lab.controllers if c.history), *lab.informers]
-    if not chosen:
-        raise ConfigError(f"nothing runs in {lab!r}: make an informer or a controller first")
-    controllers = [each.controller for each in chosen if isinstance(each, LabController)]
-    informers = [each.shared for each in chosen if isinstance(each, Informer)]
-    name = "-".join(dict.fromkeys(c.name for c in controllers)) or "reader"
-    return derive_all(lab.trace, controllers, informers, name=name, **options)
+    name = "-".join(dict.fromkeys(each.name for each in controllers)) or "reader"
+    return derive_all(trace, controllers, informers, name=name, **options)
 
 
 def stressed(
-    lab: Lab,
-    controller: LabController,
+    controller: Controller,
+    fork: Callable[[], Any],
     scenario: Sequence[Callable[[Any], Any]],
     max_runs: int,
 ) -> Stress:
-    """Run a controller once per fault, each in a fork of this sandbox."""
-    if not lab.driver.is_manual:
-        raise ConfigError(
-            'stress needs a sandbox that stands still: crlab.sandbox(driver="manual")'
-        )
-    from crlab.lab.lab_controller import LabController
-
-    if not isinstance(controller, LabController):
-        raise ConfigError(
-            f"stress() takes a controller, as @lab.controller makes it, not {controller!r}"
-        )
+    """Run a controller once per fault, each in a fork of its sandbox."""
     checked_list(scenario, "scenario", "functions of a client")
     checked_count(max_runs, "max_runs", least=1)
-    return Stress(run_stress(controller.controller, lab.fork, scenario=scenario, max_runs=max_runs))
+    return Stress(run_stress(controller, fork, scenario=scenario, max_runs=max_runs))

@@ -12,7 +12,7 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +25,9 @@ from crlab.trace.failure import Failure
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.lab.lab import Lab
+    from crlab.cache import SharedInformer
+    from crlab.runtime.clock import Clock
+    from crlab.trace.record import Trace
     from crlab.widgets.table import TableView
 
 MAX_SHOWN = 50
@@ -34,32 +36,45 @@ MAX_SHOWN = 50
 class Problems:
     """The problems of one lab; false, and of length 0, when all is well."""
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    def __init__(
+        self,
+        clock: Clock,
+        traces: Sequence[Trace],
+        informers: Sequence[SharedInformer],
+        credential_problem: Callable[[], Failure | None],
+        view: Callable[[Problems, int], TableView],
+    ) -> None:
+        """Look at these.
+
+        Args:
+            clock: of the lab.
+            traces: the lab's, and of the embedded server's own controllers.
+            informers: whose state is told; the list is read each time.
+            credential_problem: what keeps requests from authenticating now.
+            view: makes the live table.
+        """
+        self._clock = clock
+        self._traces = traces
+        self._informers = informers
+        self._credential_problem = credential_problem
+        self._view = view
 
     def rows(self) -> list[Failure]:
         """Return what is wrong now, the oldest first."""
-        lab = self._lab
-        found = [*lab.trace.failures.rows(), *self._informers(), *self._credentials()]
-        if lab.builtin_trace is not None:
-            found += lab.builtin_trace.failures.rows()
+        found = [row for trace in self._traces for row in trace.failures.rows()]
+        found += self._troubled()
+        credentials = self._credential_problem()
+        if credentials is not None:
+            found.append(credentials)
         return sorted(map(_shown, found), key=lambda row: row.since)
 
-    def _informers(self) -> Iterator[Failure]:
-        if self._lab.kind == "replay":
-            return  # a recording's server is not there to be live
-        now = self._lab.clock.now()
-        for informer in self._lab.informers:
-            since = informer.shared.trouble_since
+    def _troubled(self) -> Iterator[Failure]:
+        now = self._clock.now()
+        for informer in list(self._informers):
+            since = informer.trouble_since
             if since is not None:
-                where = f"informer/{informer.shared.source}"
+                where = f"informer/{informer.source}"
                 yield Failure("informer", where, "", str(informer.status), "", 1, since, now)
-
-    def _credentials(self) -> Iterator[Failure]:
-        error, since = self._lab.credential_error
-        if error:
-            kind, now = self._lab.connection[1], self._lab.clock.now()
-            yield Failure("credentials", kind, "", error, "", 1, since, now)
 
     @property
     def df(self) -> pd.DataFrame:
@@ -94,9 +109,7 @@ class Problems:
 
     def watch(self, *, rows: int = 20) -> TableView:
         """Return the live table of the problems."""
-        from crlab.lab.view import problems_view
-
-        return problems_view(self._lab, self, rows=rows)
+        return self._view(self, rows)
 
     def __len__(self) -> int:
         return len(self.rows())

@@ -18,14 +18,14 @@ from crlab.model.redaction import Revealed
 from crlab.model.resource import ApiResource
 
 if TYPE_CHECKING:
-    from crlab.lab.lab import Lab
+    from crlab.client import DynamicClient
 
 
-def revealed(lab: Lab, resource: ApiResource, key: str, field: str) -> Revealed:
+def revealed(client: DynamicClient, resource: ApiResource, key: str, field: str) -> Revealed:
     """Read one field of one object, past the client that logs what it reads."""
     namespace, name = split_key(key)
     path = resource.gvr.path(namespace or None, name)
-    answer = lab.client.transport.request("GET", path, headers={"accept": "application/json"})
+    answer = client.transport.request("GET", path, headers={"accept": "application/json"})
     tried = f"reveal {field} of {resource.gvr.group_resource} {key}"
     if answer.status != 200:
         raise api_error(answer.status, _status(answer.body), tried=tried)

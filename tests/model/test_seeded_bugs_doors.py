@@ -114,7 +114,7 @@ BUGS = [
     ),
     SeededBug(
         "what must be awaited passes for true",
-        patch("crlab.lab.lab.checked_answer", lambda answer, what: answer),
+        patch("crlab.lab.pace.checked_answer", lambda answer, what: answer),
         a_coroutine_is_not_true,
     ),
     SeededBug(

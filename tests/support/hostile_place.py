@@ -161,7 +161,7 @@ def _described(lab: Any, texts: Sequence[str]) -> Iterator[tuple[str, str, str]]
     for start in range(0, len(columns), 10):
         some = columns[start : start + 10]
         row = Row("default/web", ("web",) * len(some))
-        state = TableState("webs", some, (row,), 1, 1, status_state(lab))
+        state = TableState("webs", some, (row,), 1, 1, status_state(lab._parts))
         yield texts[start], table_html(state), table_text(state)
 
 
@@ -169,7 +169,7 @@ def _table(
     lab: Any, text: str, columns: Sequence[Any], objects: dict[str, KubeObject]
 ) -> Iterator[tuple[str, str, str]]:
     frame = Moment(RESOURCE, tuple(columns), 0, 0.0, "1", objects).df
-    rows = TableRows(lab, text[:200], lambda: frame)
+    rows = TableRows(lab._parts, text[:200], lambda: frame)
     for offset in range(0, len(frame), 50):
         state = rows.table_state(TableQuery(limit=50, offset=offset))
         yield text, table_html(state), table_text(state)

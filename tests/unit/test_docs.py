@@ -71,6 +71,7 @@ def public_names() -> Iterator[str]:
     controller = importlib.import_module("crlab.lab.lab_controller").LabController
     for path, owner in (
         ("crlab.Lab", crlab.Lab),
+        ("crlab.Sandbox", crlab.Sandbox),
         ("crlab.Informer", crlab.Informer),
         ("crlab.lab.lab_controller.LabController", controller),
         ("crlab.controller.Context", importlib.import_module("crlab.controller").Context),
@@ -135,7 +136,7 @@ def test_names_in_the_tables_of_coming_from_exist() -> None:
     lines = (DOCS / "coming-from.md").read_text().splitlines()
     text = "\n".join(line for line in lines if line.startswith("|"))  # the examples are executed
     homes = {
-        "lab": crlab.Lab,
+        "lab": crlab.Sandbox,
         "informer": crlab.Informer,
         "ctx": importlib.import_module("crlab.controller").Context,
         "controller": importlib.import_module("crlab.lab.lab_controller").LabController,
@@ -164,7 +165,8 @@ def test_names_in_other_pages_exist(page: str) -> None:
     homes = {
         "crlab": crlab,
         "Lab": crlab.Lab,
-        "lab": crlab.Lab,
+        "Sandbox": crlab.Sandbox,
+        "lab": crlab.Sandbox,
         "Informer": crlab.Informer,
         "informer": crlab.Informer,
         "LabController": controller,

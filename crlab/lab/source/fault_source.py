@@ -14,6 +14,7 @@ from crlab.views.state import FaultRow, FaultState
 
 if TYPE_CHECKING:
     from crlab.lab.fault import LabFaults
+    from crlab.lab.parts import Parts
 
 RECENT = 20
 
@@ -97,11 +98,15 @@ KINDS: dict[str, tuple[str, str, bool, bool, _Inject]] = {
 class FaultPanel(Changing):
     """What the panel of one lab shows and does."""
 
+    def __init__(self, parts: Parts, faults: LabFaults) -> None:
+        super().__init__(parts)
+        self._faults = faults
+
     def fault_state(self) -> FaultState:
         """Return what can be injected and what was; see `FaultSource`."""
-        faults: Any = self.lab.server.faults if self.lab.server is not None else None
-        active = {fault.kind for fault in faults.active()} if faults is not None else set()
-        journal = list(faults.journal) if faults is not None else []
+        faults = self._faults
+        active = {fault.kind for fault in faults.active()}
+        journal = list(faults.journal)
         counts: dict[str, int] = {}
         for injection in journal:
             counts[injection.fault] = counts.get(injection.fault, 0) + 1
@@ -118,19 +123,21 @@ class FaultPanel(Changing):
                 )
                 for name, (title, description, is_legal, takes_target, _) in KINDS.items()
             ),
-            targets=tuple(informer.resource.gvr.resource for informer in self.lab.informers),
+            targets=tuple(
+                informer.resource.gvr.resource for informer in list(self._parts.informers)
+            ),
             recent=tuple((entry.at, entry.description) for entry in journal[-RECENT:][::-1]),
-            status=status_state(self.lab),
+            status=status_state(self._parts),
         )
 
     def inject(self, name: str, target: str) -> None:
         """Inject a fault."""
         if name not in KINDS:
             raise ConfigError(f"no fault {name!r}; there are {', '.join(KINDS)}")
-        KINDS[name][4](self.lab.faults, target)
+        KINDS[name][4](self._faults, target)
 
     def clear(self, name: str) -> None:
         """End an active fault ("": all)."""
-        for fault in self.lab.faults.active():
+        for fault in self._faults.active():
             if not name or fault.kind == name:
                 fault.remove()

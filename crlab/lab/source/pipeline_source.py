@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crlab.client.endpoint import host_of
+from crlab.lab.pace import Pace
+from crlab.lab.parts import Parts, lane_of
 from crlab.lab.source.past import Past
-from crlab.lab.source.status_source import Changing, host_of, status_state
+from crlab.lab.source.status_source import Changing, status_state
 from crlab.report.sentence import rule_of, sentence_of
 from crlab.trace.record import TraceRecord
 from crlab.views.format import counted
 from crlab.views.state import MAX_ROWS, Item, PipelineQuery, PipelineState, StageState
 
 if TYPE_CHECKING:
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
-    from crlab.lab.lab_controller import LabController
+    from crlab.cache import SharedInformer
+    from crlab.controller import Controller
 
 ACTIVE_SECONDS = 1.0
 LOOK_BACK = 200
@@ -48,15 +50,16 @@ _TONES = {
 class Pipeline(Changing):
     """The pipelines of a lab; a lane is an informer."""
 
-    def __init__(self, lab: Lab, lane: str = "", past: Past | None = None) -> None:
-        super().__init__(lab)
+    def __init__(self, parts: Parts, lane: str = "", past: Past | None = None) -> None:
+        super().__init__(parts)
         self._lane = lane
         self._steps = 0
-        self._past = past or Past(lab)
+        self._pace = Pace(parts)
+        self._past = past or Past(parts)
 
     def pipeline_state(self, query: PipelineQuery) -> PipelineState:
         """Return the boxes of one lane; see `PipelineSource`."""
-        informers = {informer.lane: informer for informer in self.lab.informers}
+        informers = {lane_of(each): each for each in list(self._parts.informers)}
         lane = query.lane if query.lane in informers else self._lane
         if lane not in informers:
             lane = next(iter(informers), "")
@@ -72,7 +75,7 @@ class Pipeline(Changing):
             stages = self._stages(informer)
         return PipelineState(
             stages=stages,
-            status=status_state(self.lab, informer, query.moment, version),
+            status=status_state(self._parts, informer, query.moment, version),
             active=moved,
             selected=query.selected,
             lane=lane,
@@ -80,23 +83,23 @@ class Pipeline(Changing):
             sentence=sentence_of(last[-1]) if last else "Nothing has happened yet.",
             rule=rule_of(last[-1]) if last else "",
             steps=self._steps,
-            can=frozenset({"step", "settle"}) if self.lab.driver.is_manual else frozenset(),
+            can=frozenset({"step", "settle"}) if self._parts.driver.is_manual else frozenset(),
         )
 
     def step(self) -> None:
         """Make one transition."""
-        if self.lab.step() is not None:
+        if self._pace.step() is not None:
             self._steps += 1
 
     def settle(self) -> None:
         """Step until nothing moves."""
-        self._steps += self.lab.settle()
+        self._steps += self._pace.settle()
 
     # -- what happened last --------------------------------------------------------------
 
-    def _last(self, informer: Informer | None, moment: int | None) -> list[TraceRecord]:
-        until = moment if moment is not None else self.lab.trace.last_seq
-        records = self.lab.trace.records(after=max(0, until - LOOK_BACK), until=until)
+    def _last(self, informer: SharedInformer | None, moment: int | None) -> list[TraceRecord]:
+        until = moment if moment is not None else self._parts.trace.last_seq
+        records = self._parts.trace.records(after=max(0, until - LOOK_BACK), until=until)
         if informer is None:
             return records
         resource = informer.resource.gvr.group_resource
@@ -105,18 +108,18 @@ class Pipeline(Changing):
     def _moved(self, last: list[TraceRecord]) -> tuple[str, ...]:
         if not last:
             return ()
-        if self.lab.driver.is_manual:
+        if self._parts.driver.is_manual:
             return (_BOX_OF.get(last[-1].stage, ""),)
-        since = self.lab.clock.now() - ACTIVE_SECONDS
+        since = self._parts.clock.now() - ACTIVE_SECONDS
         boxes = [_BOX_OF.get(r.stage, "") for r in last if r.at >= since]
         return tuple(dict.fromkeys(box for box in boxes if box))
 
     # -- the boxes -----------------------------------------------------------------------
 
-    def _stages(self, informer: Informer | None) -> tuple[StageState, ...]:
+    def _stages(self, informer: SharedInformer | None) -> tuple[StageState, ...]:
         if informer is None:
             return (self._server(),)
-        controllers = self.lab.controllers_of(informer)
+        controllers = self._parts.controllers_of(informer)
         return (
             self._server(),
             self._reflector(informer),
@@ -129,10 +132,13 @@ class Pipeline(Changing):
         )
 
     def _server(self) -> StageState:
-        server = self.lab.server
+        server = self._parts.server
         if server is None:
             return StageState(
-                "server", "API server", state=self.lab.kind, facts=(("at", host_of(self.lab.url)),)
+                "server",
+                "API server",
+                state=self._parts.kind,
+                facts=(("at", host_of(self._parts.url)),),
             )
         storage = server.storage
         items = tuple(
@@ -153,9 +159,9 @@ class Pipeline(Changing):
             thread="crlab-apiserver",
         )
 
-    def _reflector(self, informer: Informer) -> StageState:
+    def _reflector(self, informer: SharedInformer) -> StageState:
         status = informer.status
-        facts = [("rv", informer.shared.received_resource_version or "-")]
+        facts = [("rv", informer.received_resource_version or "-")]
         if status.retry_in_seconds is not None:
             facts.append(("retry in", f"{status.retry_in_seconds:.1f} s"))
         if status.violations:
@@ -168,11 +174,11 @@ class Pipeline(Changing):
             count=status.requests,
             unit="requests",
             facts=tuple(facts[:4]),
-            thread=f"crlab-reflector-{informer.shared.name}",
+            thread=f"crlab-reflector-{informer.name}",
         )
 
-    def _queue(self, informer: Informer) -> StageState:
-        queue = informer.shared.queue
+    def _queue(self, informer: SharedInformer) -> StageState:
+        queue = informer.queue
         deltas = queue.snapshot()
         return StageState(
             "queue",
@@ -187,7 +193,7 @@ class Pipeline(Changing):
             total=len(deltas),
         )
 
-    def _indexer(self, informer: Informer) -> StageState:
+    def _indexer(self, informer: SharedInformer) -> StageState:
         indexer = informer.indexer
         objects = indexer.list()
         return StageState(
@@ -203,11 +209,11 @@ class Pipeline(Changing):
             ),
             items=tuple(Item(o.key, f"rv {o.resource_version}") for o in objects[:MAX_ROWS]),
             total=len(objects),
-            thread=f"crlab-processor-{informer.shared.name}",
+            thread=f"crlab-processor-{informer.name}",
         )
 
-    def _handlers(self, informer: Informer) -> StageState:
-        registrations = informer.shared.registrations
+    def _handlers(self, informer: SharedInformer) -> StageState:
+        registrations = informer.registrations
         items = tuple(
             Item(
                 each.name,
@@ -230,7 +236,7 @@ class Pipeline(Changing):
             is_absent=not registrations,
         )
 
-    def _workqueue(self, controllers: list[LabController]) -> StageState:
+    def _workqueue(self, controllers: list[Controller]) -> StageState:
         if not controllers:
             return StageState("workqueue", "Workqueue", is_absent=True)
         items: list[Item] = []
@@ -253,12 +259,12 @@ class Pipeline(Changing):
             total=len(items),
         )
 
-    def _reconcile(self, controllers: list[LabController]) -> StageState:
+    def _reconcile(self, controllers: list[Controller]) -> StageState:
         if not controllers:
             return StageState("reconcile", "Reconcile", is_absent=True)
         runs = [record for each in controllers for record in each.history]
         failed = sum(1 for record in runs if record.error is not None and not record.is_dry_run)
-        running = any(each.controller.is_running for each in controllers)
+        running = any(each.is_running for each in controllers)
         items = tuple(
             Item(
                 record.key,
@@ -280,7 +286,7 @@ class Pipeline(Changing):
         )
 
     def _client(self) -> StageState:
-        requests = self.lab.client.requests
+        requests = self._parts.client.requests
         items = tuple(
             Item(_asked(entry), str(entry.status or entry.error))
             for entry in list(requests)[-MAX_ROWS:][::-1]

@@ -11,18 +11,18 @@ from crlab.lab.source.status_source import Changing, status_state
 from crlab.views.state import RateQuery, RateState, Series
 
 if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
     from crlab.frame.rate import Rates
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
+    from crlab.lab.parts import Parts
 
 
 class RateCounts(Changing):
     """The rates of one informer, or of a whole lab."""
 
     def __init__(
-        self, lab: Lab, title: str, rates: Rates, informer: Informer | None = None
+        self, parts: Parts, title: str, rates: Rates, informer: SharedInformer | None = None
     ) -> None:
-        super().__init__(lab)
+        super().__init__(parts)
         self._title = title
         self._rates = rates
         self._informer = informer
@@ -31,7 +31,7 @@ class RateCounts(Changing):
         """Return the counts of the last `query.window_seconds`; see `RateSource`."""
         end = None
         if query.moment is not None:
-            record = self.lab.trace.get(query.moment)
+            record = self._parts.trace.get(query.moment)
             end = record.at if record is not None else None
         names, table, edge = self._rates.counts(
             by=query.by,
@@ -49,7 +49,7 @@ class RateCounts(Changing):
             bin_seconds=query.bin_seconds,
             end=edge,
             by=query.by,
-            status=status_state(self.lab, self._informer, query.moment),
+            status=status_state(self._parts, self._informer, query.moment),
         )
 
     def plot(self) -> Any:

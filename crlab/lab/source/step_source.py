@@ -8,43 +8,63 @@ Thread: `stepper_state` any; commands on the command thread, one at a time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from crlab.controller import Breakpoint, StepRecord
+from crlab.controller import Breakpoint, Breakpoints, Controller, StepRecord
 from crlab.errors import ConfigError, Conflict, LifecycleError
-from crlab.lab.lab_controller import KEPT_STEPS
 from crlab.lab.source.event_source import as_json, diff_of
 from crlab.lab.source.status_source import Changing, status_state
 from crlab.model.redaction import mask_text, redact_object
 from crlab.views.state import CallState, QueueState, StepperState, StepState
 
 if TYPE_CHECKING:
-    from crlab.lab.lab import Lab
-    from crlab.lab.lab_controller import LabController
+    from crlab.lab.parts import Parts
+
+KEPT_STEPS = 50
+
+
+class Stepped(Protocol):
+    """A controller with the server behind it, as `LabController` is one."""
+
+    controller: Controller
+
+    def step(self) -> StepRecord | None: ...
+    def back(self) -> StepRecord: ...
+    def fork(self) -> Stepped: ...
+    @property
+    def lab(self) -> object: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def can_go_back(self) -> bool: ...
+    @property
+    def breakpoints(self) -> Breakpoints: ...
 
 
 class Steps(Changing):
     """One controller's steps."""
 
-    def __init__(self, lab: Lab, controller: LabController) -> None:
-        super().__init__(lab)
+    def __init__(self, parts: Parts, controller: Stepped) -> None:
+        super().__init__(parts)
         self._controller = controller
         self._records: list[StepRecord] = []
         self._breakpoint = ""
         self._breakpoint_error = ""
-        self.forked: Lab | None = None
+        self.forked: object | None = None
 
     def stepper_state(self) -> StepperState:
         """Return the last step and the queue now; see `StepperSource`."""
         controller = self._controller.controller
-        informer = next((i for i in self.lab.informers if i.resource == controller.resource), None)
-        records = self._records or self._controller.history[-KEPT_STEPS:]
+        informer = next(
+            (i for i in list(self._parts.informers) if i.resource == controller.resource), None
+        )
+        records = self._records or controller.history[-KEPT_STEPS:]
         return StepperState(
             controller=self._controller.name,
-            status=status_state(self.lab, informer),
+            status=status_state(self._parts, informer),
             step=step_state(records[-1]) if records else None,
             history=tuple((r.number, r.key, r.outcome) for r in records[-KEPT_STEPS:]),
-            queue=queue_state(self._controller.queue.snapshot()),
+            queue=queue_state(controller.queue.snapshot()),
             is_dry_run=controller.stepper.is_dry_run,
             breakpoint=self._breakpoint,
             breakpoint_error=self._breakpoint_error,
@@ -53,11 +73,11 @@ class Steps(Changing):
 
     def _can(self) -> frozenset[str]:
         can = {"step", "run", "dry_run", "conflict", "requeue", "forget"}
-        if self.lab.server is not None:
+        if self._parts.server is not None:
             can.add("fork")
             if self._controller.can_go_back:
                 can.add("back")
-        return frozenset() if self.lab.state != "open" else frozenset(can)
+        return frozenset() if self._parts.life.state != "open" else frozenset(can)
 
     # -- commands ------------------------------------------------------------------------
 
@@ -107,7 +127,7 @@ class Steps(Changing):
 
     def forget(self, key: str) -> None:
         """Forget a key's failures ("": the last step's)."""
-        self._controller.queue.forget(key or self._last_key())
+        self._controller.controller.queue.forget(key or self._last_key())
 
     def _last_key(self) -> str:
         if not self._records:

@@ -200,7 +200,7 @@ def test_the_steppers_box_takes_keys_and_attempts(web):
     from crlab.lab.source.step_source import Steps
 
     lab, reconcile = web
-    steps = Steps(lab, reconcile)
+    steps = Steps(lab._parts, reconcile)
     steps.set_breakpoint("attempt>2")
     steps.set_breakpoint("no breakpoint at all")
     state = steps.stepper_state()

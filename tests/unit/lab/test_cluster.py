@@ -86,15 +86,18 @@ def test_what_needs_our_own_server_is_refused(served: crlab.Lab) -> None:
         reconcile.step()
         for act in (
             lambda: cluster.faults,
-            cluster.snapshot,
-            cluster.fork,
-            cluster.compact,
+            lambda: cluster.snapshot(),
+            lambda: cluster.fork(),
+            lambda: cluster.compact(),
             reconcile.back,
             reconcile.fork,
             lambda: cluster.stress(reconcile),
         ):
             with pytest.raises(ConfigError, match="not a sandbox"):
                 act()
+        assert not hasattr(cluster, "rewind")
+        with pytest.raises(AttributeError, match="no attribute 'rewnid'"):
+            _ = cluster.rewnid
 
 
 def test_a_cluster_says_that_it_is_read_only(served: crlab.Lab) -> None:

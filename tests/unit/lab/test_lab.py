@@ -603,23 +603,6 @@ def test_other_columns_give_another_frame_over_the_same_cache(lab: crlab.Lab) ->
     assert lab.informers == [plain]
 
 
-def test_a_tree_is_drawn_from_an_object(lab: crlab.Lab) -> None:
-    """`crlab.tree(obj)` needs no more than what the cache holds."""
-    services = lab.informer("myservices").wait_for_sync()
-    lab.apply(my_service("a"))
-    lab.settle()
-
-    assert str(crlab.tree(services["default/a"], lab=lab)) == "MyService default/a"
-    with pytest.raises(ConfigError, match=r"lab\.tree"):
-        crlab.tree({"a": 1}, lab=lab)
-
-
-def test_a_tree_needs_to_know_where(lab: crlab.Lab) -> None:
-    """Two clusters may hold an object of one name."""
-    with crlab.sandbox(driver="manual"), pytest.raises(ConfigError, match="lab=…"):
-        crlab.tree(my_service("a"))
-
-
 def test_several_caches_are_waited_for_by_client_gos_name(lab: crlab.Lab) -> None:
     """`cache.WaitForCacheSync` is what a Go programmer looks for."""
     first, second = lab.informer("configmaps"), lab.informer("myservices")

@@ -96,11 +96,7 @@ def test_going_back_while_workers_run_is_refused(lab: crlab.Lab) -> None:
 
 def test_a_real_server_is_not_taken_back() -> None:
     """The way out is named."""
-    with crlab.sandbox(seed=0, driver="manual", controllers=()) as lab:
-        reconcile = web(lab)
-        lab.server, server = None, lab.server
-        try:
-            with pytest.raises(ConfigError, match="dry_run=True"):
-                reconcile.back()
-        finally:
-            lab.server = server
+    with crlab.sandbox(seed=0, controllers=()) as own:
+        own.apply(myservice.CRD)
+        with crlab.connect(url=own.url) as lab, pytest.raises(ConfigError, match="dry_run=True"):
+            myservice.controller(lab).back()

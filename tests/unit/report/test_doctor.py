@@ -90,4 +90,4 @@ def test_an_old_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(doctor, "_version", lambda name: "2.6.9")
 
-    assert "older than 2.7.0" in str(doctor.doctor())
+    assert "older than 2.7.0" in str(crlab.doctor())

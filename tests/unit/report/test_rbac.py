@@ -31,7 +31,7 @@ def test_everything_that_runs_is_in_the_role_of_nothing_named(lab: crlab.Lab) ->
     lab.informer("pods").wait_for_sync()
     lab.informer("configmaps", namespace=["a", "b"]).wait_for_sync()
 
-    rbac = lab.required_rbac(user="alice", include_list=False)
+    rbac = lab.rbac(user="alice", include_list=False)
 
     assert rights(rbac) == ["watch pods", "watch configmaps in a", "watch configmaps in b"]
     assert [obj["kind"] for obj in rbac.objects()] == [
