@@ -6,7 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 from crlab.lab.source.status_source import Changing, status_state
-from crlab.report.sentence import sentence_of
+from crlab.trace.sentence import sentence_of
 from crlab.trace.record import TraceRecord
 from crlab.views.state import TimeState
 
