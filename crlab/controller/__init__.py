@@ -24,8 +24,6 @@ from crlab.controller.recorder import EventRecorder
 from crlab.controller.schema_help import SchemaNode, crd_schema
 from crlab.controller.step_record import EventBack, StepRecord
 from crlab.errors import TerminalError
-from crlab.report.explain import Explanation, explain
-from crlab.report.rbac import Rbac, Right, derive
 
 __all__ = [
     "Breakpoint",
@@ -38,13 +36,10 @@ __all__ = [
     "Event",
     "EventBack",
     "EventRecorder",
-    "Explanation",
     "Mapper",
     "Predicate",
-    "Rbac",
     "Request",
     "Result",
-    "Right",
     "SchemaNode",
     "StepRecord",
     "TerminalError",
@@ -52,8 +47,6 @@ __all__ = [
     "annotations_changed",
     "any_of",
     "crd_schema",
-    "derive",
-    "explain",
     "generation_changed",
     "labels_changed",
     "not_",

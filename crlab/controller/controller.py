@@ -49,7 +49,6 @@ from crlab.errors import (
 )
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
-from crlab.report.explain import Explanation, explain
 from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
@@ -256,10 +255,6 @@ class Controller:
         """Keys that failed too often or terminally, with their last error."""
         note_read(self._trace)
         return dict(self.runner.given_up)
-
-    def explain(self, key: str) -> Explanation:
-        """Tell one object's way through this controller, as sentences and rows."""
-        return explain(self._trace, Request.of(key, self.resource).key, controller=self.name)
 
     # -- running -------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from crlab.model.escape import plain
 from crlab.model.object import KubeObject
 from crlab.model.redaction import mask_text
 from crlab.runtime.teller import traceback_of
+from crlab.trace.sentence import rule_of_outcome
 from crlab.workqueue.snapshot import QueueSnapshot
 from crlab.workqueue.trigger import Trigger
 
@@ -103,13 +104,7 @@ class StepRecord:
     @property
     def rule(self) -> str:
         """The rule behind the outcome."""
-        if self.is_dry_run:
-            return "A dry run is no attempt: key, failures and back-off stay as they were."
-        if self.error is not None:
-            return "An error wins over the result and is retried with back-off."
-        if self.result is not None and self.result.requeue_after_seconds:
-            return "RequeueAfter forgets the failures, then adds after the delay."
-        return "Without an error the failures are forgotten."
+        return rule_of_outcome(self.outcome, dry_run=self.is_dry_run)
 
     @property
     def sentence(self) -> str:

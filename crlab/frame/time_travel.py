@@ -33,9 +33,9 @@ from crlab.model.diff import NOISE
 from crlab.model.key import join_key, split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
-from crlab.model.redaction import shown
 from crlab.model.resource import ApiResource
 from crlab.trace.record import Trace, TraceRecord
+from crlab.trace.sentence import brief_of
 
 
 @dataclass(frozen=True)
@@ -335,16 +335,7 @@ def _what(record: TraceRecord, last: dict[str, KubeObject]) -> str:
         last[record.resource] = obj
         text = change_text(changes_between(old, obj))
         return f"{record.get('type')} {text}".strip()
-    if record.stage == "client" and record.get("method"):
-        method, path = record.get("method"), record.get("path")
-        return f"{method} {path} → {record.get('status') or record.get('error') or '?'}"
-    parts = []
-    for name, value in (record.data or {}).items():
-        if name.endswith(("_seconds", "_bytes")):
-            continue  # measured on the machine: another value on every run
-        if isinstance(value, str | int | float | bool) and value not in ("", None):
-            parts.append(f"{name}={shown(value, name)}")
-    return " ".join(parts)
+    return brief_of(record)
 
 
 def _timeline_frame(found: Iterable[tuple[TraceRecord, str]]) -> pd.DataFrame:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from crlab.lab.informer import Informer
     from crlab.lab.lab_controller import LabController
     from crlab.lab.live import Live
-    from crlab.report.explanation import Explanation
+    from crlab.report.explain import Explanation
     from crlab.report.owner_tree import OwnerTree
     from crlab.report.problem import Problems
     from crlab.report.rbac import Rbac
@@ -692,10 +692,10 @@ class Lab:
         Raises:
             UnknownResource: neither the trace nor discovery knows the resource.
         """
-        from crlab.report.explanation import explained
+        from crlab.report.explain import explain
 
         checked_key(key, "the key to explain")
-        return explained(self.trace, key, resource=self._traced(resource))
+        return explain(self.trace, key, resource=self._traced(resource))
 
     def timeline(self, key: str, *, resource: str = "") -> pd.DataFrame:
         """Return everything the trace holds of one key, in order.

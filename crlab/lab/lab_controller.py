@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from crlab.controller import Breakpoints, Controller, Explanation, StepRecord
+from crlab.controller import Breakpoints, Controller, Request, StepRecord
 from crlab.errors import ConfigError, LifecycleError
 from crlab.lab.source.step_source import KEPT_STEPS
 from crlab.model.argument import checked_count, checked_timeout
@@ -21,6 +21,7 @@ BACK_OFF_SECONDS = 2.0
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
     from crlab.lab.parts import Parts
+    from crlab.report.explain import Explanation
     from crlab.widgets.stepper import StepperView
 
 
@@ -210,7 +211,10 @@ class LabController:
 
     def explain(self, key: str) -> Explanation:
         """Tell one key's way from watch event to write."""
-        return self.controller.explain(key)
+        from crlab.report.explain import explain
+
+        chosen = Request.of(key, self.controller.resource).key
+        return explain(self._parts.trace, chosen, controller=self.name)
 
     def _check_open(self, what: str) -> None:
         self._parts.life.check_open(f"{what} controller {self.name}")

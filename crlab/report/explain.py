@@ -11,36 +11,61 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from crlab.model.escape import plain
-from crlab.model.plural import unit_of
+from crlab.model.escape import H, plain
+from crlab.model.plural import counted, unit_of
 from crlab.trace.record import Trace, TraceRecord
+from crlab.trace.sentence import brief_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN_EVENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of one key.
+    """What is known of one key, as sentences and as a frame.
 
     Attributes:
         sentences: in order of time.
-        rows: one dict per trace record on the way: seq, at, stage, kind, resource, key,
-            resource_version, causes, text.
+        records: the trace records on the way.
         is_complete: False if the trace has lost records that may have belonged here.
     """
 
     key: str
     sentences: tuple[str, ...]
-    rows: tuple[dict[str, Any], ...]
+    records: tuple[TraceRecord, ...]
     is_complete: bool = True
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The trace records on the way.
+
+        Shape:
+            Index "seq" (int64); stage, kind, resource, key, resource_version (str), causes
+            (list of int), text (str).
+        """
+        import pandas as pd
+
+        columns = ["stage", "kind", "resource", "key", "resource_version", "causes", "text"]
+        rows = [
+            [*(getattr(record, name) for name in columns[:-1]), plain(brief_of(record))]
+            for record in self.records
+        ]
+        index = pd.Index([record.seq for record in self.records], dtype="int64", name="seq")
+        frame = pd.DataFrame(rows, columns=columns, index=index)
+        return frame.astype({name: "str" for name in columns if name != "causes"})
 
     def __str__(self) -> str:
         return "\n".join(self.sentences) or plain(f"nothing is known of {self.key}")
 
     def __repr__(self) -> str:
-        return f"<Explanation {self.key}: {len(self.sentences)} sentences>"
+        return f"Explanation({self.key}, {counted(len(self.sentences), 'sentences')})"
+
+    def _repr_html_(self) -> str:
+        return str(H.ol([H.li(line) for line in self.sentences]))
 
 
 def explain(trace: Trace, key: str, *, controller: str = "", resource: str = "") -> Explanation:
@@ -74,10 +99,10 @@ def explain(trace: Trace, key: str, *, controller: str = "", resource: str = "")
     waiting = _waiting(key, records, runs)
     sentences.sort(key=lambda pair: pair[0])
     texts = [text for _, text in sentences] + waiting
-    rows = tuple(_row(records[seq]) for seq in sorted(chosen) if seq in records)
+    way = tuple(records[seq] for seq in sorted(chosen) if seq in records)
     if trace.dropped:
         texts.insert(0, f"The trace begins at record {trace.first_seq}; what was before is lost.")
-    return Explanation(key, tuple(map(plain, texts)), rows, is_complete=trace.dropped == 0)
+    return Explanation(key, tuple(map(plain, texts)), way, is_complete=trace.dropped == 0)
 
 
 def _effects(records: Iterable[TraceRecord]) -> dict[int, list[TraceRecord]]:
@@ -226,29 +251,3 @@ def _waiting(key: str, records: dict[int, TraceRecord], runs: list[TraceRecord])
         return []
     count = len(adds)
     return [f"{count} event{' waits' if count == 1 else 's wait'} for the next reconcile of {key}."]
-
-
-def _row(record: TraceRecord) -> dict[str, Any]:
-    return {
-        "seq": record.seq,
-        "at": record.at,
-        "stage": record.stage,
-        "kind": record.kind,
-        "resource": record.resource,
-        "key": record.key,
-        "resource_version": record.resource_version,
-        "causes": record.causes,
-        "text": plain(_row_text(record)),
-    }
-
-
-def _row_text(record: TraceRecord) -> str:
-    data = record.data or {}
-    if record.kind == "request":
-        return f"{data.get('verb', '')} {data.get('path', '')} {data.get('status', '')}".strip()
-    if record.kind == "added":
-        merged = " (collapsed)" if data.get("collapsed") else ""
-        return f"{data.get('trigger', '')}{merged}"
-    names = ("type", "operation", "handler", "delay_seconds", "attempt", "outcome", "error")
-    parts = [f"{name} {data[name]}" for name in names if data.get(name) not in (None, "")]
-    return ", ".join(parts)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.model.escape import plain
-from crlab.trace.sentence import rule_of, sentence_of
 from crlab.trace.record import TraceRecord
+from crlab.trace.sentence import rule_of, sentence_of
 
 # What a unit did is told by the most telling record it left, not by the last one.
 TELLING = (

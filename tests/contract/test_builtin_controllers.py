@@ -5,6 +5,7 @@ from support.controlled_server import ControlledServer, ref
 
 from crlab.apiserver import HttpRequest
 from crlab.errors import ConfigError, LifecycleError, NotFound
+from crlab.report.explain import explain
 
 POD = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}
 JOB = {"metadata": {"name": "j"}, "spec": {"template": {"spec": POD}}}
@@ -345,7 +346,7 @@ class TestManager:
         """explain tells the way."""
         server.deployment(replicas=1)
         server.settle()
-        told = str(server.manager.controllers["deployment"].explain("default/web"))
+        told = str(explain(server.trace, "default/web", controller="deployment"))
         assert "It sent create replicasets.apps" in told
 
 

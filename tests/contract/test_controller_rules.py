@@ -398,7 +398,7 @@ class TestBadInput:
     def test_a_key_without_namespace(self, cluster):
         """For a namespaced resource; the way out is in the text."""
         controller = cluster.controller(nothing)
-        for call in (controller.enqueue, controller.step, controller.explain):
+        for call in (controller.enqueue, controller.step):
             with pytest.raises(ConfigError, match='"default/web"'):
                 call("web")
 

@@ -7,10 +7,10 @@ import crlab
 from crlab.apiserver.request import Identity
 from crlab.cache import SharedInformer
 from crlab.client import DynamicClient
-from crlab.controller import derive
 from crlab.errors import ConfigError
 from crlab.examples import myservice
 from crlab.lab.in_process import InProcessTransport
+from crlab.report.rbac import derive
 
 ALICE = Identity("alice", ("system:authenticated",))
 

@@ -6,8 +6,8 @@ Thread: any.
 from __future__ import annotations
 
 from crlab.lab.source.status_source import Changing, status_state
-from crlab.trace.sentence import sentence_of
 from crlab.trace.record import TraceRecord
+from crlab.trace.sentence import sentence_of
 from crlab.views.state import TimeState
 
 MARKED = frozenset({"listed", "injected", "error"})

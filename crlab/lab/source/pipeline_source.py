@@ -15,8 +15,8 @@ from crlab.lab.pace import Pace
 from crlab.lab.parts import Parts, lane_of
 from crlab.lab.source.past import Past
 from crlab.lab.source.status_source import Changing, status_state
-from crlab.trace.sentence import rule_of, sentence_of
 from crlab.trace.record import TraceRecord
+from crlab.trace.sentence import rule_of, sentence_of
 from crlab.views.format import counted
 from crlab.views.state import MAX_ROWS, Item, PipelineQuery, PipelineState, StageState
 

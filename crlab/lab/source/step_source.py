@@ -172,8 +172,8 @@ def step_state(record: StepRecord) -> StepState:
         events_back=tuple(str(event) for event in record.events_back),
         before=queue_state(record.before),
         after=queue_state(record.after),
-        sentence=_sentence(record),
-        rule=_rule(record),
+        sentence=record.sentence,
+        rule=record.rule,
     )
 
 
@@ -200,25 +200,6 @@ def queue_state(snapshot: Any) -> QueueState:
         delayed=tuple((key.key, key.due_in_seconds) for key in snapshot.delayed),
         attempts=tuple((key.key, key.attempts) for key in snapshot.keys if key.attempts),
     )
-
-
-def _sentence(record: StepRecord) -> str:
-    count = len(record.triggers)
-    why = f"{count} trigger{'s' * (count != 1)} became this one run" if count else "by hand"
-    writes = len(record.writes)
-    did = f"{writes} write{'s' * (writes != 1)}" if writes else "no write"
-    reads = len(record.reads)
-    return f"{record.key}: {why}; {reads} read{'s' * (reads != 1)}, {did}; {record.outcome}."
-
-
-def _rule(record: StepRecord) -> str:
-    if record.is_dry_run:
-        return record.rule
-    if record.error is not None:
-        return "An error comes back after a back-off of 5 ms, doubled each time."
-    if not record.writes:
-        return "What should be is what is: a reconcile that finds nothing to do writes nothing."
-    return "What a reconcile writes comes back as an event, and is reconciled once more."
 
 
 def _yaml(obj: Any) -> str:

@@ -5,6 +5,7 @@ from support.tiny_cluster import DEPLOYMENTS, TinyCluster
 
 from crlab.controller import Breakpoints
 from crlab.errors import ConfigError, Conflict, LifecycleError
+from crlab.report.explain import explain
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_seven_events_become_one_reconcile(cluster):
         cluster.patch("myservices", "web", patch, namespace="default")
     record = controller.step()
     assert [t.reason for t in record.triggers] == ["created", *["updated"] * 6]
-    assert "7 events became 1 reconcile" in str(controller.explain("default/web"))
+    assert "7 events became 1 reconcile" in str(explain(cluster.trace, "default/web"))
     assert controller.step() is None
 
 
@@ -166,8 +167,8 @@ def test_the_record_is_one_line_and_one_page(cluster):
 
 def test_nothing_is_known_of_a_key_that_never_was(cluster):
     """Said so, with no rows."""
-    told = cluster.controller(make).explain("default/none")
-    assert (str(told), told.rows) == ("nothing is known of default/none", ())
+    told = explain(cluster.trace, "default/none")
+    assert (str(told), told.records) == ("nothing is known of default/none", ())
 
 
 def test_a_trace_that_lost_its_beginning_says_so(cluster):
@@ -176,7 +177,7 @@ def test_a_trace_that_lost_its_beginning_says_so(cluster):
     cluster.trace.max_records = 20
     for _ in range(20):
         controller.step("default/web")
-    told = controller.explain("default/web")
+    told = explain(cluster.trace, "default/web")
     assert not told.is_complete
     assert told.sentences[0].startswith("The trace begins at record")
 

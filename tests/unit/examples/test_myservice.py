@@ -77,9 +77,7 @@ def test_the_same_steps_on_every_run():
     texts = []
     for _ in range(2):
         lab, reconcile = lab_with()
-        texts.append(
-            "\n".join(map(str, steps(reconcile))) + str(reconcile.controller.explain("default/web"))
-        )
+        texts.append("\n".join(map(str, steps(reconcile))) + str(reconcile.explain("default/web")))
         lab.close()
     assert texts[0] == texts[1]
 
