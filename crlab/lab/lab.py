@@ -849,7 +849,7 @@ class Lab:
         """
         from crlab.lab.informer import Informer
         from crlab.lab.lab_controller import LabController
-        from crlab.report.judgement import least_rights
+        from crlab.report.rbac import derive_all
 
         self._parts.life.check_open("derive a role")
         for each in what:
@@ -858,10 +858,12 @@ class Lab:
         chosen = what or [*(c for c in self.controllers if c.history), *self.informers]
         if not chosen:
             raise ConfigError(f"nothing runs in {self!r}: make an informer or a controller first")
-        return least_rights(
+        controllers = [each.controller for each in chosen if isinstance(each, LabController)]
+        return derive_all(
             self.trace,
-            [each.controller for each in chosen if isinstance(each, LabController)],
+            controllers,
             [each.shared for each in chosen if isinstance(each, Informer)],
+            name="-".join(dict.fromkeys(each.name for each in controllers)) or "reader",
             service_account=service_account,
             user=user,
             cluster_wide=cluster_wide,

@@ -19,14 +19,20 @@ from crlab.lab.fault import LabFaults
 from crlab.lab.lab import Lab
 from crlab.lab.life import Rank
 from crlab.lab.parts import Parts
-from crlab.model.argument import checked_path, checked_text, checked_texts
+from crlab.model.argument import (
+    checked_count,
+    checked_list,
+    checked_path,
+    checked_text,
+    checked_texts,
+)
 from crlab.runtime.dependency import refuse_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crlab.lab.lab_controller import LabController
-    from crlab.report.judgement import Stress
+    from crlab.report.stress import StressReport
 
 
 class Sandbox(Lab):
@@ -253,7 +259,7 @@ class Sandbox(Lab):
         *,
         scenario: Sequence[Callable[[Any], Any]] = (),
         max_runs: int = 60,
-    ) -> Stress:
+    ) -> StressReport:
         """Run a controller again and again, each time with one thing going wrong.
 
         Crash after the n-th write for every n, one watch event lost, one stale list; each
@@ -269,7 +275,7 @@ class Sandbox(Lab):
             ConfigError: this lab does not stand still (``driver="manual"``).
         """
         from crlab.lab.lab_controller import LabController
-        from crlab.report.judgement import stressed
+        from crlab.report.stress import stress
 
         self._own("stress a controller")
         if not self.driver.is_manual:
@@ -280,7 +286,9 @@ class Sandbox(Lab):
             raise ConfigError(
                 f"stress() takes a controller, as @lab.controller makes it, not {controller!r}"
             )
-        return stressed(controller.controller, self.fork, scenario, max_runs)
+        checked_list(scenario, "scenario", "functions of a client")
+        checked_count(max_runs, "max_runs", least=1)
+        return stress(controller.controller, self.fork, scenario=scenario, max_runs=max_runs)
 
     def _own(self, verb: str) -> ApiServer:
         """Return the server, for a verb that no dry run, live expression or child may use."""

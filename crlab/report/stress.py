@@ -18,7 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crlab.cache import SharedInformer
 from crlab.controller.controller import Controller
@@ -27,6 +27,9 @@ from crlab.model.argument import checked_answer, checked_function
 from crlab.model.diff import Change, diff
 from crlab.model.plural import counted
 from crlab.report.fault_plan import FaultPlan, FaultyListerWatcher
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_ADVANCES = 30
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -108,20 +111,30 @@ class StressReport:
         return not self.clean.error and all(verdict.is_ok for verdict in self.verdicts)
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """One dict per run: fault, fired, ok, differences, extra, error, steps."""
-        return [
-            {
-                "fault": verdict.outcome.fault,
-                "fired": verdict.outcome.has_fired,
-                "ok": verdict.is_ok,
-                "differences": list(verdict.differences),
-                "extra": list(verdict.extra),
-                "error": verdict.outcome.error,
-                "steps": verdict.outcome.steps,
-            }
+    def df(self) -> pd.DataFrame:
+        """The runs.
+
+        Shape:
+            RangeIndex; fault (str), fired, ok (boolean), differences, extra (list), error
+            (str), steps (int64).
+        """
+        import pandas as pd
+
+        columns = ["fault", "fired", "ok", "differences", "extra", "error", "steps"]
+        rows = [
+            (
+                verdict.outcome.fault,
+                verdict.outcome.has_fired,
+                verdict.is_ok,
+                list(verdict.differences),
+                list(verdict.extra),
+                verdict.outcome.error,
+                verdict.outcome.steps,
+            )
             for verdict in self.verdicts
         ]
+        dtypes = {"fault": "str", "fired": "boolean", "ok": "boolean", "error": "str"}
+        return pd.DataFrame(rows, columns=columns).astype({**dtypes, "steps": "int64"})
 
     def __str__(self) -> str:
         bad = [verdict for verdict in self.verdicts if not verdict.is_ok]

@@ -31,7 +31,7 @@ def test_the_guides_controller_survives_every_fault(lab):
     report = stress(made, lab.fork, scenario=[change, delete], max_runs=200)
     assert report.is_ok, str(report)
     assert all(verdict.outcome.has_fired for verdict in report.verdicts)
-    faults = [row["fault"].split()[0] for row in report.rows]
+    faults = [row["fault"].split()[0] for row in report.df.to_dict("records")]
     assert {"crash", "watch", "restart"} == set(faults)
     assert report.clean.creates["configmaps default/web-name-record"] == 1
     assert report.clean.state == {}
@@ -50,7 +50,7 @@ def test_a_controller_that_creates_before_it_looks_is_found_out(lab):
 
     made = lab.controller("myservices")(reconcile).controller
     report = stress(made, lab.fork)
-    bad = [row["fault"] for row in report.rows if not row["ok"]]
+    bad = [row["fault"] for row in report.df.to_dict("records") if not row["ok"]]
     assert "crash after write 1" in bad
     assert "is only there with the fault" in str(report)
 
@@ -75,7 +75,7 @@ def test_a_controller_that_believes_a_stale_list_is_found_out(lab):
     lab.client.patch("myservices", "web", {"spec": {"replicas": 1}})
     made = lab.controller("myservices")(reconcile).controller
     report = stress(made, lab.fork, scenario=[grow, shrink])
-    bad = [row["fault"] for row in report.rows if not row["ok"]]
+    bad = [row["fault"] for row in report.df.to_dict("records") if not row["ok"]]
     assert "restart on a stale list of myservices.example.com" in bad
 
 
