@@ -1,6 +1,6 @@
 """What a request inside a dry run may be: a read, or a write that the server makes dry.
 
-From: the sender, for every dry run; the transports, for whatever is sent inside of one. The
+From: the dynamic client, for every dry run; the transports, for whatever is sent inside of one. The
 second catches what no verb of crlab made: a raw request, the official client.
 
 Thread: any; pure but for the context variable.

@@ -19,7 +19,7 @@ Thread: any number of callers; `_lock` guards what is live and what is idle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,7 +28,6 @@ from crlab.client.connection_pool import Pool
 from crlab.client.credential import Anonymous, Credential, Credentials
 from crlab.client.dry_run_check import check_sent
 from crlab.client.endpoint import ClientCertificate, Endpoint
-from crlab.client.http_stream import HttpStream
 from crlab.client.transport import Query, Response, parse_warnings
 from crlab.client.wire import Wire
 from crlab.errors import CredentialError, TransportError
@@ -373,3 +372,49 @@ class HttpTransport:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a transport holds sockets and credentials and is not pickled")
+
+
+class HttpStream:
+    """An answer that is read as it comes."""
+
+    def __init__(self, answer: Answer, wire: Wire, forget: Callable[[Wire], None]) -> None:
+        self._answer = answer
+        self._wire = wire
+        self._forget = forget
+        self._lock = fork.lock()
+        self._is_reading = False
+        self._is_closed = False
+        self.status = answer.head.status
+        self.headers: Mapping[str, str] = answer.head.headers
+
+    def read(self, timeout_seconds: float | None) -> bytes:
+        """Return what is available; see `transport.ByteStream`."""
+        with self._lock:
+            if self._is_closed:
+                raise TransportError("the stream was closed here", phase="watch")
+            self._is_reading = True
+        try:
+            data = self._answer.read(timeout_seconds)
+        except TransportError as error:
+            raise TransportError(str(error), phase="watch") from None
+        finally:
+            with self._lock:
+                self._is_reading = False
+                must_close = self._is_closed
+            if must_close:
+                self._wire.close()
+        if not data:
+            self.close()
+        return data
+
+    def close(self) -> None:
+        """End the stream and wake a blocked reader. Idempotent; any thread."""
+        with self._lock:
+            is_first = not self._is_closed
+            self._is_closed = True
+            is_reading = self._is_reading
+        if is_first:
+            self._wire.abort()
+            self._forget(self._wire)
+            if not is_reading:
+                self._wire.close()

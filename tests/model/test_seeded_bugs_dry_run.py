@@ -14,7 +14,7 @@ from unit.lab import test_dry_run as promises
 
 import crlab
 from crlab.cache import reflector_state
-from crlab.client import sender
+from crlab.client import dynamic
 from crlab.controller import runner, stepper
 from crlab.lab import in_process
 from crlab.runtime import driver
@@ -87,7 +87,7 @@ BUGS: dict[str, tuple[Any, str, Any, Callable[..., Any]]] = {
         promises.test_no_look_changes_what_waits,
     ),
     "the lab's client writes": (
-        sender,
+        dynamic,
         "in_dry_run",
         lambda: False,
         promises.test_nothing_in_a_dry_run_writes_in_process,

@@ -145,7 +145,7 @@ BUGS: list[tuple[str, Callable[[], object], Promise]] = [
     ),
     (
         "a read of the server passes as followed",
-        lambda: mock.patch("crlab.client.sender.refuse_read", return_value=None),
+        lambda: mock.patch("crlab.client.dynamic.refuse_read", return_value=None),
         the_server_is_refused,
     ),
     (

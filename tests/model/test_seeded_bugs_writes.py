@@ -17,7 +17,7 @@ from support.written_value import World, check
 import crlab
 from crlab.apiserver.verb import option as options
 from crlab.client import applier as apply
-from crlab.client import requester, sender, write_gate, write_verbs
+from crlab.client import dynamic, requester, write_gate
 from crlab.lab import in_process
 from crlab.model import encoder
 from crlab.model.redaction import LAST_APPLIED
@@ -118,7 +118,7 @@ BUGS: dict[str, tuple[Callable[[World], None], Any, str, Any]] = {
         lambda body, tried: (body, msgspec.json.encode(body)),
     ),
     "a transport does not look": (bytes_are_searched, in_process, "check_raw", lambda *_: None),
-    "an apply never removes": (what_left_goes, write_verbs.WriteVerbs, "apply", _merges),
+    "an apply never removes": (what_left_goes, dynamic.DynamicClient, "apply", _merges),
     "kubectl's part is left alone": (
         what_left_goes_after_kubectl,
         apply,
@@ -127,7 +127,7 @@ BUGS: dict[str, tuple[Callable[[World], None], Any, str, Any]] = {
     ),
     "leave is asked for as it comes": (
         what_is_forbidden_stops_all,
-        sender.Sender,
+        dynamic.DynamicClient,
         "check_may_write",
         lambda *_: None,
     ),
@@ -139,7 +139,7 @@ BUGS: dict[str, tuple[Callable[[World], None], Any, str, Any]] = {
     ),
     "a list is sent as a merge patch": (
         a_list_is_a_json_patch,
-        write_verbs,
+        dynamic,
         "checked_patch_type",
         lambda patch, patch_type: patch_type or "merge",
     ),
