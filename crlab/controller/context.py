@@ -18,19 +18,450 @@ Thread: the thread of its run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from crlab.controller.call import Call
+from crlab.controller.draft import Draft, rebased
 from crlab.controller.owner import add_owner
-from crlab.controller.writing import WritingRun
-from crlab.errors import ConfigError
+from crlab.controller.reconcile import Request
+from crlab.controller.writer import RunWriter
+from crlab.errors import ConfigError, Conflict, NotFound, ReconcileFailed
+from crlab.model.argument import checked_answer, checked_function
+from crlab.model.encoder import check_whole
+from crlab.model.key import join_key
 from crlab.model.object import KubeObject
+from crlab.model.redaction import mask_text
+from crlab.model.resource import ApiResource
+from crlab.model.selector import parse_label_selector
+from crlab.workqueue.trigger import Trigger
 
+if TYPE_CHECKING:
+    from crlab.controller.environment import Environment
+
+Drafts = list[Draft]
 T = TypeVar("T")
+CONFLICT_TRIES = 5
+CONFLICT_DELAY_SECONDS = 0.01
+CONFLICT_JITTER = 0.1
 
 
-class Context(WritingRun):
-    """One run's view of the cluster; see `Run` for its attributes."""
+class Context:
+    """One run of one key, and its view of the cluster.
+
+    Attributes:
+        request: which object to reconcile.
+        attempt: 1 for the first try since the key last succeeded.
+        triggers: every event that was collapsed into this run, oldest first.
+        reconcile_id: a uid of this run.
+        is_dry_run: writes are checked by the server and change nothing.
+        calls: the reads and writes so far.
+        logged: what `log` was given.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        request: Request,
+        *,
+        attempt: int = 1,
+        triggers: tuple[Trigger, ...] = (),
+        seq: int = 0,
+        dry_run: bool = False,
+        deadline_seconds: float | None = None,
+    ) -> None:
+        self._env = environment
+        self._reader = environment.reader
+        self.request = request
+        self.attempt = attempt
+        self.triggers = triggers
+        self.reconcile_id = environment.ids.uid()
+        self.is_dry_run = dry_run
+        self.calls: list[Call] = []
+        self.logged: list[str] = []
+        self._versions_read: set[str] = set()
+        self._seq = seq
+        self._ended = ""
+        self._until = (
+            None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
+        )
+        self._writer = RunWriter(self, environment)
+        self._draft: tuple[Draft, KubeObject] | None = None  # `object`, and what it was made of
+        self._client: Any = None
+
+    @property
+    def name(self) -> str:
+        """The name of the object to reconcile."""
+        return self.request.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, "" if cluster-scoped."""
+        return self.request.namespace
+
+    @property
+    def resource(self) -> ApiResource:
+        """The controller's own resource."""
+        return self._env.resource
+
+    @property
+    def client(self) -> Any:
+        """The client for what `ctx` has no verb for; a `DynamicClient`.
+
+        Its requests are calls of this run as all others are: among `calls`, dry in a dry
+        run, laid over the cache, and refused once the run is over.
+        """
+        if self._client is None:
+            observed = getattr(self._env.client, "observed", None)
+            self._client = (
+                self._env.client
+                if observed is None
+                else observed(self._writer.through, field_manager=self._env.field_manager)
+            )
+        return self._client
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run should come to its end: stopped or over its time."""
+        return bool(self._ended) or self._env.is_stopping() or self._is_late()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether cached reads may be behind the server; `staleness` says why."""
+        return bool(self._reader.staleness())
+
+    @property
+    def staleness(self) -> str:
+        """Why cached reads may be behind, "" if nothing suggests it."""
+        return self._reader.staleness()
+
+    def end(self, why: str) -> None:
+        """Refuse further calls; `why` is told to whoever makes one."""
+        self._ended = self._ended or why
+
+    def check(self) -> None:
+        """Raise `ReconcileFailed` if this run is over."""
+        why = self._ended or ("its time is over" if self._is_late() else "")
+        if why:
+            raise ReconcileFailed(
+                f"{self.request.key}: this run may make no more calls: {why}",
+                request=self.request,
+                attempt=self.attempt,
+            )
+
+    def _is_late(self) -> bool:
+        return self._until is not None and self._env.clock.monotonic() >= self._until
+
+    def log(self, message: Any, *arguments: Any) -> None:
+        """Note something about this run: ``ctx.log("scaled %s to %d", name, 3)``.
+
+        It is shown with its step, kept in the trace, and logged as ``crlab.controller`` (info)
+        with the controller's name and the key. Formatted as logging does, with ``%``;
+        arguments that do not fit the text follow it, and a text alone is taken as it is.
+        """
+        text = mask_text(_formatted(message, arguments))
+        self.logged.append(text)
+        self._env.note(self.request.key, "log", self._seq, {"message": text})
+        self._env.tell(self.request.key, text)
+
+    # -- reads -----------------------------------------------------------------------------
+
+    @property
+    def object(self) -> Draft | None:
+        """The object to reconcile, as a copy that is this run's own; None if it is gone.
+
+        One for the run: what is changed in it stays changed, and `ctx.update(ctx.object)` sends
+        it. Nothing is sent by itself. It follows the cache, and this run's own writes, until it
+        is changed; from then on it follows only those writes, so that an update that would undo
+        what somebody else wrote meanwhile is a 409.
+        """
+        self.check()
+        obj = self._current()
+        version = "" if obj is None else obj.resource_version
+        if version not in self._versions_read:  # looked at again: not another read to show
+            self._versions_read.add(version)
+            self._writer.read(
+                "get", self.resource, self.request.namespace, self.request.name, response=obj
+            )
+        return self._follow(obj)
+
+    def get(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        live: bool = False,
+    ) -> Draft | None:
+        """Read one object, from the cache where this controller has one.
+
+        Args:
+            namespace: None is the request's.
+            live: ask the API server even if there is a cache.
+
+        Returns:
+            A fresh copy, None if there is no such object.
+        """
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.get(found, place, checked_name(name), live=live)
+
+    def list(
+        self,
+        resource: str | ApiResource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        live: bool = False,
+    ) -> Drafts:
+        """Read objects, sorted by key.
+
+        Args:
+            namespace: None is the request's; "" is all namespaces.
+            label_selector: as kubectl's ``-l``.
+            live: ask the API server even if there is a cache.
+        """
+        self.check()
+        matches = parse_label_selector(label_selector).matches if label_selector else None
+        found, place = self._place(resource, namespace)
+        return self._writer.list(found, place, label_selector, matches, live=live)
+
+    def by_index(self, resource: str | ApiResource, index: str, value: str) -> Drafts:
+        """Read the cached objects under `value` of an index, sorted by key."""
+        self.check()
+        found = self._env.resolve(resource)
+        objects = self._reader.by_index(found, index, value)
+        self._writer.read(
+            "list", found, "", "", response=[obj.key for obj in objects], subresource=""
+        )
+        return [self._reader.draft(found, obj) for obj in objects]
+
+    def owned(self, resource: str | ApiResource) -> Drafts:
+        """Read the objects whose controller is the object being reconciled."""
+        owner = self._current()
+        uid = None if owner is None else owner.uid
+        return [
+            obj
+            for obj in self.list(resource)
+            if any(
+                reference.get("uid") == uid and reference.get("controller")
+                for reference in obj["metadata"].get("ownerReferences") or ()
+            )
+        ]
+
+    def new(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        **fields: Any,
+    ) -> Draft:
+        """Start an object: apiVersion, kind, name and namespace filled in; nothing is sent."""
+        found, place = self._place(resource, namespace)
+        metadata = {"name": name, **({"namespace": place} if place else {})}
+        metadata |= fields.pop("metadata", None) or {}
+        head = {"apiVersion": found.gvr.api_version, "kind": found.kind, "metadata": metadata}
+        return Draft(head | fields, self._reader.schema(found))
+
+    def wait_for_rv(
+        self,
+        resource_version: str,
+        resource: str | ApiResource | None = None,
+        *,
+        namespace: str | None = None,
+        timeout_seconds: float = 10.0,
+    ) -> bool:
+        """Wait until the cache of `resource` (None: the controller's own) has got that far.
+
+        Args:
+            resource_version: as a write of this run answered it; the "" of a dry run that
+                creates is there at once.
+            namespace: of a cache that holds several, which one must have it; None is where
+                this run wrote that version, and all of them if it did not.
+
+        Returns:
+            False if `timeout_seconds` passed first, or with the manual driver if nothing
+            moves any more.
+        """
+        self.check()
+        found = self.resource if resource is None else self._env.resolve(resource)
+        if namespace is None:
+            written = (found.gvr.group_resource, resource_version)
+            namespace = next(
+                (x.namespace for x in self.calls if (x.resource, x.resource_version) == written),
+                None,
+            )
+        return self._env.wait_for_version(found, resource_version, timeout_seconds, namespace)
+
+    # -- writes ----------------------------------------------------------------------------
+
+    def create(self, obj: Mapping[str, Any]) -> Draft:
+        """Create an object; the namespace defaults to the request's."""
+        self.check()
+        return self._writer.create(self._complete(obj))
+
+    def update(self, obj: Mapping[str, Any]) -> Draft:
+        """Replace an object; its resourceVersion must still be the server's (else 409)."""
+        self.check()
+        return self._writer.update(self._whole(obj))
+
+    def update_status(self, obj: Mapping[str, Any]) -> Draft:
+        """Replace the status of an object."""
+        self.check()
+        return self._writer.update(self._whole(obj), subresource="status")
+
+    def update_subresource(self, obj: Mapping[str, Any], subresource: str) -> Draft:
+        """Replace an object through another subresource, e.g. a namespace's "finalize"."""
+        self.check()
+        return self._writer.update(self._whole(obj), subresource=subresource)
+
+    def patch(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        patch: Mapping[str, Any] | Sequence[Any],
+        *,
+        namespace: str | None = None,
+        patch_type: str | None = None,
+    ) -> Draft:
+        """Patch an object: "merge", "json" or "strategic"; None is as `patch` looks.
+
+        Args:
+            patch: a mapping, or a list of JSON patch operations.
+        """
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.patch(found, place, checked_name(name), patch, patch_type)
+
+    def patch_status(
+        self,
+        patch: Mapping[str, Any] | Sequence[Any],
+        resource: str | ApiResource | None = None,
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        patch_type: str | None = None,
+    ) -> Draft:
+        """Patch a status; of the object being reconciled unless named otherwise.
+
+        A merge patch without a "status" key is taken for the status itself.
+        """
+        self.check()
+        found, place = self._place(self.resource if resource is None else resource, namespace)
+        body: Mapping[str, Any] | Sequence[Any] = patch
+        if patch_type in (None, "merge") and isinstance(patch, Mapping) and "status" not in patch:
+            body = {"status": patch}
+        return self._writer.patch(
+            found, place, name or self.request.name, body, patch_type, subresource="status"
+        )
+
+    def apply(self, obj: Mapping[str, Any], *, force: bool = True) -> Draft:
+        """Apply an object server-side, as field manager "<controller>"."""
+        self.check()
+        found, tree = self._whole(obj)
+        tree["metadata"].pop("managedFields", None)  # an object that was read may be applied
+        return self._writer.apply((found, tree), force=force)
+
+    def delete(
+        self,
+        resource: str | ApiResource | Mapping[str, Any],
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        propagation_policy: str | None = None,
+        grace_period_seconds: int | None = None,
+        missing_ok: bool = True,
+    ) -> bool:
+        """Delete an object, named or given; an object given is deleted by its uid.
+
+        Returns:
+            False if it was gone already (an error if `missing_ok` is False).
+        """
+        self.check()
+        uid = None
+        if isinstance(resource, Mapping):
+            found, obj = self._complete(resource)
+            metadata = obj["metadata"]
+            place, name, uid = metadata.get("namespace", ""), metadata["name"], metadata.get("uid")
+        else:
+            found, place = self._place(resource, namespace)
+        try:
+            self._writer.delete(
+                found,
+                place,
+                checked_name(name),
+                uid=uid,
+                propagation_policy=propagation_policy,
+                grace_period_seconds=grace_period_seconds,
+            )
+        except NotFound:
+            if not missing_ok:
+                raise
+            return False
+        return True
+
+    def get_scale(
+        self, resource: str | ApiResource, name: str, *, namespace: str | None = None
+    ) -> Draft | None:
+        """Read the scale subresource of an object, live; None if there is no such object."""
+        self.check()
+        found, place = self._place(resource, namespace)
+        return self._writer.get(found, place, checked_name(name), live=True, subresource="scale")
+
+    def scale(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        replicas: int,
+        *,
+        namespace: str | None = None,
+    ) -> Draft:
+        """Set the replicas of an object through its scale subresource."""
+        self.check()
+        found, place = self._place(resource, namespace)
+        patch = {"spec": {"replicas": replicas}}
+        return self._writer.patch(
+            found, place, checked_name(name), patch, "merge", subresource="scale"
+        )
+
+    def modify(
+        self,
+        resource: str | ApiResource,
+        name: str,
+        change: Callable[[Draft], Any],
+        *,
+        namespace: str | None = None,
+    ) -> Draft:
+        """Read live, let `change` alter it, update; again from the read on a conflict."""
+        checked_function(change, "what ctx.modify() changes with", ("obj",))
+
+        def attempt() -> Draft:
+            obj = self.get(resource, name, namespace=namespace, live=True)
+            if obj is None:
+                raise ConfigError(f"cannot modify {resource} {name}: it does not exist")
+            checked_answer(change(obj), "what ctx.modify() changes with")
+            return self.update(obj)
+
+        return self.retry_on_conflict(attempt)
+
+    def retry_on_conflict(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt` until it meets no Conflict: 5 tries, 10 ms (+10 %) apart (rule 67).
+
+        `attempt` must read what it changes anew, live, or it conflicts again.
+        """
+        checked_function(attempt, "what ctx.retry_on_conflict() tries")
+        for number in range(CONFLICT_TRIES):
+            try:
+                return cast("T", checked_answer(attempt(), "what ctx.retry_on_conflict() tries"))
+            except Conflict:
+                if number == CONFLICT_TRIES - 1:
+                    raise
+            jitter = self._env.ids.uniform(0.0, CONFLICT_JITTER)
+            self._env.pause(CONFLICT_DELAY_SECONDS * (1.0 + jitter))
+        raise AssertionError("unreachable")
+
+    # -- owning, finalizers, events --------------------------------------------------------
 
     def own(self, child: T, owner: Mapping[str, Any] | None = None) -> T:
         """Make the object being reconciled (or `owner`) the controller of `child`.
@@ -110,3 +541,81 @@ class Context(WritingRun):
         self._env.recorder.event(
             about, type, reason, message, dry_run=self.is_dry_run, causes=(self._seq,)
         )
+
+    # -- what the verbs share --------------------------------------------------------------
+
+    def _place(self, resource: str | ApiResource, namespace: str | None) -> tuple[ApiResource, str]:
+        found = self._env.resolve(resource)
+        if not found.is_namespaced:
+            return found, ""
+        return found, self.request.namespace if namespace is None else namespace
+
+    def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
+        """Return an object's resource and a copy with its namespace filled in."""
+        if self._draft is not None and obj is self._draft[0]:
+            self._follow(self._current())  # an earlier write of this run moved its version
+        found = self._env.resource_of(obj)
+        tree = dict(obj)
+        metadata = tree.get("metadata") or {}
+        if not isinstance(metadata, Mapping):
+            raise ConfigError("metadata of an object is a mapping")
+        metadata = tree["metadata"] = dict(metadata)
+        if found.is_namespaced and not metadata.get("namespace"):
+            metadata["namespace"] = self.request.namespace
+        return found, tree
+
+    def _whole(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
+        """Complete an object that is to be written as a whole."""
+        found, tree = self._complete(obj)
+        check_whole(obj, f"write {found.gvr.group_resource} {tree['metadata'].get('name')}")
+        return found, tree
+
+    def _current(self) -> KubeObject | None:
+        return self._reader.cached(self.resource, self.request.key)
+
+    def _follow(self, obj: KubeObject | None) -> Draft | None:
+        """Bring the run's own copy to `obj`, without losing what was changed in it."""
+        if obj is None:
+            self._draft = None
+            return None
+        if self._draft is None:
+            self._draft = self._reader.draft(self.resource, obj), obj
+        mine, base = self._draft
+        if base.resource_version != obj.resource_version:
+            was = base.to_dict()
+            is_ours = any(c.resource_version == obj.resource_version for c in self.calls)
+            if is_ours or mine == was:
+                rebased(mine, was, obj.to_dict())
+                self._draft = mine, obj
+        return mine
+
+    def __repr__(self) -> str:
+        return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
+
+
+def _formatted(message: Any, arguments: tuple[Any, ...]) -> str:
+    is_named = len(arguments) == 1 and isinstance(arguments[0], Mapping) and arguments[0]
+    try:
+        return (
+            str(message) % (arguments[0] if is_named else arguments) if arguments else f"{message}"
+        )
+    except Exception:  # noqa: BLE001 - a log line is no place to fail a reconcile
+        return " ".join(map(_text, (message, *arguments)))
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a user's object
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
+def checked_name(name: Any) -> str:
+    """Return a name if it is one.
+
+    Raises:
+        ConfigError: it is not a text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"an object's name is a text, not {name!r}")
+    return str.__str__(name)  # of an Enum's text, what it stands for

@@ -1,6 +1,6 @@
 """The calls of one run: sent, recorded, laid over the cache.
 
-From: `Run`. To: the client; the run's list of `Call`; the overlay.
+From: `Context`. To: the client; the run's list of `Call`; the overlay.
 
 Guarantees:
   1. A call is recorded whether it succeeds or not, with secrets masked; what it changed is
@@ -29,16 +29,16 @@ from crlab.model.redaction import redact_body, redact_object
 from crlab.model.resource import ApiResource
 
 if TYPE_CHECKING:
+    from crlab.controller.context import Context
     from crlab.controller.environment import Environment
-    from crlab.controller.run import Run
 
 WRITES = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
 
 
 class RunWriter:
-    """Makes the calls of one `Run`."""
+    """Makes the calls of one `Context`."""
 
-    def __init__(self, context: Run, environment: Environment) -> None:
+    def __init__(self, context: Context, environment: Environment) -> None:
         self._context = context
         self._env = environment
         self._reader = environment.reader

@@ -13,7 +13,7 @@ import pytest
 
 import crlab
 import crlab.controller.context
-from crlab.controller.reading import ReadingRun
+from crlab.controller.context import Context
 from crlab.errors import ConfigError
 from crlab.examples import myservice
 from crlab.model.object import KubeObject
@@ -119,7 +119,7 @@ BUGS = [
     ),
     SeededBug(
         "the object is a new copy at every access",
-        lambda: mock.patch.object(ReadingRun, "object", property(fresh)),
+        lambda: mock.patch.object(Context, "object", property(fresh)),
         a_change_of_the_object_is_sent,
     ),
     SeededBug(
