@@ -28,7 +28,7 @@ from crlab.client.transport import Transport
 from crlab.client.write_gate import AllowWrites, WriteGate
 from crlab.client.write_ledger import WriteLedger
 from crlab.errors import AlreadyStopped, ConfigError, NotFound
-from crlab.model.argument import checked_text
+from crlab.model.argument import checked_name, checked_text
 from crlab.model.encoder import check_whole
 from crlab.model.manifest import Manifest
 from crlab.model.object import FrozenList
@@ -594,15 +594,6 @@ def _text(metadata: Mapping[str, Any], field: str) -> str:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"metadata.{field} is a text, not a {type(value).__name__}")
     return str.__str__(value or "")
-
-
-def checked_name(name: str | None, what: str = "a name") -> str:
-    """Refuse a name that would be another path."""
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"{what} is a text that is not empty, not {name!r}")
-    if name in (".", "..") or "/" in name or "%" in name:
-        raise ConfigError(f'{what} may not be "." or "..", or hold "/" or "%": {name!r}')
-    return str.__str__(name)  # of an Enum's or numpy's text, what it stands for
 
 
 def checked_patch_type(patch: Any, patch_type: str | None) -> str:

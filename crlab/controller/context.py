@@ -19,16 +19,18 @@ Thread: the thread of its run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from crlab.client.dynamic import DynamicClient
+from crlab.client.retry import retry_on_conflict
 from crlab.controller.call import Call
+from crlab.controller.call_recorder import CallRecorder
 from crlab.controller.draft import Draft, rebased
 from crlab.controller.owner import add_owner
+from crlab.controller.reader import key_of
 from crlab.controller.reconcile import Request
-from crlab.controller.writer import RunWriter
-from crlab.errors import ConfigError, Conflict, NotFound, ReconcileFailed
-from crlab.model.argument import checked_answer, checked_function
-from crlab.model.encoder import check_whole
+from crlab.errors import ConfigError, NotFound, ReconcileFailed
+from crlab.model.argument import checked_answer, checked_function, checked_name
 from crlab.model.key import join_key
 from crlab.model.object import KubeObject
 from crlab.model.redaction import mask_text
@@ -41,9 +43,6 @@ if TYPE_CHECKING:
 
 Drafts = list[Draft]
 T = TypeVar("T")
-CONFLICT_TRIES = 5
-CONFLICT_DELAY_SECONDS = 0.01
-CONFLICT_JITTER = 0.1
 
 
 class Context:
@@ -85,9 +84,9 @@ class Context:
         self._until = (
             None if deadline_seconds is None else environment.clock.monotonic() + deadline_seconds
         )
-        self._writer = RunWriter(self, environment)
+        self._recorder = CallRecorder(self, environment)
         self._draft: tuple[Draft, KubeObject] | None = None  # `object`, and what it was made of
-        self._client: Any = None
+        self._client: DynamicClient | None = None
 
     @property
     def name(self) -> str:
@@ -105,18 +104,15 @@ class Context:
         return self._env.resource
 
     @property
-    def client(self) -> Any:
+    def client(self) -> DynamicClient:
         """The client for what `ctx` has no verb for; a `DynamicClient`.
 
         Its requests are calls of this run as all others are: among `calls`, dry in a dry
         run, laid over the cache, and refused once the run is over.
         """
         if self._client is None:
-            observed = getattr(self._env.client, "observed", None)
-            self._client = (
-                self._env.client
-                if observed is None
-                else observed(self._writer.through, field_manager=self._env.field_manager)
+            self._client = self._env.client.observed(
+                self._recorder.through, field_manager=self._env.field_manager
             )
         return self._client
 
@@ -180,7 +176,7 @@ class Context:
         version = "" if obj is None else obj.resource_version
         if version not in self._versions_read:  # looked at again: not another read to show
             self._versions_read.add(version)
-            self._writer.read(
+            self._recorder.read(
                 "get", self.resource, self.request.namespace, self.request.name, response=obj
             )
         return self._follow(obj)
@@ -204,7 +200,18 @@ class Context:
         """
         self.check()
         found, place = self._place(resource, namespace)
-        return self._writer.get(found, place, checked_name(name), live=live)
+        name = checked_name(name)
+        if not live and self._reader.informer(found) is not None:
+            key = key_of(found, place, name)
+            self._recorder.before("get", found, key)
+            obj = self._reader.cached(found, key)
+            self._recorder.read("get", found, place, name, response=obj)
+            return None if obj is None else self._reader.draft(found, obj)
+        try:
+            answer = self.client.get(found, name, namespace=place or None)
+        except NotFound:
+            return None
+        return self._reader.draft(found, answer)
 
     def list(
         self,
@@ -224,14 +231,29 @@ class Context:
         self.check()
         matches = parse_label_selector(label_selector).matches if label_selector else None
         found, place = self._place(resource, namespace)
-        return self._writer.list(found, place, label_selector, matches, live=live)
+        if not live and self._reader.informer(found) is not None:
+            self._recorder.before("list", found, place)
+            objects = [
+                obj
+                for obj in self._reader.cached_list(found, place)
+                if matches is None or matches(_labels(obj))
+            ]
+            self._recorder.read("list", found, place, "", response=[obj.key for obj in objects])
+            return [self._reader.draft(found, obj) for obj in objects]
+        answer = self.client.list(found, namespace=place or None, label_selector=label_selector)
+        items = answer.get("items") or []
+        metadata = answer.get("metadata") or {}
+        is_whole = not label_selector and not metadata.get("continue")
+        version = str(metadata.get("resourceVersion") or "") if is_whole else ""
+        self._reader.learn_list(found, place, items, version)
+        return [self._reader.draft(found, item) for item in items]
 
     def by_index(self, resource: str | ApiResource, index: str, value: str) -> Drafts:
         """Read the cached objects under `value` of an index, sorted by key."""
         self.check()
         found = self._env.resolve(resource)
         objects = self._reader.by_index(found, index, value)
-        self._writer.read(
+        self._recorder.read(
             "list", found, "", "", response=[obj.key for obj in objects], subresource=""
         )
         return [self._reader.draft(found, obj) for obj in objects]
@@ -299,22 +321,23 @@ class Context:
     def create(self, obj: Mapping[str, Any]) -> Draft:
         """Create an object; the namespace defaults to the request's."""
         self.check()
-        return self._writer.create(self._complete(obj))
+        found, place = self._home(obj)
+        return self._reader.draft(found, self.client.create(found, obj, namespace=place))
 
     def update(self, obj: Mapping[str, Any]) -> Draft:
         """Replace an object; its resourceVersion must still be the server's (else 409)."""
-        self.check()
-        return self._writer.update(self._whole(obj))
+        return self.update_subresource(obj, "")
 
     def update_status(self, obj: Mapping[str, Any]) -> Draft:
         """Replace the status of an object."""
-        self.check()
-        return self._writer.update(self._whole(obj), subresource="status")
+        return self.update_subresource(obj, "status")
 
     def update_subresource(self, obj: Mapping[str, Any], subresource: str) -> Draft:
         """Replace an object through another subresource, e.g. a namespace's "finalize"."""
         self.check()
-        return self._writer.update(self._whole(obj), subresource=subresource)
+        found, place = self._home(obj)
+        answer = self.client.update(found, obj, namespace=place, subresource=subresource)
+        return self._reader.draft(found, answer)
 
     def patch(
         self,
@@ -332,7 +355,7 @@ class Context:
         """
         self.check()
         found, place = self._place(resource, namespace)
-        return self._writer.patch(found, place, checked_name(name), patch, patch_type)
+        return self._patch(found, place, checked_name(name), patch, patch_type)
 
     def patch_status(
         self,
@@ -352,16 +375,16 @@ class Context:
         body: Mapping[str, Any] | Sequence[Any] = patch
         if patch_type in (None, "merge") and isinstance(patch, Mapping) and "status" not in patch:
             body = {"status": patch}
-        return self._writer.patch(
+        return self._patch(
             found, place, name or self.request.name, body, patch_type, subresource="status"
         )
 
     def apply(self, obj: Mapping[str, Any], *, force: bool = True) -> Draft:
         """Apply an object server-side, as field manager "<controller>"."""
         self.check()
-        found, tree = self._whole(obj)
-        tree["metadata"].pop("managedFields", None)  # an object that was read may be applied
-        return self._writer.apply((found, tree), force=force)
+        found, place = self._home(obj)
+        answer = self.client.apply(found, obj, namespace=place, force=force)
+        return self._reader.draft(found, answer)
 
     def delete(
         self,
@@ -381,16 +404,16 @@ class Context:
         self.check()
         uid = None
         if isinstance(resource, Mapping):
-            found, obj = self._complete(resource)
-            metadata = obj["metadata"]
-            place, name, uid = metadata.get("namespace", ""), metadata["name"], metadata.get("uid")
+            found, place = self._home(resource)
+            metadata = resource.get("metadata") or {}
+            name, uid = metadata.get("name"), metadata.get("uid")
         else:
             found, place = self._place(resource, namespace)
         try:
-            self._writer.delete(
+            self.client.delete(
                 found,
-                place,
                 checked_name(name),
+                namespace=place or None,
                 uid=uid,
                 propagation_policy=propagation_policy,
                 grace_period_seconds=grace_period_seconds,
@@ -407,7 +430,10 @@ class Context:
         """Read the scale subresource of an object, live; None if there is no such object."""
         self.check()
         found, place = self._place(resource, namespace)
-        return self._writer.get(found, place, checked_name(name), live=True, subresource="scale")
+        try:
+            return Draft(self.client.get_scale(found, checked_name(name), namespace=place or None))
+        except NotFound:
+            return None
 
     def scale(
         self,
@@ -421,9 +447,7 @@ class Context:
         self.check()
         found, place = self._place(resource, namespace)
         patch = {"spec": {"replicas": replicas}}
-        return self._writer.patch(
-            found, place, checked_name(name), patch, "merge", subresource="scale"
-        )
+        return self._patch(found, place, checked_name(name), patch, "merge", subresource="scale")
 
     def modify(
         self,
@@ -450,16 +474,7 @@ class Context:
 
         `attempt` must read what it changes anew, live, or it conflicts again.
         """
-        checked_function(attempt, "what ctx.retry_on_conflict() tries")
-        for number in range(CONFLICT_TRIES):
-            try:
-                return cast("T", checked_answer(attempt(), "what ctx.retry_on_conflict() tries"))
-            except Conflict:
-                if number == CONFLICT_TRIES - 1:
-                    raise
-            jitter = self._env.ids.uniform(0.0, CONFLICT_JITTER)
-            self._env.pause(CONFLICT_DELAY_SECONDS * (1.0 + jitter))
-        raise AssertionError("unreachable")
+        return retry_on_conflict(attempt, pause=self._env.pause, ids=self._env.ids)
 
     # -- owning, finalizers, events --------------------------------------------------------
 
@@ -550,25 +565,36 @@ class Context:
             return found, ""
         return found, self.request.namespace if namespace is None else namespace
 
-    def _complete(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
-        """Return an object's resource and a copy with its namespace filled in."""
+    def _home(self, obj: Mapping[str, Any]) -> tuple[ApiResource, str | None]:
+        """Return an object's resource, and the namespace it is written to."""
         if self._draft is not None and obj is self._draft[0]:
             self._follow(self._current())  # an earlier write of this run moved its version
         found = self._env.resource_of(obj)
-        tree = dict(obj)
-        metadata = tree.get("metadata") or {}
+        metadata = obj.get("metadata") or {}
         if not isinstance(metadata, Mapping):
             raise ConfigError("metadata of an object is a mapping")
-        metadata = tree["metadata"] = dict(metadata)
-        if found.is_namespaced and not metadata.get("namespace"):
-            metadata["namespace"] = self.request.namespace
-        return found, tree
+        if not found.is_namespaced:
+            return found, None
+        return found, metadata.get("namespace") or self.request.namespace
 
-    def _whole(self, obj: Mapping[str, Any]) -> tuple[ApiResource, dict[str, Any]]:
-        """Complete an object that is to be written as a whole."""
-        found, tree = self._complete(obj)
-        check_whole(obj, f"write {found.gvr.group_resource} {tree['metadata'].get('name')}")
-        return found, tree
+    def _patch(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any] | Sequence[Any],
+        patch_type: str | None,
+        subresource: str = "",
+    ) -> Draft:
+        answer = self.client.patch(
+            resource,
+            name,
+            patch,
+            namespace=namespace or None,
+            patch_type=patch_type,
+            subresource=subresource,
+        )
+        return self._reader.draft(resource, answer)
 
     def _current(self) -> KubeObject | None:
         return self._reader.cached(self.resource, self.request.key)
@@ -610,12 +636,7 @@ def _text(value: Any) -> str:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def checked_name(name: Any) -> str:
-    """Return a name if it is one.
-
-    Raises:
-        ConfigError: it is not a text, or empty.
-    """
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"an object's name is a text, not {name!r}")
-    return str.__str__(name)  # of an Enum's text, what it stands for
+def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    metadata = obj.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return labels if isinstance(labels, Mapping) else {}

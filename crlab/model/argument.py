@@ -209,3 +209,16 @@ def _shown(value: Any) -> str:
         text = repr(value)
         return text if len(text) <= 60 else f"{text[:57]}..."
     return f"a {type(value).__name__}"
+
+
+def checked_name(name: object, what: str = "a name") -> str:
+    """Return the name of an object or namespace, as it may stand in a path.
+
+    Raises:
+        ConfigError: it is no text, empty, or would be another path.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{what} is a text that is not empty, not {name!r}")
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise ConfigError(f'{what} may not be "." or "..", or hold "/" or "%": {name!r}')
+    return str.__str__(name)  # of an Enum's or numpy's text, what it stands for

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from support.own_writes import OwnWrites
 
 from crlab.cache.shared_informer import SharedInformer
-from crlab.controller import overlay, writer
+from crlab.controller import call_recorder, overlay
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import CacheReader
 
@@ -39,7 +39,7 @@ def _cached_only(self, resource, index, value):
     return self._informers[resource.gvr.group_resource].indexer.by_index(index, value)
 
 
-_written_by = writer.written_by
+_written_by = call_recorder.written_by
 
 
 def _no_collections(verb, *arguments):
@@ -62,7 +62,7 @@ BUGS = {
     "own deletions are not seen": [
         (MutationOverlay, "deleted", lambda self, *arguments, **options: None)
     ],
-    "own deletions of a collection are not seen": [(writer, "written_by", _no_collections)],
+    "own deletions of a collection are not seen": [(call_recorder, "written_by", _no_collections)],
     "an index knows no own writes": [(CacheReader, "by_index", _cached_only)],
     "a deletion is forgotten before the cache saw its object": [
         (overlay._OwnWrite, "is_passed", _as_soon_as_absent)

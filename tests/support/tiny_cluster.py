@@ -7,11 +7,13 @@ own. Writes are optimistic, deletes honour finalizers, status is part of the obj
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from typing import Any
 
 from crlab.cache import SharedInformer
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
+from crlab.client.requester import Demand
 from crlab.controller import Controller
 from crlab.errors import Conflict, NotFound, UnknownResource, api_error
 from crlab.model.object import KubeObject
@@ -216,6 +218,13 @@ class TinyCluster:
             return self._store("delete", "MODIFIED", found, key, held, dry_run)
         return self._store("delete", "DELETED", found, key, held, dry_run)
 
+    def get_scale(self, resource, name, *, namespace=None):
+        return self.get(resource, name, namespace=namespace)
+
+    def observed(self, around, *, field_manager=""):
+        """As `DynamicClient.observed`: every request passes through `around`."""
+        return _Observed(self, around)
+
     # -- inside ------------------------------------------------------------------------
 
     def _fail(self) -> None:
@@ -290,3 +299,90 @@ def _merged(target: Any, patch: Any) -> Any:
         else:
             target[name] = _merged(target.get(name), value) if name in target else value
     return target
+
+
+class _Observed:
+    """The cluster's verbs, each sent through a run."""
+
+    def __init__(self, cluster: TinyCluster, around: Any) -> None:
+        self._cluster = cluster
+        self._around = around
+
+    def _ask(self, verb, resource, namespace, name, send, body=None, subresource="", kind=""):
+        found = self._cluster.resolve(resource)
+        is_write = verb not in ("get", "list")
+        method = {"create": "POST", "delete": "DELETE", "get": "GET", "list": "GET"}.get(verb)
+        demand = Demand(
+            verb,
+            method or ("PATCH" if verb == "patch" else "PUT"),
+            found,
+            namespace or "",
+            "" if verb == "create" else name,
+            subresource,
+            [],
+            body,
+            f"application/{kind}-patch+yaml" if kind else "application/json",
+            False,
+            name if verb == "create" else "",
+        )
+
+        def sent(demand: Demand) -> Any:
+            return send(dry_run=demand.is_dry_run) if is_write else send()
+
+        return self._around(demand, sent)
+
+    def get(self, resource, name, *, namespace=None, subresource=""):
+        send = functools.partial(self._cluster.get, resource, name, namespace=namespace)
+        return self._ask("get", resource, namespace, name, send, subresource=subresource)
+
+    def get_scale(self, resource, name, *, namespace=None):
+        return self.get(resource, name, namespace=namespace, subresource="scale")
+
+    def list(self, resource, *, namespace=None, label_selector=""):
+        send = functools.partial(self._cluster.list, resource, namespace=namespace)
+        return self._ask("list", resource, namespace, "", send)
+
+    def create(self, resource, obj, *, namespace=None):
+        body = _placed(obj, namespace)
+        send = functools.partial(self._cluster.create, resource, body, namespace=namespace)
+        return self._ask("create", resource, namespace, body["metadata"].get("name"), send, body)
+
+    def update(self, resource, obj, *, namespace=None, subresource=""):
+        body = _placed(obj, namespace)
+        send = functools.partial(
+            self._cluster.update, resource, body, namespace=namespace, subresource=subresource
+        )
+        name = body["metadata"]["name"]
+        return self._ask("update", resource, namespace, name, send, body, subresource)
+
+    def patch(self, resource, name, patch, *, namespace=None, patch_type=None, subresource=""):
+        send = functools.partial(
+            self._cluster.patch,
+            resource,
+            name,
+            patch,
+            namespace=namespace,
+            patch_type=patch_type,
+            subresource=subresource,
+        )
+        return self._ask("patch", resource, namespace, name, send, patch, subresource)
+
+    def apply(self, resource, obj, *, namespace=None, force=False):
+        body = _placed(obj, namespace)
+        body["metadata"].pop("managedFields", None)
+        send = functools.partial(
+            self._cluster.apply, resource, body, namespace=namespace, force=force
+        )
+        name = body["metadata"]["name"]
+        return self._ask("patch", resource, namespace, name, send, body, kind="apply")
+
+    def delete(self, resource, name, *, namespace=None, **options):
+        send = functools.partial(
+            self._cluster.delete, resource, name, namespace=namespace, **options
+        )
+        return self._ask("delete", resource, namespace, name, send)
+
+
+def _placed(obj, namespace):
+    place = {"namespace": namespace} if namespace else {}
+    return {**obj, "metadata": {**place, **obj["metadata"]}}

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from crlab.client.requester import Demand
 from crlab.client.write_ledger import written_by
 from crlab.controller.call import Call
-from crlab.controller.draft import Draft
 from crlab.controller.reader import key_of
 from crlab.errors import ApiError, BodyRefused, CrlabError, NotFound
 from crlab.model.diff import Change, diff
@@ -35,78 +34,16 @@ if TYPE_CHECKING:
 WRITES = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
 
 
-class RunWriter:
-    """Makes the calls of one `Context`."""
+class CallRecorder:
+    """Records what one run reads and asks, and lays it over the cache."""
 
     def __init__(self, context: Context, environment: Environment) -> None:
         self._context = context
         self._env = environment
         self._reader = environment.reader
-        self._client = environment.client
         self._seen: dict[tuple[str, str], Mapping[str, Any]] = {}
 
-    # -- reads ---------------------------------------------------------------------------
-
-    def get(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        name: str,
-        *,
-        live: bool,
-        subresource: str = "",
-    ) -> Draft | None:
-        key = key_of(resource, namespace, name)
-        if not live and self._reader.informer(resource) is not None:
-            self._before("get", resource, key)
-            obj = self._reader.cached(resource, key)
-            self.read("get", resource, namespace, name, response=obj)
-            return None if obj is None else self._reader.draft(resource, obj)
-        try:
-            answer = self._send(
-                Call("get", resource.gvr.group_resource, namespace, name, subresource),
-                resource,
-                lambda: self._client.get(
-                    resource, name, namespace=namespace or None, **_chosen(subresource=subresource)
-                ),
-            )
-        except NotFound:
-            return None
-        return Draft(answer) if subresource else self._reader.draft(resource, answer)
-
-    def list(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        label_selector: str,
-        matches: Callable[[Mapping[str, str]], bool] | None,
-        *,
-        live: bool,
-    ) -> list[Draft]:
-        if not live and self._reader.informer(resource) is not None:
-            self._before("list", resource, namespace)
-            found = [
-                obj
-                for obj in self._reader.cached_list(resource, namespace)
-                if matches is None or matches(_labels(obj))
-            ]
-            self.read("list", resource, namespace, "", response=[obj.key for obj in found])
-            return [self._reader.draft(resource, obj) for obj in found]
-        answer = self._send(
-            Call("list", resource.gvr.group_resource, namespace),
-            resource,
-            lambda: self._client.list(
-                resource, namespace=namespace or None, label_selector=label_selector
-            ),
-        )
-        items = answer.get("items") or () if isinstance(answer, Mapping) else answer
-        headed = [_headed(item, resource) for item in items]
-        if isinstance(answer, Mapping):
-            metadata = answer.get("metadata") or {}
-            is_whole = not label_selector and not metadata.get("continue")
-            version = str(metadata.get("resourceVersion") or "") if is_whole else ""
-            self._reader.learn_list(resource, namespace, headed, version)
-        return [self._reader.draft(resource, item) for item in headed]
+    # -- reads of a cache ------------------------------------------------------------------
 
     def read(
         self,
@@ -137,105 +74,10 @@ class RunWriter:
             )
         )
 
-    # -- writes --------------------------------------------------------------------------
-
-    def create(self, target: tuple[ApiResource, dict[str, Any]]) -> Draft:
-        resource, obj = target
-        return self._write_object("create", resource, obj, "", self._client.create)
-
-    def update(self, target: tuple[ApiResource, dict[str, Any]], subresource: str = "") -> Draft:
-        resource, obj = target
-
-        def send(resource: ApiResource, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
-            if subresource:
-                options["subresource"] = subresource
-            answer: dict[str, Any] = self._client.update(resource, obj, **options)
-            return answer
-
-        return self._write_object("update", resource, obj, subresource, send)
-
-    def apply(self, target: tuple[ApiResource, dict[str, Any]], *, force: bool) -> Draft:
-        resource, obj = target
-
-        def send(resource: ApiResource, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
-            answer: dict[str, Any] = self._client.apply(resource, obj, force=force, **options)
-            return answer
-
-        return self._write_object("apply", resource, obj, "", send)
-
-    def _write_object(
-        self,
-        verb: str,
-        resource: ApiResource,
-        obj: dict[str, Any],
-        subresource: str,
-        send: Callable[..., dict[str, Any]],
-    ) -> Draft:
-        metadata = obj.get("metadata") or {}
-        namespace = metadata.get("namespace") or ""
-        call = self._draft_call(
-            verb, resource, namespace, metadata.get("name") or "", subresource, obj
-        )
-        answer = self._send(
-            call,
-            resource,
-            lambda: send(resource, obj, namespace=namespace or None, **self._options()),
-        )
-        return self._reader.draft(resource, answer)
-
-    def patch(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        name: str,
-        patch: Mapping[str, Any] | Sequence[Any],
-        patch_type: str | None,
-        subresource: str = "",
-    ) -> Draft:
-        call = self._draft_call("patch", resource, namespace, name, subresource, patch)
-        options = self._options()
-        if subresource:
-            options["subresource"] = subresource
-        answer = self._send(
-            call,
-            resource,
-            lambda: self._client.patch(
-                resource,
-                name,
-                patch,
-                namespace=namespace or None,
-                patch_type=patch_type,
-                **options,
-            ),
-        )
-        return self._reader.draft(resource, answer)
-
-    def delete(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        name: str,
-        **wanted: Any,
-    ) -> None:
-        call = self._draft_call("delete", resource, namespace, name, "", None)
-        options = {option: value for option, value in wanted.items() if value is not None}
-        options["dry_run"] = self._context.is_dry_run
-        self._send(
-            call,
-            resource,
-            lambda: self._client.delete(resource, name, namespace=namespace or None, **options),
-        )
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "dry_run": self._context.is_dry_run,
-            "field_manager": self._env.field_manager,
-        }
-
-    # -- through the client itself -----------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------
 
     def through(self, demand: Demand, send: Callable[[Demand], dict[str, Any]]) -> dict[str, Any]:
-        """Send what `ctx.client` was asked for, as a call of this run."""
+        """Send what the run asks of the API server, as a call of this run."""
         self._context.check()
         if self._context.is_dry_run:
             demand = demand.as_dry_run()
@@ -278,7 +120,8 @@ class RunWriter:
         except BodyRefused:
             return None  # whoever sends it says why
 
-    def _before(self, verb: str, resource: ApiResource, key: str) -> None:
+    def before(self, verb: str, resource: ApiResource, key: str) -> None:
+        """Let breakpoints, faults and the like have a look; what they raise ends the call."""
         for hook in self._env.hooks:
             hook.before(verb, resource.gvr.group_resource, key, verb in WRITES)
 
@@ -296,7 +139,7 @@ class RunWriter:
         answer: Any = None
         code, text = None, ""
         try:
-            self._before(call.verb, resource, key)
+            self.before(call.verb, resource, key)
             answer = send()
         except CrlabError as error:
             code = error.code if isinstance(error, ApiError) else None
@@ -404,11 +247,6 @@ def _is_by(call: Call, resource: ApiResource, change: Change) -> bool:
     return is_status == (call.subresource == "status")
 
 
-def _chosen(**options: Any) -> dict[str, Any]:
-    """Return the options that are set."""
-    return {name: value for name, value in options.items() if value}
-
-
 def _with(call: Call, **fields: Any) -> Call:
     values = {name: getattr(call, name) for name in call.__struct_fields__}
     return Call(**(values | fields))
@@ -424,12 +262,6 @@ def _version(obj: Mapping[str, Any] | None) -> str:
     return str(((obj or {}).get("metadata") or {}).get("resourceVersion") or "")
 
 
-def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
-    metadata = obj.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
-    return labels if isinstance(labels, Mapping) else {}
-
-
 def _name(answer: Any) -> str:
     metadata = answer.get("metadata") if isinstance(answer, Mapping) else None
     return str(metadata.get("name") or "") if isinstance(metadata, Mapping) else ""
@@ -443,8 +275,3 @@ def _names(items: Any) -> list[str]:
         name = str(metadata.get("name"))
         found.append(f"{namespace}/{name}" if namespace else name)
     return found
-
-
-def _headed(item: Mapping[str, Any], resource: ApiResource) -> dict[str, Any]:
-    head = {"apiVersion": resource.gvr.api_version, "kind": resource.kind}
-    return head | dict(item)
