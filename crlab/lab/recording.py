@@ -67,23 +67,32 @@ def start_recording(
 def note_informer(lab: Lab, informer: Informer) -> None:
     """Leave in the trace what is watched; while recording, its definition too."""
     resource = informer.resource
-    lab.trace.append(
-        TraceStage.LAB,
-        "informer",
-        resource=resource.gvr.group_resource,
-        data={
-            "resource": asdict(resource),
-            "source": informer.shared.source,
-            "namespaces": informer.namespaces,
-            "label_selector": informer.label_selector,
-            "field_selector": informer.field_selector,
-            "is_metadata_only": informer.shared.is_metadata_only,
-        },
-    )
+    name, data = resource.gvr.group_resource, what_is_told(lab, informer)
+    lab.trace.append(TraceStage.LAB, "informer", resource=name, data=data)
     if lab.is_recording:
         from crlab.lab.framing import note_definition
 
         note_definition(lab, resource)
+
+
+def what_is_told(lab: Lab, informer: Informer) -> dict[str, Any]:
+    """Return what the trace is told of an informer: for replays, and for the pipeline's boxes."""
+    from crlab.lab.source.status_source import host_of
+
+    shared = informer.shared
+    return {
+        "resource": asdict(informer.resource),
+        "source": shared.source,
+        "namespaces": informer.namespaces,
+        "label_selector": informer.label_selector,
+        "field_selector": informer.field_selector,
+        "is_metadata_only": shared.is_metadata_only,
+        "name": shared.name,
+        "queue": type(shared.queue).__name__,
+        "indices": tuple(sorted(shared.indexer.indexers())),
+        "server": "embedded" if lab.server is not None else lab.kind,
+        "host": "" if lab.server is not None else host_of(lab.url),
+    }
 
 
 def _note_held(lab: Lab, informer: Informer) -> None:

@@ -117,6 +117,9 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("queue", "queued"): _simple("A delta was queued: {type} {resource} {key}"),
     ("indexer", "stored"): _stored,
     ("indexer", "replaced"): _replaced,
+    ("indexer", "ignored"): _simple("The indexer ignored a delta of {key}: it holds a newer state"),
+    ("handler", "added"): lambda r: f"Handler {r.get('handler')} was registered",
+    ("handler", "removed"): lambda r: f"Handler {r.get('handler')} was removed",
     ("handler", "notified"): _notified,
     ("handler", "error"): lambda r: f"Handler {r.get('handler')} raised: {r.get('error')}",
     ("workqueue", "added"): _added,
@@ -126,7 +129,9 @@ _TELLERS: dict[tuple[str, str], Any] = {
     ("workqueue", "forgotten"): _simple("The failures of {key} were forgotten"),
     ("reconcile", "started"): _simple("Reconcile of {key} began"),
     ("reconcile", "finished"): _finished,
+    ("reconcile", "controller"): lambda r: f"Controller {r.get('controller')} was {r.get('state')}",
     ("client", "request"): _request,
+    ("lab", "informer"): _simple("An informer of {resource} was made"),
     ("fault", "injected"): lambda r: f"A fault was injected: {r.get('name') or r.get('fault')}",
 }
 
