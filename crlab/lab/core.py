@@ -63,6 +63,7 @@ class LabCore:
         kind: "sandbox", "cluster", "envtest" or "replay".
         client: the dynamic client; `lab.client.create(...)`.
         trace: the log of what happened here.
+        parts: all that it is made of, for what works for it and not with it.
         clock, ids, driver: time, chance, and who performs the stages.
         server: the embedded `ApiServer`, None on a real cluster.
     """
@@ -75,7 +76,7 @@ class LabCore:
     ) -> None:
         clock, driver, server = parts.clock, parts.driver, parts.server
         client, transport = parts.client, parts.transport
-        self._parts = parts
+        self.parts = parts
         self.kind: LabKind = parts.kind
         self.name = parts.name
         self.client = client
@@ -114,12 +115,12 @@ class LabCore:
         """
         if self.server is not None:
             return self.server.url if self.server.is_serving else ""
-        return self._parts.url
+        return self.parts.url
 
     @property
     def title(self) -> str:
         """Kind and name: "sandbox seed=0"."""
-        return self._parts.title
+        return self.parts.title
 
     @property
     def builtin_names(self) -> tuple[str, ...]:
@@ -139,7 +140,7 @@ class LabCore:
     @property
     def is_seeded(self) -> bool:
         """Whether this lab gives the same outputs on every run."""
-        return self._parts.is_seeded
+        return self.parts.is_seeded
 
     @property
     def allow_writes(self) -> tuple[str, ...]:
@@ -150,13 +151,13 @@ class LabCore:
     def connection(self) -> tuple[Endpoint | None, str]:
         """Where requests go (None: nowhere, the server is in this process) and how they
         authenticate: "token", "exec /usr/bin/plugin", "none"."""
-        endpoint: Endpoint | None = getattr(self._parts.transport, "endpoint", None)
-        return endpoint, str(getattr(self._parts.transport, "authentication", "none"))
+        endpoint: Endpoint | None = getattr(self.parts.transport, "endpoint", None)
+        return endpoint, str(getattr(self.parts.transport, "authentication", "none"))
 
     @property
     def credential_error(self) -> tuple[str, float]:
         """Why there are no credentials now, and since when (wall time); "" while there are."""
-        credentials = getattr(self._parts.transport, "credentials", None)
+        credentials = getattr(self.parts.transport, "credentials", None)
         return getattr(credentials, "error", ""), getattr(credentials, "failed_at", 0.0)
 
     @property

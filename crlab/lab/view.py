@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crlab.lab.recording import what_is_told
 from crlab.lab.source.event_source import EventRows
 from crlab.lab.source.fault_source import FaultPanel
 from crlab.lab.source.moment import Moments
-from crlab.lab.source.past import Past
+from crlab.lab.source.past import Lane, Past
 from crlab.lab.source.pipeline_source import Pipeline
 from crlab.lab.source.rate_source import RateCounts
-from crlab.lab.source.status_source import status_state
+from crlab.lab.source.status_source import Place, status_state
 from crlab.lab.source.step_source import Steps
 from crlab.lab.source.table_source import LiveRows, TableRows
 from crlab.model.argument import checked_count, checked_text
+from crlab.views.fold import Known
 from crlab.views.header import static_page
 from crlab.views.state import TableQuery
 from crlab.views.table import table_html
@@ -38,36 +40,67 @@ if TYPE_CHECKING:
     from crlab.report.problem import Problems
 
 
+def place_of(lab: Lab) -> Place:
+    """Return where the views of a lab look."""
+    return Place(lab.parts, lambda: lab.url, lambda: lab.state, lab.on_close)
+
+
+def lane_of(lab: Lab, informer: Informer) -> Lane:
+    """Return an informer as views take it."""
+
+    def known() -> Known:
+        shared = informer.shared
+        snapshot = shared.indexer.read()
+        several = informer.namespaces if len(informer.namespaces) > 1 else ("",)
+        return Known(
+            about=what_is_told(lab, informer),
+            phase=str(shared.status.phase),
+            stored={key: obj for key, obj in snapshot.rows.items() if obj is not None},
+            version=snapshot.resource_version,
+            synced=several if shared.has_synced else (),
+            handlers=tuple(each.name for each in shared.registrations),
+            controllers={
+                each.name: each.controller.workers if each.controller.is_running else 0
+                for each in lab.controllers_of(informer)
+            },
+        )
+
+    return Lane(informer.lane, informer.shared, known, lambda: informer.frame)
+
+
 def table_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> TableView:
     """Return the live table of an informer."""
     _check_table(filter, rows)
-    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
+    source = TableRows(place_of(lab), informer.lane, lambda: informer.df, lane_of(lab, informer))
     return TableView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
 
 
 def live_view(lab: Lab, title: str, live: LiveExpression, *, rows: int = 20) -> TableView:
     """Return the live table of an expression."""
     _check_table("", rows)
-    return TableView(LiveRows(lab, title, live), title=title, owner=lab, limit=rows)
+    source = LiveRows(
+        place_of(lab), title, live, lambda: [informer.shared for informer in lab.informers]
+    )
+    return TableView(source, title=title, owner=lab, limit=rows)
 
 
 def problems_view(lab: Lab, problems: Problems, *, rows: int = 20) -> TableView:
     """Return the live table of what fails now."""
     _check_table("", rows)
-    source = TableRows(lab, "problems", lambda: problems.df)
+    source = TableRows(place_of(lab), "problems", lambda: problems.df)
     return TableView(source, title="problems", owner=lab, limit=rows)
 
 
 def events_view(lab: Lab, informer: Informer, *, filter: str = "", rows: int = 20) -> EventsView:
     """Return the events inspector of an informer."""
     _check_table(filter, rows)
-    source = EventRows(lab, informer.lane, informer.events, informer)
+    source = EventRows(place_of(lab), informer.lane, informer.events, informer.shared)
     return EventsView(source, title=informer.lane, owner=lab, limit=rows, filter=filter)
 
 
 def rate_view(lab: Lab, informer: Informer, *, by: str = "type") -> RateView:
     """Return the live chart of an informer's event rate."""
-    source = RateCounts(lab, informer.lane, informer.rates, informer)
+    source = RateCounts(place_of(lab), informer.lane, informer.rates, informer.shared)
     return RateView(source, title=informer.lane, owner=lab, by=by)
 
 
@@ -78,33 +111,45 @@ def _check_table(filter: str, rows: int) -> None:
 
 def pipeline_view(lab: Lab, lane: str = "") -> PipelineView:
     """Return the pipeline view of a lab."""
-    return PipelineView(Pipeline(lab, lane), title=lab.title, owner=lab, lane=lane)
+    return PipelineView(_pipeline(lab, lane), title=lab.title, owner=lab, lane=lane)
+
+
+def _pipeline(lab: Lab, lane: str, past: Past | None = None) -> Pipeline:
+    return Pipeline(
+        place_of(lab),
+        lambda: [lane_of(lab, informer) for informer in lab.informers],
+        lane=lane,
+        past=past,
+        step=lab.step,
+        settle=lab.settle,
+    )
 
 
 def stepper_view(lab: Lab, controller: LabController) -> StepperView:
     """Return the stepper of a controller."""
-    return StepperView(Steps(lab, controller), title=controller.name, owner=lab)
+    return StepperView(Steps(place_of(lab), lab, controller), title=controller.name, owner=lab)
 
 
 def fault_view(lab: Lab) -> FaultView:
     """Return the fault panel of a sandbox."""
-    return FaultView(FaultPanel(lab), title=lab.title, owner=lab)
+    return FaultView(FaultPanel(place_of(lab), lab), title=lab.title, owner=lab)
 
 
 def timeline_view(lab: Lab, informer: Informer | None = None) -> TimeSliderView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
-    past = Past(lab)
+    past = Past(lab.trace)
     table, lane = None, ""
     if informer is not None:
         lane = informer.lane
-        table = TableRows(lab, lane, lambda: informer.df, informer, past)
-    pipeline = Pipeline(lab, lane, past)
-    return TimeSliderView(Moments(lab), title=lab.title, owner=lab, pipeline=pipeline, table=table)
+        table = TableRows(place_of(lab), lane, lambda: informer.df, lane_of(lab, informer), past)
+    pipeline = _pipeline(lab, lane, past)
+    source = Moments(place_of(lab))
+    return TimeSliderView(source, title=lab.title, owner=lab, pipeline=pipeline, table=table)
 
 
 def informer_html(lab: Lab, informer: Informer) -> str:
     """Return an informer as static HTML: its first rows under its status."""
-    source = TableRows(lab, informer.lane, lambda: informer.df, informer)
+    source = TableRows(place_of(lab), informer.lane, lambda: informer.df, lane_of(lab, informer))
     state = source.table_state(TableQuery())
     body = table_html(state)
-    return str(static_page(status_state(lab, informer), body, title=informer.lane))
+    return str(static_page(status_state(place_of(lab), informer.shared), body, title=informer.lane))

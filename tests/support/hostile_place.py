@@ -15,6 +15,7 @@ from crlab.frame.time_travel import Moment
 from crlab.lab.source.event_source import diff_of, side_by_side
 from crlab.lab.source.status_source import status_state
 from crlab.lab.source.table_source import TableRows
+from crlab.lab.view import place_of
 from crlab.model.diff import Change, diff
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionResource
@@ -161,7 +162,7 @@ def _described(lab: Any, texts: Sequence[str]) -> Iterator[tuple[str, str, str]]
     for start in range(0, len(columns), 10):
         some = columns[start : start + 10]
         row = Row("default/web", ("web",) * len(some))
-        state = TableState("webs", some, (row,), 1, 1, status_state(lab))
+        state = TableState("webs", some, (row,), 1, 1, status_state(place_of(lab)))
         yield texts[start], table_html(state), table_text(state)
 
 
@@ -169,7 +170,7 @@ def _table(
     lab: Any, text: str, columns: Sequence[Any], objects: dict[str, KubeObject]
 ) -> Iterator[tuple[str, str, str]]:
     frame = Moment(RESOURCE, tuple(columns), 0, 0.0, "1", objects).df
-    rows = TableRows(lab, text[:200], lambda: frame)
+    rows = TableRows(place_of(lab), text[:200], lambda: frame)
     for offset in range(0, len(frame), 50):
         state = rows.table_state(TableQuery(limit=50, offset=offset))
         yield text, table_html(state), table_text(state)

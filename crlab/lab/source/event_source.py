@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from crlab.lab.source.status_source import Changing, status_state
+from crlab.lab.source.status_source import Changing, Place, status_state
 from crlab.model.object import KubeObject
 from crlab.model.redaction import redact_object
 from crlab.trace.record import TraceRecord
@@ -27,9 +27,8 @@ from crlab.views.state import (
 )
 
 if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
     from crlab.frame.events_frame import EventsFrame, ObjectChange
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
 
 FIELDS = ("type", "key", "namespace", "name", "path", "writer", "resource", "rv", "seq")
 LOOK_AHEAD = 5_000
@@ -40,9 +39,13 @@ class EventRows(Changing):
     """The events of one informer, or of a whole lab."""
 
     def __init__(
-        self, lab: Lab, title: str, events: EventsFrame, informer: Informer | None = None
+        self,
+        place: Place,
+        title: str,
+        events: EventsFrame,
+        informer: SharedInformer | None = None,
     ) -> None:
-        super().__init__(lab)
+        super().__init__(place)
         self._title = title
         self._events = events
         self._informer = informer
@@ -54,7 +57,7 @@ class EventRows(Changing):
             events = [event for event in events if event.seq <= query.moment]
         total = len(events)
         if query.filter is not None:
-            events = matching(events, query.filter, self.lab.clock.now())
+            events = matching(events, query.filter, self.parts.clock.now())
         events.reverse()
         offset = max(0, min(query.offset, max(0, len(events) - 1)))
         opened = next((e for e in events if e.seq == query.opened), None)
@@ -63,14 +66,14 @@ class EventRows(Changing):
             rows=tuple(row_of(event) for event in events[offset : offset + query.limit]),
             matching=len(events),
             total=total,
-            status=status_state(self.lab, self._informer, query.moment),
+            status=status_state(self.place, self._informer, query.moment),
             offset=offset,
             opened=None if opened is None else self._detail(opened, query),
             dropped=self._events.dropped,
         )
 
     def _detail(self, event: ObjectChange, query: EventsQuery) -> EventDetail:
-        reached = consequences(self.lab.trace.linked(after=event.seq - 1), event.seq)
+        reached = consequences(self.parts.trace.linked(after=event.seq - 1), event.seq)
         delta = next((r for r in reached if r.stage == "indexer"), None)
         return EventDetail(
             row=row_of(event),

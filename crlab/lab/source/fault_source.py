@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.errors import ConfigError
-from crlab.lab.source.status_source import Changing, status_state
+from crlab.lab.source.status_source import Changing, Place, status_state
 from crlab.views.state import FaultRow, FaultState
 
 if TYPE_CHECKING:
     from crlab.lab.fault import LabFaults
+    from crlab.lab.lab import Lab
 
 RECENT = 20
 
@@ -97,6 +98,10 @@ KINDS: dict[str, tuple[str, str, bool, bool, _Inject]] = {
 class FaultPanel(Changing):
     """What the panel of one lab shows and does."""
 
+    def __init__(self, place: Place, lab: Lab) -> None:
+        super().__init__(place)
+        self.lab = lab
+
     def fault_state(self) -> FaultState:
         """Return what can be injected and what was; see `FaultSource`."""
         faults: Any = self.lab.server.faults if self.lab.server is not None else None
@@ -120,7 +125,7 @@ class FaultPanel(Changing):
             ),
             targets=tuple(informer.resource.gvr.resource for informer in self.lab.informers),
             recent=tuple((entry.at, entry.description) for entry in journal[-RECENT:][::-1]),
-            status=status_state(self.lab),
+            status=status_state(self.place),
         )
 
     def inject(self, name: str, target: str) -> None:

@@ -1,28 +1,29 @@
 """Counts of watch events for the rate chart.
 
+From: `Rates`. To: the rate view.
+
 Thread: any.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from crlab.lab.source.status_source import Changing, status_state
+from crlab.lab.source.status_source import Changing, Place, status_state
 from crlab.views.state import RateQuery, RateState, Series
 
 if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
     from crlab.frame.rate import Rates
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
 
 
 class RateCounts(Changing):
     """The rates of one informer, or of a whole lab."""
 
     def __init__(
-        self, lab: Lab, title: str, rates: Rates, informer: Informer | None = None
+        self, place: Place, title: str, rates: Rates, informer: SharedInformer | None = None
     ) -> None:
-        super().__init__(lab)
+        super().__init__(place)
         self._title = title
         self._rates = rates
         self._informer = informer
@@ -31,7 +32,7 @@ class RateCounts(Changing):
         """Return the counts of the last `query.window_seconds`; see `RateSource`."""
         end = None
         if query.moment is not None:
-            record = self.lab.trace.get(query.moment)
+            record = self.parts.trace.get(query.moment)
             end = record.at if record is not None else None
         names, table, edge = self._rates.counts(
             by=query.by,
@@ -49,9 +50,9 @@ class RateCounts(Changing):
             bin_seconds=query.bin_seconds,
             end=edge,
             by=query.by,
-            status=status_state(self.lab, self._informer, query.moment),
+            status=status_state(self.place, self._informer, query.moment),
         )
 
-    def plot(self) -> Any:
+    def plot(self) -> object:
         """Return the matplotlib figure of the same counts."""
         return self._rates.plot(title=self._title)

@@ -14,7 +14,7 @@ from crlab.controller import Breakpoint, StepRecord
 from crlab.errors import ConfigError, Conflict, LifecycleError
 from crlab.lab.lab_controller import KEPT_STEPS
 from crlab.lab.source.event_source import as_json, diff_of
-from crlab.lab.source.status_source import Changing, status_state
+from crlab.lab.source.status_source import Changing, Place, status_state
 from crlab.model.redaction import mask_text, redact_object
 from crlab.views.state import CallState, QueueState, StepperState, StepState
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Steps(Changing):
     """One controller's steps."""
 
-    def __init__(self, lab: Lab, controller: LabController) -> None:
-        super().__init__(lab)
+    def __init__(self, place: Place, lab: Lab, controller: LabController) -> None:
+        super().__init__(place)
+        self.lab = lab
         self._controller = controller
         self._records: list[StepRecord] = []
         self._breakpoint = ""
@@ -41,7 +42,7 @@ class Steps(Changing):
         records = self._records or self._controller.history[-KEPT_STEPS:]
         return StepperState(
             controller=self._controller.name,
-            status=status_state(self.lab, informer),
+            status=status_state(self.place, informer.shared if informer else None),
             step=step_state(records[-1]) if records else None,
             history=tuple((r.number, r.key, r.outcome) for r in records[-KEPT_STEPS:]),
             queue=queue_state(self._controller.queue.snapshot()),

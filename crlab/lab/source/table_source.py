@@ -12,23 +12,22 @@ it belong to that thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from crlab.errors import describe_error
-from crlab.lab.source.past import Past
-from crlab.lab.source.status_source import Changing, status_state
+from crlab.lab.source.past import Lane, Past
+from crlab.lab.source.status_source import Changing, Place, status_state
 from crlab.views.filter import Filter
 from crlab.views.format import clock_time
 from crlab.views.state import ColumnState, Row, StatusState, TableQuery, TableState
 
 if TYPE_CHECKING:
+    from crlab.cache import SharedInformer
     from crlab.frame.live import LiveExpression
-    from crlab.lab.informer import Informer
-    from crlab.lab.lab import Lab
 
 MARK_SECONDS = 6.0
 
@@ -45,17 +44,18 @@ class TableRows(Changing):
 
     def __init__(
         self,
-        lab: Lab,
+        place: Place,
         title: str,
         frame: Callable[[], pd.DataFrame],
-        informer: Informer | None = None,
+        lane: Lane | None = None,
         past: Past | None = None,
     ) -> None:
-        super().__init__(lab)
-        self._past = past or Past(lab)
+        super().__init__(place)
+        self._past = past or Past(self.parts.trace)
         self._title = title
         self._read = frame
-        self._informer = informer
+        self._lane = lane
+        self._informer = lane.informer if lane is not None else None
         self._value: Any = None
         self._frame: pd.DataFrame | None = None
         self._order: tuple[Any, list[int]] | None = None
@@ -71,7 +71,7 @@ class TableRows(Changing):
         order = self._ordered(frame, query)
         offset = max(0, min(query.offset, max(0, len(order) - 1)))
         window = order[offset : offset + query.limit]
-        now = self.lab.clock.monotonic()
+        now = self.parts.clock.monotonic()
         rows = tuple(self._row(frame, place, now, query.moment) for place in window)
         return TableState(
             title=self._title,
@@ -88,13 +88,13 @@ class TableRows(Changing):
     def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
         """Return the view's header."""
         version = frame.attrs.get("resource_version")
-        return status_state(self.lab, self._informer, moment, version)
+        return status_state(self.place, self._informer, moment, version)
 
     # -- the frame -----------------------------------------------------------------------
 
     def _present(self, moment: int | None) -> pd.DataFrame:
-        if moment is not None and self._informer is not None:
-            return self._past.frame(self._informer, moment)
+        if moment is not None and self._lane is not None:
+            return self._past.frame(self._lane, moment)
         value = self._read()
         if self._frame is None or value is not self._value:
             frame = as_frame(value)
@@ -104,7 +104,7 @@ class TableRows(Changing):
 
     def _compare(self, old: pd.DataFrame | None, new: pd.DataFrame) -> None:
         """Mark the rows that differ from the frame before."""
-        now = self.lab.clock.monotonic()
+        now = self.parts.clock.monotonic()
         self._marks = {k: m for k, m in self._marks.items() if now - m.at < MARK_SECONDS}
         if old is None or list(old.columns) != list(new.columns):
             return
@@ -153,7 +153,7 @@ class TableRows(Changing):
         wanted.check([*names, "key"])
         values = {str(name): frame[name].tolist() for name in frame.columns}
         keys = [str(key) for key in frame.index]
-        now = self.lab.clock.now()
+        now = self.parts.clock.now()
         found = []
         for place, key in enumerate(keys):
 
@@ -175,7 +175,7 @@ class TableRows(Changing):
     def _label(self, key: str, field: str) -> Any:
         if self._informer is None or not field.startswith("label."):
             return None
-        obj = self._informer.get(key)
+        obj = self._informer.indexer.get_by_key(key)
         labels = obj["metadata"].get("labels") or {} if obj is not None else {}
         return labels.get(field.removeprefix("label."))
 
@@ -191,9 +191,16 @@ class TableRows(Changing):
 class LiveRows(TableRows):
     """The rows of a live expression: "live" only while it and all it reads are."""
 
-    def __init__(self, lab: Lab, title: str, live: LiveExpression) -> None:
-        super().__init__(lab, title, self._good)
+    def __init__(
+        self,
+        place: Place,
+        title: str,
+        live: LiveExpression,
+        informers: Callable[[], Sequence[SharedInformer]],
+    ) -> None:
+        super().__init__(place, title, self._good)
         self._live = live
+        self._informers = informers
 
     def _good(self) -> Any:
         """Return the last good value; of none, no rows."""
@@ -204,27 +211,27 @@ class LiveRows(TableRows):
 
     def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
         error, good_at = self._live.error, self._live.good_at
-        if error is None or self.lab.is_closed:
+        if error is None or self.place.state() == "closed":
             return status_state(
-                self.lab, self._worst(), moment, frame.attrs.get("resource_version")
+                self.place, self._worst(), moment, frame.attrs.get("resource_version")
             )
         since = self._live.failed_at or 0.0
         text = f"{describe_error(error)} (since {clock_time(since)})"
         return replace(
-            status_state(self.lab),
+            status_state(self.place),
             state="failed",
             cause=text if good_at is None else f"{text}; these are the last good rows",
-            age_seconds=None if self.lab.is_seeded else max(0.0, self.lab.clock.now() - since),
+            age_seconds=None if self.parts.is_seeded else max(0.0, self.parts.clock.now() - since),
             at=since if good_at is None else good_at,
         )
 
-    def _worst(self) -> Informer | None:
+    def _worst(self) -> SharedInformer | None:
         """Return an informer that it reads and that is not live, if there is one."""
         read = self._live.sources
         indexers = [*read, *(getattr(source, "indexer", None) for source in read)]
-        for informer in self.lab.informers:
+        for informer in self._informers():
             is_read = any(each is informer.indexer for each in indexers)
-            if is_read and not informer.shared.status.is_live:
+            if is_read and not informer.status.is_live:
                 return informer
         return None
 

@@ -198,9 +198,10 @@ def test_the_schema_helps(web):
 def test_the_steppers_box_takes_keys_and_attempts(web):
     """What does not parse is shown beside the box and keeps the last breakpoint."""
     from crlab.lab.source.step_source import Steps
+    from crlab.lab.view import place_of
 
     lab, reconcile = web
-    steps = Steps(lab, reconcile)
+    steps = Steps(place_of(lab), lab, reconcile)
     steps.set_breakpoint("attempt>2")
     steps.set_breakpoint("no breakpoint at all")
     state = steps.stepper_state()

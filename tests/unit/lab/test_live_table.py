@@ -7,6 +7,7 @@ import pytest
 
 import crlab
 from crlab.lab.source.table_source import TableRows, as_frame
+from crlab.lab.view import place_of
 from crlab.views.state import TableQuery
 
 
@@ -64,7 +65,7 @@ def test_an_index_is_shown_where_it_says_something(value: object, titles: list[s
 def test_a_series_that_did_not_change_is_not_compared_again(lab: crlab.Lab) -> None:
     """The same value is the same frame."""
     counts = pd.Series([1, 2], index=["a", "b"])
-    rows = TableRows(lab, "counts", lambda: counts)
+    rows = TableRows(place_of(lab), "counts", lambda: counts)
     rows.table_state(TableQuery())
     before = rows._frame
     rows.table_state(TableQuery())
