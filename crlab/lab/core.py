@@ -18,6 +18,7 @@ from crlab.lab.parts import LabKind, Parts
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime import fork
+from crlab.runtime.cell import ByCell
 from crlab.runtime.clock import RealClock
 from crlab.runtime.closing_stack import ClosingStack
 from crlab.runtime.deadline import Deadline
@@ -90,7 +91,7 @@ class LabCore:
         self._controllers: list[LabController] = []
         self._builtin: BuiltinControllers | None = None
         self._closing = ClosingStack("the lab")
-        self._made_by_cell = registry.ByCell()
+        self._made_by_cell: ByCell[LabController] = ByCell()
         self._faults: LabFaults | None = None
         self._deadline: Deadline | None = None
         if owns_driver:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
 from crlab.lab.held_write import Held
-from crlab.lab.open_lab import ByCell
 from crlab.lab.question import check_columns
 from crlab.model.argument import (
     checked_count,
@@ -29,6 +28,7 @@ from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
+from crlab.runtime.cell import ByCell
 from crlab.runtime.dependency import Seconds, note_read, refuse_read
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Informer:
         self.field_selector = field_selector
         self._columns = columns
         self._siblings: list[Informer] = []  # the same cache, framed in other columns
-        self._handlers_by_cell = ByCell()
+        self._handlers_by_cell: ByCell[HandlerRegistration] = ByCell()
         self._frame: LiveFrame | None = None
         self._frames: list[LiveFrame] = []  # that one, and those of `with_columns`
         self._events: InformerEvents | None = None
