@@ -51,6 +51,20 @@ _open: list[View] = []
 _by_cell: ByCell[str] = ByCell()  # display ids: a closed view is not kept alive
 
 
+class Control:
+    """An attribute of a view that is one of its ipywidgets, as `_controls` put it in `_boxes`."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, view: View | None, owner: type) -> Any:
+        return self if view is None else view.control(self._name)
+
+
 class View:
     """Base of the views; subclasses read their source and draw its state."""
 
@@ -101,8 +115,8 @@ class View:
         """Make the controls; called once, before the first live picture."""
         return []
 
-    def _box(self, name: str) -> Any:
-        """Return a control that `_controls` put into `_boxes`."""
+    def control(self, name: str) -> Any:
+        """Return a control by the name of its attribute, made if it was not yet."""
         self._build()
         return self._boxes[name]
 
