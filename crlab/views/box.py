@@ -12,8 +12,11 @@ Thread: not locked; whoever owns the fold applies and reads from one thread at a
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import islice
+from typing import Protocol
 
 from crlab.cache import revision
 from crlab.model.key import split_key
@@ -34,6 +37,16 @@ _TONES = {
     "backing off": "warn",
     "polling": "good",
 }
+
+
+class Box(Protocol):
+    """What a picture is drawn of."""
+
+    def state(self, now: float) -> StageState:
+        """Return the box at wall time `now`, without what is in it."""
+
+    def items(self, now: float) -> list[Item]:
+        """Return what is in it; made for the box that is opened only."""
 
 
 class ServerBox:
@@ -68,7 +81,6 @@ class ServerBox:
         facts = [("at", self.host)] if self.host else []
         facts += [("requests", str(self.asked.total()))]
         facts += [("faults", str(self.faults))] if self.faults else []
-        items = [Item(what, counted(n, "requests")) for what, n in self.asked.most_common()]
         return StageState(
             "server",
             state=self.kind,
@@ -76,10 +88,13 @@ class ServerBox:
             count=int(self.revision) if is_embedded and self.revision else None,
             unit="revisions",
             facts=tuple(facts),
-            items=tuple(items[:MAX_ROWS]),
-            total=len(items),
+            total=len(self.asked),
             thread="crlab-apiserver" if is_embedded else "",
         )
+
+    def items(self, now: float) -> list[Item]:
+        """Return what was asked about, the most often asked first."""
+        return [Item(what, counted(n, "requests")) for what, n in self.asked.most_common(MAX_ROWS)]
 
 
 class ReflectorBox:
@@ -155,10 +170,13 @@ class ReflectorBox:
             count=self.requests,
             unit="requests",
             facts=tuple(facts),
-            items=tuple(self.recent)[::-1],
             total=len(self.recent),
             thread=f"crlab-reflector-{self.name}" if self.name else "",
         )
+
+    def items(self, now: float) -> list[Item]:
+        """Return what it brought, the newest first."""
+        return list(reversed(self.recent))
 
 
 @dataclass(slots=True)
@@ -219,7 +237,6 @@ class QueueBox:
         entries = list(self.waiting.values())
         total = sum(entry.left for entry in entries)
         facts = [("oldest", lag(max(0.0, now - entries[0].at)))] if entries else []
-        items = [_delta_item(entry) for entry in entries[:MAX_ROWS]]
         return StageState(
             "queue",
             self.kind,
@@ -228,15 +245,17 @@ class QueueBox:
             count=total,
             unit="deltas",
             facts=tuple(facts),
-            items=tuple(items),
             total=total,
         )
 
-
-def _delta_item(entry: _Waiting) -> Item:
-    if entry.key:
-        return Item(entry.key, entry.kind)
-    return Item("(whole store)", f"{entry.kind} of {counted(len(entry.objects), 'objects')}")
+    def items(self, now: float) -> list[Item]:
+        """Return what waits, the oldest first."""
+        return [
+            Item(entry.key, entry.kind)
+            if entry.key
+            else Item("(whole store)", f"{entry.kind} of {counted(len(entry.objects), 'objects')}")
+            for entry in islice(self.waiting.values(), MAX_ROWS)
+        ]
 
 
 class IndexerBox:
@@ -297,7 +316,6 @@ class IndexerBox:
 
     def state(self, now: float) -> StageState:
         """Return the box."""
-        shown = sorted(self.stored)[:MAX_ROWS]
         facts = [("rv", self.version or "-")]
         facts += [("indices", ", ".join(self.indices))] if self.indices else []
         return StageState(
@@ -307,13 +325,16 @@ class IndexerBox:
             count=len(self.stored),
             unit="objects",
             facts=tuple(facts),
-            items=tuple(
-                Item(key, f"rv {self.stored[key].resource_version}", self._marks.get(key, ""))
-                for key in shown
-            ),
             total=len(self.stored),
             thread=f"crlab-processor-{self.name}" if self.name else "",
         )
+
+    def items(self, now: float) -> list[Item]:
+        """Return the objects by key, each with what its last change was."""
+        return [
+            Item(key, f"rv {self.stored[key].resource_version}", self._marks.get(key, ""))
+            for key in nsmallest(MAX_ROWS, self.stored)
+        ]
 
 
 @dataclass(slots=True)
@@ -366,17 +387,19 @@ class HandlersBox:
         errors = sum(told.errors for told in self.handlers.values())
         facts = [("told", str(sum(told.number for told in self.handlers.values())))]
         facts += [("errors", str(errors))] if errors else []
-        items = [_handler_item(name, told) for name, told in self.handlers.items()]
         return StageState(
             "handlers",
             count=sum(told.registered for told in self.handlers.values()),
             unit="handlers",
             tone="bad" if errors else "",
             facts=tuple(facts),
-            items=tuple(items[:MAX_ROWS]),
-            total=len(items),
+            total=len(self.handlers),
             is_absent=not self.handlers,
         )
+
+    def items(self, now: float) -> list[Item]:
+        """Return the handlers, in the order they were registered."""
+        return [_handler_item(name, told) for name, told in self.handlers.items()]
 
 
 def _handler_item(name: str, told: _Told) -> Item:
@@ -418,6 +441,9 @@ class WorkqueueBox:
     def forgotten(self, record: TraceRecord) -> None:
         """Forget the failures of a key."""
         self.failures.pop(record.key, None)
+
+    def __len__(self) -> int:
+        return len(self.processing.keys() | self.ready) + len(self.delayed)
 
     def items(self, now: float) -> list[Item]:
         """Return the keys, the ones in processing first."""
@@ -464,48 +490,69 @@ class ReconcileBox:
         self.outcomes.append(Item(record.key, text, "!" if error else ""))
 
 
+class Workqueues:
+    """The box of all the controllers' queues."""
+
+    def __init__(self, queues: Sequence[WorkqueueBox]) -> None:
+        self._queues = queues
+
+    def state(self, now: float) -> StageState:
+        """Return the box."""
+        if not self._queues:
+            return StageState("workqueue", is_absent=True)
+        total = sum(map(len, self._queues))
+        dues = [due for queue in self._queues for due in queue.delayed.values()]
+        next_due = f", next in {lag(max(0.0, min(dues) - now))}" if dues else ""
+        processing = sum(len(queue.processing) for queue in self._queues)
+        return StageState(
+            "workqueue",
+            state="busy" if total else "empty",
+            tone="busy" if total else "",
+            count=total - processing - len(dues),
+            unit="ready",
+            facts=(("processing", str(processing)), ("delayed", f"{len(dues)}{next_due}")),
+            total=total,
+        )
+
+    def items(self, now: float) -> list[Item]:
+        """Return the keys."""
+        return [item for queue in self._queues for item in queue.items(now)]
+
+
+class Reconciles:
+    """The box of all the controllers' runs."""
+
+    def __init__(self, boxes: Sequence[ReconcileBox]) -> None:
+        self._boxes = boxes
+
+    def state(self, now: float) -> StageState:
+        """Return the box."""
+        if not self._boxes:
+            return StageState("reconcile", is_absent=True)
+        failed = sum(box.failed for box in self._boxes)
+        return StageState(
+            "reconcile",
+            state="running" if any(box.workers for box in self._boxes) else "by hand",
+            tone="bad" if any(box.is_last_failed for box in self._boxes) else "good",
+            count=sum(box.runs for box in self._boxes),
+            unit="runs",
+            facts=(("failed", str(failed)),) if failed else (),
+            total=sum(len(box.running) + len(box.outcomes) for box in self._boxes),
+        )
+
+    def items(self, now: float) -> list[Item]:
+        """Return the runs, those that go on first, then the newest."""
+        running = [(key, n) for box in self._boxes for key, n in box.running.items()]
+        items = [Item(key, f"running, attempt {n}", "▶") for key, n in running]
+        return items + [item for box in self._boxes for item in reversed(box.outcomes)]
+
+
 @dataclass(slots=True)
 class ControllerBoxes:
-    """The two boxes of one controller."""
+    """What is kept of one controller."""
 
     workqueue: WorkqueueBox = field(default_factory=WorkqueueBox)
     reconcile: ReconcileBox = field(default_factory=ReconcileBox)
-
-
-def workqueue_state(queues: list[WorkqueueBox], now: float) -> StageState:
-    """Return the box of all the controllers' queues."""
-    items = [item for queue in queues for item in queue.items(now)]
-    ready = sum(1 for queue in queues for key in queue.ready if key not in queue.processing)
-    dues = [due for queue in queues for due in queue.delayed.values()]
-    next_due = f", next in {lag(max(0.0, min(dues) - now))}" if dues else ""
-    processing = sum(len(queue.processing) for queue in queues)
-    return StageState(
-        "workqueue",
-        state="busy" if items else "empty",
-        tone="busy" if items else "",
-        count=ready,
-        unit="ready",
-        facts=(("processing", str(processing)), ("delayed", f"{len(dues)}{next_due}")),
-        items=tuple(items[:MAX_ROWS]),
-        total=len(items),
-    )
-
-
-def reconcile_state(boxes: list[ReconcileBox], now: float) -> StageState:
-    """Return the box of all the controllers' runs."""
-    items = [Item(k, f"running, attempt {n}", "▶") for box in boxes for k, n in box.running.items()]
-    items += [item for box in boxes for item in reversed(box.outcomes)]
-    failed = sum(box.failed for box in boxes)
-    return StageState(
-        "reconcile",
-        state="running" if any(box.workers for box in boxes) else "by hand",
-        tone="bad" if any(box.is_last_failed for box in boxes) else "good",
-        count=sum(box.runs for box in boxes),
-        unit="runs",
-        facts=(("failed", str(failed)),) if failed else (),
-        items=tuple(items[:MAX_ROWS]),
-        total=len(items),
-    )
 
 
 class ClientBox:
@@ -534,6 +581,9 @@ class ClientBox:
             count=self.requests,
             unit="requests",
             facts=tuple(facts),
-            items=tuple(self.recent)[::-1],
             total=len(self.recent),
         )
+
+    def items(self, now: float) -> list[Item]:
+        """Return the requests, the newest first."""
+        return list(reversed(self.recent))

@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 from crlab.model.object import KubeObject
 from crlab.trace.record import TraceRecord
 from crlab.views.box import (
+    Box,
     ClientBox,
     ControllerBoxes,
     HandlersBox,
     IndexerBox,
     QueueBox,
+    Reconciles,
     ReflectorBox,
     ServerBox,
-    reconcile_state,
-    workqueue_state,
+    Workqueues,
 )
-from crlab.views.state import StageState
+from crlab.views.state import MAX_ROWS, StageState
 
 ACTIVE_SECONDS = 1.0
 MAX_FOREIGN = 20_000  # records between an event and its handlers, of the other informers
@@ -245,18 +246,22 @@ class PipelineFold:
 
     def stages(self, now: float, *, selected: str = "") -> tuple[StageState, ...]:
         """Return the eight boxes at wall time `now`; only `selected` carries its items."""
-        queues = [boxes.workqueue for boxes in self.controllers.values()]
-        runs = [boxes.reconcile for boxes in self.controllers.values()]
-        stages = (
-            self.server.state(now),
-            self.reflector.state(now),
-            self.queue.state(now),
-            self.indexer.state(now),
-            self.handlers.state(now),
-            workqueue_state(queues, now) if queues else StageState("workqueue", is_absent=True),
-            reconcile_state(runs, now) if runs else StageState("reconcile", is_absent=True),
-            self.client.state(now),
+        controllers = self.controllers.values()
+        boxes: tuple[Box, ...] = (
+            self.server,
+            self.reflector,
+            self.queue,
+            self.indexer,
+            self.handlers,
+            Workqueues([each.workqueue for each in controllers]),
+            Reconciles([each.reconcile for each in controllers]),
+            self.client,
         )
-        return tuple(
-            stage if stage.name == selected else replace(stage, items=()) for stage in stages
-        )
+        return tuple(_drawn(box, now, selected) for box in boxes)
+
+
+def _drawn(box: Box, now: float, selected: str) -> StageState:
+    stage = box.state(now)
+    if stage.name != selected:
+        return stage
+    return replace(stage, items=tuple(box.items(now)[:MAX_ROWS]))
