@@ -17,18 +17,8 @@ from dataclasses import dataclass, replace
 
 from crlab.model.object import KubeObject
 from crlab.trace.record import TraceRecord
-from crlab.views.box import (
-    Box,
-    ClientBox,
-    ControllerBoxes,
-    HandlersBox,
-    IndexerBox,
-    QueueBox,
-    Reconciles,
-    ReflectorBox,
-    ServerBox,
-    Workqueues,
-)
+from crlab.views.box import Box, HandlersBox, IndexerBox, QueueBox, ReflectorBox, ServerBox
+from crlab.views.controller_box import ClientBox, ControllerBoxes, Reconciles, Workqueues
 from crlab.views.state import MAX_ROWS, StageState
 
 ACTIVE_SECONDS = 1.0
