@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crlab.lab.source.status_source import Changing, Place, status_state
+from crlab.model.diff import Change
 from crlab.model.object import KubeObject
 from crlab.model.redaction import redact_object
 from crlab.trace.record import TraceRecord
@@ -118,7 +119,7 @@ def row_of(event: ObjectChange) -> EventRow:
     )
 
 
-def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
+def diff_of(changes: Iterable[Change]) -> Iterable[Diff]:
     """Return changes as a view's diff, values as short JSON."""
     for change in changes:
         if change.path in ("", ".") and change.op != "replace":
@@ -132,7 +133,7 @@ def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
         )
 
 
-def _whole(op: str, obj: Any) -> Iterable[Diff]:
+def _whole(op: str, obj: object) -> Iterable[Diff]:
     """A created object as the lines of its YAML, a removed one as one line."""
     if op == "remove" or not isinstance(obj, Mapping):
         yield Diff(op=_OPS[op], path=".", old="", new="")
@@ -153,7 +154,7 @@ _SAID = ("labels", "annotations", "finalizers")
 CREATED_LINES = 14
 
 
-def yaml_lines(tree: Any) -> list[str]:
+def yaml_lines(tree: Mapping[str, Any]) -> list[str]:
     """Return a JSON tree as lines of YAML, in the order it has."""
     import yaml
 
@@ -163,7 +164,7 @@ def yaml_lines(tree: Any) -> list[str]:
     return text.splitlines()
 
 
-def as_json(value: Any, limit: int = 200) -> str:
+def as_json(value: object, limit: int = 200) -> str:
     """Return a value as short JSON."""
     text = json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
     return text if len(text) <= limit else text[: limit - 1] + "…"

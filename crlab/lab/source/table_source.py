@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from crlab.errors import describe_error
@@ -46,7 +47,7 @@ class TableRows(Changing):
         self,
         place: Place,
         title: str,
-        frame: Callable[[], pd.DataFrame],
+        frame: Callable[[], object],
         lane: Lane | None = None,
         past: Past | None = None,
     ) -> None:
@@ -157,7 +158,7 @@ class TableRows(Changing):
         found = []
         for place, key in enumerate(keys):
 
-            def lookup(field: str, place: int = place, key: str = key) -> Any:
+            def lookup(field: str, place: int = place, key: str = key) -> object:
                 if field in values:
                     value = values[field][place]
                     if isinstance(value, pd.Timestamp):
@@ -165,14 +166,14 @@ class TableRows(Changing):
                     return plain_cell(value)
                 return key if field == "key" else self._label(key, field)
 
-            def cells(place: int = place, key: str = key) -> list[Any]:
+            def cells(place: int = place, key: str = key) -> list[object]:
                 return [key, *(plain_cell(column[place]) for column in values.values())]
 
             if wanted.matches(lookup, cells, now):
                 found.append(place)
         return found
 
-    def _label(self, key: str, field: str) -> Any:
+    def _label(self, key: str, field: str) -> object:
         if self._informer is None or not field.startswith("label."):
             return None
         obj = self._informer.indexer.get_by_key(key)
@@ -202,7 +203,7 @@ class LiveRows(TableRows):
         self._live = live
         self._informers = informers
 
-    def _good(self) -> Any:
+    def _good(self) -> object:
         """Return the last good value; of none, no rows."""
         try:
             return self._live.value
@@ -239,7 +240,7 @@ class LiveRows(TableRows):
 _NO_ROWS = pd.DataFrame({"value": []})
 
 
-def as_frame(value: Any) -> pd.DataFrame:
+def as_frame(value: object) -> pd.DataFrame:
     """Return what a live expression gave as a frame; a Series becomes one column.
 
     An index that says something (groups, counted values) is shown as the first columns; row
@@ -274,7 +275,7 @@ def _says_keys(frame: pd.DataFrame) -> bool:
     return bool(pd.Index(names).equals(frame.index.astype("str")))
 
 
-def plain_cell(value: Any) -> Any:
+def plain_cell(value: object) -> str | float | bool | None:
     """Return a cell as a view takes it: str, int, float, bool, None, or seconds for a time."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
@@ -290,7 +291,7 @@ def plain_cell(value: Any) -> Any:
     return str(value)
 
 
-def _kind(dtype: Any) -> str:
+def _kind(dtype: np.dtype[Any] | pd.api.extensions.ExtensionDtype) -> str:
     if isinstance(dtype, pd.DatetimeTZDtype) or str(dtype).startswith("datetime64"):
         return "time"
     if pd.api.types.is_bool_dtype(dtype):
