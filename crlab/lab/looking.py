@@ -60,11 +60,11 @@ class LookingLab(MakingLab):
 
     def time_slider(self, informer: Informer | None = None) -> TimeSliderView:
         """Return the time slider: pipeline, and a frame if named, as of any moment."""
-        from crlab.lab.view import timeline_view
+        from crlab.lab.view import time_slider_view
 
         self.check_open("show the past")
         _check_informer(informer, "lab.time_slider()")
-        return timeline_view(self._whole, informer)
+        return time_slider_view(self._whole, informer)
 
     def explain(self, key: str, *, resource: str = "") -> Explanation:
         """Tell one key's way through the pipeline, from watch event to write.

@@ -51,7 +51,7 @@ def start_recording(
     for informer in lab.informers:
         note_definition(lab, informer.resource)
         if lab.trace.dropped:  # what it was asked for, and its list, may be lost
-            note_informer(lab, informer)
+            note_informer(lab, informer, again=True)
             _note_held(lab, informer)
     return LabRecorder(
         lab,
@@ -64,10 +64,15 @@ def start_recording(
     )
 
 
-def note_informer(lab: Lab, informer: Informer) -> None:
-    """Leave in the trace what is watched; while recording, its definition too."""
+def note_informer(lab: Lab, informer: Informer, *, again: bool = False) -> None:
+    """Leave in the trace what is watched; while recording, its definition too.
+
+    Args:
+        again: it was noted before, and the trace has lost that; else a new informer begins.
+    """
     resource = informer.resource
-    name, data = resource.gvr.group_resource, what_is_told(lab, informer)
+    data = {**what_is_told(lab, informer), "again": again}
+    name = resource.gvr.group_resource
     lab.trace.append(TraceStage.LAB, "informer", resource=name, data=data)
     if lab.is_recording:
         from crlab.lab.framing import note_definition

@@ -135,7 +135,7 @@ def fault_view(lab: Lab) -> FaultView:
     return FaultView(FaultPanel(place_of(lab), lab), title=lab.title, owner=lab)
 
 
-def timeline_view(lab: Lab, informer: Informer | None = None) -> TimeSliderView:
+def time_slider_view(lab: Lab, informer: Informer | None = None) -> TimeSliderView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
     past = Past(lab.trace)
     table, lane = None, ""

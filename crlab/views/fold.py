@@ -75,15 +75,20 @@ class PipelineFold:
         self.seq = 0
         self.at = 0.0
         self.last: TraceRecord | None = None  # what the lane did last
-        self.server, self.reflector, self.queue = ServerBox(), ReflectorBox(), QueueBox()
-        self.indexer, self.handlers, self.client = IndexerBox(), HandlersBox(), ClientBox()
+        self.server, self.client = ServerBox(), ClientBox()
         self.controllers: dict[str, ControllerBoxes] = {}
         self._foreign: dict[int, None] = {}  # records of the other informers
         self._moved: dict[str, float] = {}  # box → when it moved last, in that order
+        self._begin_informer()
+
+    def _begin_informer(self) -> None:
+        self.reflector, self.queue = ReflectorBox(), QueueBox()
+        self.indexer, self.handlers = IndexerBox(), HandlersBox()
         self._of_lane: dict[str, _Apply] = {
             "lab.informer": self._informer,
             "reflector.state": self.reflector.moved,
             "reflector.listed": self._listed,
+            "reflector.held": self._held,
             "reflector.watch_event": self.reflector.watched,
             "reflector.bookmark": self.reflector.bookmarked,
             "reflector.error": self.reflector.failed,
@@ -155,6 +160,8 @@ class PipelineFold:
     # --- records that concern more than one box --------------------------------------------
 
     def _informer(self, record: TraceRecord) -> None:
+        if self.reflector.name and not record.get("again"):
+            self._begin_informer()  # one that was stopped, and made anew
         for box in (self.server, self.reflector, self.queue, self.indexer):
             box.informer(record)
 
@@ -166,6 +173,12 @@ class PipelineFold:
         self.queue.listed(record, len(gone))
         if not listed and not gone and not self.queue.is_atomic:
             self.indexer.synced.add(scope)  # nothing is queued: the cache is as the list says
+
+    def _held(self, record: TraceRecord) -> None:
+        """Take what the cache held when a recording began whose trace had lost its list."""
+        objects = {obj.key: obj for obj in record.get("objects") or ()}
+        self.indexer.reached(record.resource_version)
+        self.indexer.replaced(str(record.get("namespace") or ""), objects)
 
     def _stored(self, record: TraceRecord) -> None:
         entry = self.queue.taken(record)

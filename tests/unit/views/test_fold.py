@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import crlab
+from crlab.trace.recording import Recording
 from crlab.views.fold import PipelineFold
 from crlab.views.state import STAGES, StageState
 
@@ -130,3 +131,37 @@ def test_a_view_goes_on_from_where_its_fold_stands(lab: Any, monkeypatch: Any) -
         view.state()
         view.state()
     assert folded_now == [record.seq for record in lab.trace]
+
+
+def test_an_informer_that_is_made_anew_begins_anew(lab: Any) -> None:
+    """In a view that shows it all the while: nothing of the stopped one is left in the boxes."""
+    first = lab.informer("configmaps")
+    first.add_event_handler(on_add=lambda obj, initial: None)
+    make(lab, "a")
+    lab.settle()
+    view = lab.pipeline()
+    assert {box.name: box.count for box in view.state().stages}["indexer"] == 1
+    first.stop()
+    second = lab.informer("configmaps")
+    boxes = {box.name: box for box in view.state().stages}
+    assert (boxes["indexer"].count, boxes["indexer"].state) == (0, "syncing")
+    assert boxes["handlers"].is_absent
+    lab.settle()
+    boxes = {box.name: box for box in view.state().stages}
+    assert (boxes["indexer"].count, boxes["indexer"].state) == (len(second), "synced")
+
+
+def test_a_recording_begun_late_shows_what_the_cache_held(lab: Any, tmp_path: Any) -> None:
+    """Its first records say it, where the trace had lost the list."""
+    lab.informer("configmaps")
+    for name in "abc":
+        make(lab, name)
+    lab.settle()
+    lab.trace.max_records = 2
+    make(lab, "d")
+    lab.settle()
+    lab.record(tmp_path / "late.crlab").close()
+    fold = PipelineFold("configmaps")
+    fold.apply_all(Recording.open(tmp_path / "late.crlab").records)
+    boxes = {box.name: box for box in fold.stages(lab.clock.now())}
+    assert (boxes["indexer"].count, boxes["indexer"].state) == (4, "synced")
