@@ -18,11 +18,11 @@ from crlab.lab.parts import LabKind, Parts
 from crlab.model.argument import checked_function
 from crlab.model.resource import ApiResource
 from crlab.runtime import fork
-from crlab.runtime.cell import ByCell
 from crlab.runtime.clock import RealClock
 from crlab.runtime.closing_stack import ClosingStack
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dependency import refuse_read
+from crlab.runtime.notebook_cell import ByCell
 from crlab.trace.record import Trace
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from crlab.model.key import split_key
 from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
-from crlab.runtime.cell import ByCell
 from crlab.runtime.dependency import Seconds, note_read, refuse_read
+from crlab.runtime.notebook_cell import ByCell
 
 if TYPE_CHECKING:
     import pandas as pd

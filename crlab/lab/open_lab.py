@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 from crlab.errors import describe_error
 from crlab.runtime import fork
-from crlab.runtime.cell import ByCell
 from crlab.runtime.closing_stack import ClosingStack
+from crlab.runtime.notebook_cell import ByCell
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from crlab.errors import ConfigError
-from crlab.runtime.cell import running_shell
+from crlab.runtime.notebook_cell import running_shell
 
 Mode = Literal["widget", "html", "text"]
 VARIABLE = "CRLAB_DISPLAY"

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 from crlab.errors import CrlabError
 from crlab.model.escape import H, Markup, esc, joined, plain
 from crlab.runtime import fork
-from crlab.runtime.cell import ByCell
+from crlab.runtime.notebook_cell import ByCell
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.state import StatusState
 from crlab.views.stepper import user_traceback

@@ -54,7 +54,9 @@ class Past:
     def fold(self, lane: Lane | None, moment: int | None) -> PipelineFold:
         """Return the fold after record `moment` (None: the last); good until the next call."""
         if moment is None:
-            if not _is_of(self._now, lane):
+            # Records can be dropped faster than a view that is not looked at asks for them.
+            has_gap = self._now.seq < self._trace.dropped
+            if has_gap or not _is_of(self._now, lane):
                 self._now = self._begun(lane)
             return self._continued(self._now, None)
         if self._then.seq > moment or not _is_of(self._then, lane):

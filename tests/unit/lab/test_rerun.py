@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import crlab
-from crlab.runtime import cell as cells
+from crlab.runtime import notebook_cell as cells
 
 RunCell = Callable[[str, int], None]
 

@@ -110,6 +110,11 @@ def test_a_view_that_is_opened_after_the_beginning_was_lost_shows_the_present(la
     lab.settle()
     boxes = {stage.name: stage for stage in view.state().stages}
     assert boxes["indexer"].count == 5
+    for name in "fghi":
+        make(lab, name)
+        lab.settle()
+    boxes = {stage.name: stage for stage in view.state().stages}
+    assert boxes["indexer"].count == 9, "records were dropped between two looks"
 
 
 def test_a_view_goes_on_from_where_its_fold_stands(lab: Any, monkeypatch: Any) -> None:
