@@ -384,7 +384,8 @@ class HandlersBox:
     def state(self, now: float) -> StageState:
         """Return the box."""
         errors = sum(told.errors for told in self.handlers.values())
-        facts = [("told", str(sum(told.number for told in self.handlers.values())))]
+        number = sum(told.number for told in self.handlers.values())
+        facts = [("told", str(number))] if self.handlers else []
         facts += [("errors", str(errors))] if errors else []
         return StageState(
             "handlers",

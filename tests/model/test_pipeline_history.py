@@ -172,6 +172,7 @@ def test_the_pipeline_now_is_the_fold_and_the_parts_agree(queue: str, history: l
             agree(sandbox)
         lab.settle()
         agree(sandbox)
+        assert {box.name: box.count for box in sandbox.now.state().stages}["queue"] == 0
 
 
 def agree(sandbox: Sandbox) -> None:
