@@ -301,6 +301,7 @@ class Listener:
                 "handler": self.handler_name,
                 "type": _NAMES[note.type],
                 "lag_seconds": self._clock.monotonic() - note.at,
+                "source": self._source,
             },
         )
         now_caused_by((seq,) if seq else ())

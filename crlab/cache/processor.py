@@ -191,7 +191,9 @@ class Processor:
         at = self._clock.monotonic()
         for delta in deltas:
             note = self._note(delta, initial, at)
-            if note is not None:
+            if note is None:
+                self._ignored(delta)
+            else:
                 notes.append(note)
                 if note.type is not DELETE:
                     assert isinstance(note.obj, KubeObject)
@@ -365,6 +367,13 @@ class Processor:
         first = self._trace.append_many(drafts)
         for note, seq in zip(notes, count(first) if first else repeat(0), strict=False):
             note.cause = seq
+
+    def _ignored(self, delta: Delta) -> None:
+        """Note that a delta was old news: it left the queue, and the store is as it was."""
+        causes = (delta.cause,) if delta.cause else ()
+        self._trace.append(
+            _INDEXER, "ignored", resource=self._resource, key=delta.key, causes=causes
+        )
 
     def _tell(self, notes: Sequence[Notification]) -> None:
         if notes:

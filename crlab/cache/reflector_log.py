@@ -57,6 +57,7 @@ class ReflectorLog:
                 "reason": reason,
                 "delay_seconds": delay_seconds,
                 "health": after.health.value,
+                **self._origin,
             },
         )
 
@@ -68,7 +69,7 @@ class ReflectorLog:
             "error",
             resource=self._resource,
             causes=self.causes,
-            data={"error": error_text(error), "type": kind},
+            data={"error": error_text(error), "type": kind, **self._origin},
         )
 
     def listed(self, items: Sequence[KubeObject], version: str, pages: int) -> int:

@@ -68,7 +68,7 @@ from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.driver import Driver, Stage, StageHandle
 from crlab.runtime.ids import Ids
-from crlab.trace.record import Trace
+from crlab.trace.record import Trace, TraceStage
 
 ListMode = Literal["auto", "watchlist", "list"]
 
@@ -596,8 +596,13 @@ class SharedInformer:
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
             self._resync.add(listener, resync_seconds, started=self._is_started)
+            self._note_handler("added", listener)  # first: from here on it may be told things
             self._processor.add_listener(listener)
         return self._registration(listener)
+
+    def _note_handler(self, kind: str, listener: Listener) -> None:
+        data = {"handler": listener.handler_name, "source": self.source}
+        self.trace.append(TraceStage.HANDLER, kind, resource=self._group_resource, data=data)
 
     def _registration(self, listener: Listener) -> HandlerRegistration:
         return HandlerRegistration(listener, lambda: self.has_synced, self._detach)
@@ -608,6 +613,8 @@ class SharedInformer:
         return [self._registration(listener) for listener in self._processor.listeners()]
 
     def _detach(self, listener: Listener, discarding: bool) -> None:
+        if listener in self._processor.listeners():  # a second removal changes nothing
+            self._note_handler("removed", listener)
         self._processor.remove_listener(listener)
         self._resync.remove(listener)
         listener.close(discarding=discarding)

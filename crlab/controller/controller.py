@@ -177,6 +177,7 @@ class Controller:
         self.sources = Sources(
             name, self.resource, self.queue, self.env, informer, owned, mappers, predicates
         )
+        self._note("made")
         try:
             self.sources.register()
         except CrlabError:
@@ -269,12 +270,14 @@ class Controller:
         self.error = None
         self._trace.failures.worked("thread", self.env.actor)
         self.pool.start(self.workers if workers is None else workers)
+        self._note("started")
         return self
 
     def host(self, wake: Callable[[], None]) -> None:
         """Say that somebody else takes the keys and runs them; `wake` tells it of one."""
         self._check_open("start")
         self.pool.host(wake)
+        self._note("started")
 
     def take_for_worker(self) -> str | None:
         """Return the next key, taken; None if none is ready or a breakpoint stops here."""
@@ -324,7 +327,10 @@ class Controller:
 
         What is queued stays queued: `start` or `step` go on with it.
         """
+        was_running = self.is_running
         self.pool.stop()
+        if was_running:
+            self._note("stopped")
 
     def join(self, timeout_seconds: float | None = None) -> list[str]:
         """Wait for the threads to end.
@@ -342,12 +348,23 @@ class Controller:
         """Stop for good: remove the handlers, shut the queue down. Idempotent."""
         if self._born != fork.generation():
             return  # its workers and handlers are the parent's
+        is_first = not self._is_closed
         self._is_closed = True  # said first; all that follows may be done twice
         self.stop()
+        if is_first:
+            self._note("closed")
         self.sources.remove()
         self.queue.shut_down()
         self.env.recorder.close()
         self._trace.failures.forget(self.env.actor)
+
+    def _note(self, state: str) -> None:
+        """Leave in the trace what became of this controller, for views of the past."""
+        resources = tuple(each.resource.gvr.group_resource for each in self.informers)
+        workers = self.workers if self.is_running else 0
+        self.env.note(
+            "", "controller", 0, {"state": state, "workers": workers, "resources": resources}
+        )
 
     def _check_open(self, what: str) -> None:
         fork.check(self._born, f"controller {self.name}")

@@ -24,11 +24,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from crlab.cache.indexer import Indexer, Snapshot
 from crlab.errors import UnknownColumn
 from crlab.frame.column import Column
 from crlab.frame.column_set import ColumnsArgument, choose_columns, flatten, wide_columns
@@ -45,34 +46,12 @@ _TRIES = 100
 Definition = tuple[Sequence[Mapping[str, Any]] | None, Mapping[str, Any] | None]
 
 
-class Snapshot(Protocol):
-    """Rows of the store at one moment."""
-
-    @property
-    def rows(self) -> Mapping[str, KubeObject | None]: ...
-    @property
-    def resource_version(self) -> str: ...
-    @property
-    def generation(self) -> int: ...
-
-
-class FrameSource(Protocol):
-    """What a frame needs of an indexer."""
-
-    @property
-    def generation(self) -> int: ...
-    def read(self, keys: Iterable[str] | None = None) -> Any: ...
-    def add_change_listener(
-        self, listener: Callable[[Iterable[str] | None], None]
-    ) -> Callable[[], None]: ...
-
-
 class LiveFrame:
     """A DataFrame over an indexer."""
 
     def __init__(
         self,
-        indexer: FrameSource,
+        indexer: Indexer,
         *,
         resource: ApiResource | None = None,
         columns: ColumnsArgument = None,
@@ -141,7 +120,7 @@ class LiveFrame:
         return tuple(self._slots.columns)
 
     @property
-    def indexer(self) -> FrameSource:
+    def indexer(self) -> Indexer:
         """What it shows."""
         return self._indexer
 
@@ -262,7 +241,9 @@ class LiveFrame:
                 snapshot, is_whole = self._indexer.read(None), True
             self._failing.forget(None if is_whole else snapshot.rows)
             if is_whole:
-                self._slots.build(snapshot.rows, self._reader)
+                # Only keys that were asked for by name can be absent from a read.
+                rows = cast("dict[str, KubeObject]", snapshot.rows)
+                self._slots.build(rows, self._reader)
             else:
                 self._slots.patch(snapshot.rows, self._reader)
             self._note_failed()
@@ -290,7 +271,7 @@ class LiveFrame:
                 if name == column.name
             ]
 
-    def _consistent_read(self) -> tuple[Any, bool]:
+    def _consistent_read(self) -> tuple[Snapshot, bool]:
         """Read the changed rows, together with exactly the generation they belong to.
 
         A change that is stored but not yet told would be missing from a read that says it

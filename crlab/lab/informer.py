@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
-from crlab.lab.open_lab import ByCell
 from crlab.lab.parts import Parts, lane_of, namespace_of, namespaces_of
 from crlab.lab.question import check_columns
 from crlab.model.argument import (
@@ -30,6 +29,7 @@ from crlab.model.object import KubeObject
 from crlab.model.plural import counted
 from crlab.model.resource import ApiResource
 from crlab.runtime.dependency import Seconds, note_read, refuse_read
+from crlab.runtime.notebook_cell import ByCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ class Informer:
         self.label_selector = str(getattr(source, "label_selector", ""))
         self.field_selector = str(getattr(source, "field_selector", ""))
         self.columns = columns
-        self._handlers_by_cell = ByCell()
+        self._handlers_by_cell: ByCell[HandlerRegistration] = ByCell()
         self._frame: LiveFrame | None = None
         self._frames: list[LiveFrame] = []  # that one, and those of `with_columns`
         self._events: InformerEvents | None = None

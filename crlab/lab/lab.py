@@ -41,6 +41,7 @@ from crlab.model.resource import ApiResource
 from crlab.report.transition import Transition
 from crlab.runtime import fork
 from crlab.runtime.deadline import Deadline
+from crlab.runtime.notebook_cell import ByCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ class Lab:
         self._lock = fork.lock()
         self._informers: dict[tuple[object, ...], builtins.list[Informer]] = {}
         self._controllers: builtins.list[LabController] = []
-        self._made_by_cell = open_lab.ByCell()
+        self._made_by_cell: ByCell[LabController] = ByCell()
         life = parts.life
         life.begin(lambda state: self._shown(state) if state else repr(self), self._opener)
         life.push("the client", lambda: parts.client.close(life.ended), rank=Rank.CLIENT)

@@ -3,7 +3,7 @@
 A lab opened by a notebook cell replaces the one that the same cell opened before: a cell
 run twenty times leaves one lab, not twenty. At exit all are closed.
 
-Thread: any; `_lock` guards the labs, each `ByCell` its own. No lab is closed under a lock.
+Thread: any; `_lock` guards the labs. No lab is closed under a lock.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import functools
 import itertools
 import logging
 import os
-import sys
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from crlab.errors import describe_error
 from crlab.runtime import fork
 from crlab.runtime.closing_stack import ClosingStack
+from crlab.runtime.notebook_cell import ByCell
 
 _log = logging.getLogger("crlab.lab")
 
@@ -55,28 +55,7 @@ class Opening(ClosingStack):
                     _openings.discard(self)
 
 
-class ByCell:
-    """What each notebook cell has made, so that running the cell again replaces it."""
-
-    def __init__(self) -> None:
-        self._lock = fork.lock()
-        self._made: dict[str, tuple[str, list[Any]]] = {}
-
-    def add(self, thing: Any) -> list[Any]:
-        """Note a thing; return those that an earlier run of the same cell made."""
-        cell, run = current_cell()
-        if not cell:
-            return []
-        with self._lock:
-            known_run, things = self._made.get(cell, (run, []))
-            if known_run == run:
-                self._made[cell] = (run, [*things, thing])
-                return []
-            self._made[cell] = (run, [thing])
-            return things
-
-
-_by_cell = ByCell()
+_by_cell: ByCell[int] = ByCell()
 
 
 def register(lab: Closable) -> int:
@@ -135,18 +114,6 @@ def _in_child() -> None:
     """Leave the parent's labs to the parent."""
     _open.clear()
     _openings.clear()
-
-
-def current_cell() -> tuple[str, str]:
-    """Return the ids of the notebook cell being run and of this run, "" outside of one."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    get_parent = getattr(shell, "get_parent", None)
-    if get_parent is None:
-        return "", ""
-    parent = get_parent()
-    cell = str(parent.get("metadata", {}).get("cellId", ""))
-    return cell, str(parent.get("header", {}).get("msg_id", ""))
 
 
 atexit.register(close_all)

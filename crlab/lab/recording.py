@@ -11,6 +11,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from crlab.client.endpoint import host_of
+from crlab.lab.parts import Parts, namespaces_of
 from crlab.model.object import thawed
 from crlab.model.resource import ApiResource
 from crlab.trace.record import TraceRecord, TraceStage
@@ -18,7 +20,6 @@ from crlab.trace.recording import Recorder, resource_of
 
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
-    from crlab.lab.parts import Parts
 
 HELD = "held"  # as in `crlab.frame.replay`, which comes with pandas
 
@@ -53,7 +54,7 @@ def start_recording(
     for informer in parts.informers:
         note_definition(parts, informer.resource)
         if parts.trace.dropped:  # what it was asked for, and its list, may be lost
-            note_informer(parts, informer, recording=False)
+            note_informer(parts, informer, again=True)
             _note_held(parts, informer)
     return LabRecorder(
         parts,
@@ -66,27 +67,40 @@ def start_recording(
     )
 
 
-def note_informer(parts: Parts, informer: SharedInformer, *, recording: bool) -> None:
-    """Leave in the trace what is watched; while recording, its definition too."""
-    resource, source = informer.resource, informer.lister_watchers[0]
-    namespaces = tuple(x.namespace for x in informer.lister_watchers if x.namespace)
-    parts.trace.append(
-        TraceStage.LAB,
-        "informer",
-        resource=resource.gvr.group_resource,
-        data={
-            "resource": asdict(resource),
-            "source": informer.source,
-            "namespaces": namespaces,
-            "label_selector": str(getattr(source, "label_selector", "")),
-            "field_selector": str(getattr(source, "field_selector", "")),
-            "is_metadata_only": informer.is_metadata_only,
-        },
-    )
+def note_informer(
+    parts: Parts, informer: SharedInformer, *, recording: bool = False, again: bool = False
+) -> None:
+    """Leave in the trace what is watched; while `recording`, its definition too.
+
+    Args:
+        again: it was noted before, and the trace has lost that; else a new informer begins.
+    """
+    resource = informer.resource
+    data = {**what_is_told(parts, informer), "again": again}
+    name = resource.gvr.group_resource
+    parts.trace.append(TraceStage.LAB, "informer", resource=name, data=data)
     if recording:
         from crlab.lab.informer_frame import note_definition
 
         note_definition(parts, resource)
+
+
+def what_is_told(parts: Parts, informer: SharedInformer) -> dict[str, Any]:
+    """Return what the trace is told of an informer: for replays, and for the pipeline's boxes."""
+    source = informer.lister_watchers[0]
+    return {
+        "resource": asdict(informer.resource),
+        "source": informer.source,
+        "namespaces": namespaces_of(informer),
+        "label_selector": str(getattr(source, "label_selector", "")),
+        "field_selector": str(getattr(source, "field_selector", "")),
+        "is_metadata_only": informer.is_metadata_only,
+        "name": informer.name,
+        "queue": type(informer.queue).__name__,
+        "indices": tuple(sorted(informer.indexer.indexers())),
+        "server": "embedded" if parts.server is not None else parts.kind,
+        "host": "" if parts.server is not None else host_of(parts.url),
+    }
 
 
 def _note_held(parts: Parts, informer: SharedInformer) -> None:

@@ -7,19 +7,23 @@ Thread: any.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crlab.lab.parts import Parts, lane_of
+from crlab.lab.pace import Pace
+from crlab.lab.parts import Parts, lane_of, namespaces_of
+from crlab.lab.recording import what_is_told
 from crlab.lab.source.event_source import EventRows
 from crlab.lab.source.fault_source import FaultPanel
 from crlab.lab.source.moment import Moments
-from crlab.lab.source.past import Past
+from crlab.lab.source.past import Lane, Past
 from crlab.lab.source.pipeline_source import Pipeline
 from crlab.lab.source.rate_source import RateCounts
 from crlab.lab.source.status_source import status_state
 from crlab.lab.source.step_source import Stepped, Steps
 from crlab.lab.source.table_source import LiveRows, TableRows
 from crlab.model.argument import checked_count, checked_text
+from crlab.views.fold import Known
 from crlab.views.header import static_page
 from crlab.views.state import TableQuery
 from crlab.views.table import table_html
@@ -33,12 +37,38 @@ from crlab.widgets.time_slider import TimeSliderView
 
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
+    from crlab.frame.column import Column
     from crlab.frame.events_frame import EventsFrame
     from crlab.frame.live import LiveExpression
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.rate import Rates
     from crlab.lab.fault import LabFaults
     from crlab.report.problem import Problems
+
+
+def lane_with(
+    parts: Parts, informer: SharedInformer, columns: Callable[[], tuple[Column, ...]] = tuple
+) -> Lane:
+    """Return an informer as views take it."""
+
+    def known() -> Known:
+        snapshot = informer.indexer.read()
+        namespaces = namespaces_of(informer)
+        several = namespaces if len(namespaces) > 1 else ("",)
+        return Known(
+            about=what_is_told(parts, informer),
+            phase=str(informer.status.phase),
+            stored={key: obj for key, obj in snapshot.rows.items() if obj is not None},
+            version=snapshot.resource_version,
+            synced=several if informer.has_synced else (),
+            handlers=tuple(each.name for each in informer.registrations),
+            controllers={
+                each.name: each.workers if each.is_running else 0
+                for each in parts.controllers_of(informer)
+            },
+        )
+
+    return Lane(lane_of(informer), informer, known, columns)
 
 
 def table_view(
@@ -63,15 +93,15 @@ def table_view(
 def _rows_of(
     parts: Parts, informer: SharedInformer, frame: LiveFrame, past: Past | None = None
 ) -> TableRows:
-    return TableRows(
-        parts, lane_of(informer), lambda: frame.df, informer, past, lambda: frame.columns
-    )
+    lane = lane_with(parts, informer, lambda: frame.columns)
+    return TableRows(parts, lane.title, lambda: frame.df, lane, past)
 
 
 def live_view(parts: Parts, title: str, live: LiveExpression, *, rows: int = 20) -> TableView:
     """Return the live table of an expression."""
     _check_table("", rows)
-    return TableView(LiveRows(parts, title, live), title=title, owner=parts.life, limit=rows)
+    source = LiveRows(parts, title, live, lambda: list(parts.informers))
+    return TableView(source, title=title, owner=parts.life, limit=rows)
 
 
 def problems_view(parts: Parts, problems: Problems, *, rows: int = 20) -> TableView:
@@ -106,8 +136,20 @@ def _check_table(filter: str, rows: int) -> None:
 
 def pipeline_view(parts: Parts, lane: str = "") -> PipelineView:
     """Return the pipeline view of a lab."""
-    source = Pipeline(parts, lane)
+    source = _pipeline(parts, lane)
     return PipelineView(source, title=parts.title, owner=parts.life, lane=lane)
+
+
+def _pipeline(parts: Parts, lane: str, past: Past | None = None) -> Pipeline:
+    pace = Pace(parts)
+    return Pipeline(
+        parts,
+        lambda: [lane_with(parts, informer) for informer in list(parts.informers)],
+        lane=lane,
+        past=past,
+        step=pace.step,
+        settle=pace.settle,
+    )
 
 
 def stepper_view(parts: Parts, controller: Stepped) -> StepperView:
@@ -124,7 +166,7 @@ def time_slider_view(
     parts: Parts, informer: SharedInformer | None = None, frame: LiveFrame | None = None
 ) -> TimeSliderView:
     """Return the time slider of a lab, with a frame and the pipeline as of that moment."""
-    past = Past(parts)
+    past = Past(parts.trace)
     table, lane = None, ""
     if informer is not None and frame is not None:
         lane = lane_of(informer)
@@ -133,7 +175,7 @@ def time_slider_view(
         Moments(parts),
         title=parts.title,
         owner=parts.life,
-        pipeline=Pipeline(parts, lane, past),
+        pipeline=_pipeline(parts, lane, past),
         table=table,
     )
 

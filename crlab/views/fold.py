@@ -1,8 +1,7 @@
 """The pipeline's boxes, folded out of the trace record by record.
 
-From: the trace (live, a recording, or up to any moment of it). To: `PipelineState`. The
-same fold shows the present and the past, so the time slider cannot disagree with what
-was live.
+From: the trace (live, a recording, or up to any moment of it). To: the pipeline view and the
+time slider. The same fold shows the present and the past, so the two cannot disagree.
 
 Guarantees:
   1. The state after record N depends on the records up to N alone.
@@ -13,15 +12,17 @@ Thread: not locked; its owner applies and reads from one thread at a time.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from crlab.model.key import split_key
+from crlab.model.object import KubeObject
 from crlab.trace.record import TraceRecord
-from crlab.views.format import TYPE_MARKS, clock_time, lag
-from crlab.views.state import MAX_ROWS, Item, StageState
+from crlab.views.box import Box, HandlersBox, IndexerBox, QueueBox, ReflectorBox, ServerBox
+from crlab.views.controller_box import ClientBox, ControllerBoxes, Reconciles, Workqueues
+from crlab.views.state import MAX_ROWS, StageState
 
+ACTIVE_SECONDS = 1.0
+MAX_FOREIGN = 20_000  # records between an event and its handlers, of the other informers
 _BOX = {
     "server": "server",
     "client": "client",
@@ -33,58 +34,73 @@ _BOX = {
     "reconcile": "reconcile",
     "fault": "server",
 }
-_OPERATIONS = {"add": "+", "update": "~", "delete": "-"}
-MAX_LISTS = 64  # lists that wait to replace the store: one per namespace of the informer
-MAX_FOREIGN = 20_000  # records between an event and its handlers, of the other informers
+#: What was set up, not what happened: it moves no box.
+_SET_UP = frozenset({"handler.added", "handler.removed", "reconcile.controller"})
+
+_Apply = Callable[[TraceRecord], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the parts hold now, for a fold of a trace that has lost its beginning.
+
+    Attributes:
+        about: what an informer's record in the trace says of it.
+        phase: of its reflector.
+        synced: the namespaces whose first list is in the cache, ("",) for all.
+        controllers: name → workers that run.
+    """
+
+    about: Mapping[str, object]
+    phase: str
+    stored: Mapping[str, KubeObject]
+    version: str
+    synced: tuple[str, ...]
+    handlers: tuple[str, ...]
+    controllers: Mapping[str, int]
 
 
 class PipelineFold:
-    """What one informer's pipeline, and one controller's, look like after some records."""
+    """What one informer's pipeline, with its controllers, looks like after some records."""
 
-    def __init__(self, resource: str = "", controller: str = "", source: str = "") -> None:
+    def __init__(self, resource: str = "", source: str = "") -> None:
         """Start before the first record.
 
         Args:
             resource: "plural.group" of the informer; "" follows every resource.
-            controller: name of the controller and its queue; "" follows every one.
             source: the informer's `source`, where several watch the resource; "" for all.
         """
         self.resource = resource
-        self.controller = controller
         self.source = source
-        self._foreign: dict[int, None] = {}  # records of the other informers
         self.seq = 0
         self.at = 0.0
-        self.last: TraceRecord | None = None
-        self.revision = ""
-        # reflector
-        self.phase, self.reason, self.version = "", "", ""
-        self.retry_at: float | None = None
-        self.list_text = ""
-        self.events, self.errors = 0, 0
-        self.recent: deque[Item] = deque(maxlen=MAX_ROWS)
-        # queue and cache
-        self.pending: dict[int, tuple[str, str, float]] = {}
-        self.listed: dict[int, tuple[str, dict[str, Any]]] = {}  # seq → namespace, objects
-        self.objects: dict[str, tuple[str, str]] = {}
-        self.stored: dict[str, Any] = {}  # what the indexer holds
-        self.stored_version = ""
-        # handlers
-        self.handlers: dict[str, tuple[int, str, float | None]] = {}
-        self.handler_errors = 0
-        # workqueue and reconcile
-        self.ready: dict[str, int] = {}
-        self.processing: dict[str, float] = {}
-        self.delayed: dict[str, float] = {}
-        self.failures: dict[str, int] = {}
-        self.collapsed = 0
-        self.runs, self.failed = 0, 0
-        self.running: dict[str, int] = {}
-        self.outcomes: deque[Item] = deque(maxlen=MAX_ROWS)
-        # writes
-        self.codes: Counter[str] = Counter()
-        self.writes: deque[Item] = deque(maxlen=MAX_ROWS)
-        self.requests, self.faults = 0, 0
+        self.last: TraceRecord | None = None  # what the lane did last
+        self.server, self.client = ServerBox(), ClientBox()
+        self.controllers: dict[str, ControllerBoxes] = {}
+        self._foreign: dict[int, None] = {}  # records of the other informers
+        self._moved: dict[str, float] = {}  # box → when it moved last, in that order
+        self._begin_informer()
+
+    def _begin_informer(self) -> None:
+        self.reflector, self.queue = ReflectorBox(), QueueBox()
+        self.indexer, self.handlers = IndexerBox(), HandlersBox()
+        self._of_lane: dict[str, _Apply] = {
+            "lab.informer": self._informer,
+            "reflector.state": self.reflector.moved,
+            "reflector.listed": self._listed,
+            "reflector.held": self._held,
+            "reflector.watch_event": self.reflector.watched,
+            "reflector.bookmark": self.reflector.bookmarked,
+            "reflector.error": self.reflector.failed,
+            "queue.queued": self.queue.queued,
+            "indexer.stored": self._stored,
+            "indexer.replaced": self._replaced,
+            "indexer.ignored": self.queue.taken,
+            "handler.added": lambda record: self.handlers.added([str(record.get("handler"))]),
+            "handler.removed": self.handlers.removed,
+            "handler.notified": self.handlers.notified,
+            "handler.error": self.handlers.failed,
+        }
 
     def apply_all(self, records: Iterable[TraceRecord]) -> None:
         """Apply records in order."""
@@ -94,26 +110,45 @@ class PipelineFold:
     def apply(self, record: TraceRecord) -> None:
         """Apply the next record."""
         self.seq, self.at = record.seq, record.at
-        if _newer(record.resource_version, self.revision):
-            self.revision = record.resource_version
-        apply = _APPLY.get(f"{record.stage}.{record.kind}")
-        if apply is None or not self._concerns(record):
-            return
-        apply(self, record)
-        self.last = record
+        self.server.heard(record.resource_version)
+        stage, what = record.stage, f"{record.stage}.{record.kind}"
+        if stage in ("workqueue", "reconcile"):
+            is_ours = self._applied_to_controller(record, what)
+        elif stage == "client":
+            is_ours = self._requested(record)
+        elif stage == "fault":
+            self.server.injected(record)
+            is_ours = True
+        else:
+            is_ours = what in self._of_lane and self._is_own(record)
+            if is_ours:
+                self._of_lane[what](record)
+        if is_ours and stage in _BOX and what not in _SET_UP:
+            self.last = record
+            self._moved.pop(_BOX[stage], None)
+            self._moved[_BOX[stage]] = record.at
 
-    def _concerns(self, record: TraceRecord) -> bool:
-        if record.stage in ("reflector", "queue", "indexer", "handler"):
-            if self.resource and record.resource != self.resource:
-                return False
-            return not self.source or self._is_own(record)
-        if record.stage == "workqueue":
-            return not self.controller or record.get("queue") == self.controller
-        if record.stage == "reconcile":
-            return not self.controller or record.get("controller") == self.controller
-        return True
+    def begin(self, known: Known, seq: int) -> None:
+        """Begin with what the parts hold, as of record `seq`; what led there is lost."""
+        self.seq = seq
+        self._informer(TraceRecord(seq, self.at, "lab", "informer", data=known.about))
+        self.reflector.phases[""] = (known.phase.replace("_", " "), None)
+        self.reflector.version = known.version
+        self.server.heard(known.version)
+        self.indexer.stored = dict(known.stored)
+        self.indexer.version = known.version
+        self.indexer.synced |= set(known.synced)
+        self.handlers.added(known.handlers)
+        for name, workers in known.controllers.items():
+            self.controllers[name] = ControllerBoxes()
+            self.controllers[name].reconcile.workers = workers
 
     def _is_own(self, record: TraceRecord) -> bool:
+        """Whether a record is this informer's, by its `source` or by what led to it."""
+        if self.resource and record.resource != self.resource:
+            return False
+        if not self.source:
+            return True
         source = record.get("source")
         is_own = source == self.source if source else self._foreign.keys().isdisjoint(record.causes)
         if not is_own:
@@ -122,174 +157,114 @@ class PipelineFold:
                 del self._foreign[next(iter(self._foreign))]
         return is_own
 
-    # --- records, by kind -----------------------------------------------------------------
+    # --- records that concern more than one box --------------------------------------------
 
-    def _reflector_state(self, record: TraceRecord) -> None:
-        self.phase = str(record.get("state") or "")
-        self.reason = str(record.get("reason") or "")
-        delay = record.get("delay_seconds")
-        self.retry_at = record.at + delay if delay else None
+    def _informer(self, record: TraceRecord) -> None:
+        if self.reflector.name and not record.get("again"):
+            self._begin_informer()  # one that was stopped, and made anew
+        for box in (self.server, self.reflector, self.queue, self.indexer):
+            box.informer(record)
 
     def _listed(self, record: TraceRecord) -> None:
-        pages = record.get("pages") or 1
-        self.version = record.resource_version
-        self.list_text = f"{record.get('count')} in {pages} page{'' if pages == 1 else 's'}"
-        objects = record.get("objects") or ()
+        self.reflector.listed(record)
         scope = str(record.get("namespace") or "")
-        self.listed[record.seq] = (scope, {obj.key: obj for obj in objects})
-        if len(self.listed) > MAX_LISTS:
-            del self.listed[next(iter(self.listed))]
-        self.recent.append(Item(f"list of {record.get('count')}", clock_time(record.at), "="))
+        listed = {obj.key for obj in record.get("objects") or ()}
+        gone = [key for key in self.indexer.within(scope) if key not in listed]
+        self.queue.listed(record, len(gone))
+        if not listed and not gone and not self.queue.is_atomic:
+            self.indexer.synced.add(scope)  # nothing is queued: the cache is as the list says
 
-    def _watch_event(self, record: TraceRecord) -> None:
-        self.events += 1
-        self.version = record.resource_version or self.version
-        kind = str(record.get("type") or "")
-        detail = f"{kind} rv {record.resource_version} {clock_time(record.at)}"
-        self.recent.append(Item(record.key, detail, TYPE_MARKS.get(kind, "")))
-
-    def _bookmark(self, record: TraceRecord) -> None:
-        self.version = record.resource_version or self.version
-
-    def _reflector_error(self, record: TraceRecord) -> None:
-        self.errors += 1
-        self.recent.append(Item("error", str(record.get("error") or ""), "!"))
-
-    def _queued(self, record: TraceRecord) -> None:
-        kind = str(record.get("type") or "")
-        self.pending[record.seq] = (record.key, kind, record.at)
-
-    def _taken(self, record: TraceRecord) -> None:
-        for cause in record.causes:
-            self.pending.pop(cause, None)
+    def _held(self, record: TraceRecord) -> None:
+        """Take what the cache held when a recording began whose trace had lost its list."""
+        objects = {obj.key: obj for obj in record.get("objects") or ()}
+        self.indexer.reached(record.resource_version)
+        self.indexer.replaced(str(record.get("namespace") or ""), objects)
 
     def _stored(self, record: TraceRecord) -> None:
-        self._taken(record)
-        operation = str(record.get("operation") or "")
-        self.stored_version = record.resource_version or self.stored_version
-        if operation == "delete":
-            self.objects.pop(record.key, None)
-            self.stored.pop(record.key, None)
-        else:
-            self.objects[record.key] = (record.resource_version, _OPERATIONS.get(operation, ""))
-            self.stored[record.key] = record.get("object")
+        entry = self.queue.taken(record)
+        self.indexer.changed(record)
+        if entry is not None and entry.left <= 0:  # the last object of a list
+            self.indexer.synced.add(entry.scope)
 
     def _replaced(self, record: TraceRecord) -> None:
-        self._taken(record)
-        self.stored_version = record.resource_version or self.stored_version
-        scope, objects = next(
-            (self.listed[cause] for cause in record.causes if cause in self.listed), ("", {})
-        )
-        others = {k: o for k, o in self.stored.items() if scope and split_key(k)[0] != scope}
-        marks = {key: self.objects[key] for key in others}
-        self.stored = {**others, **objects}
-        self.objects = {**marks, **{k: (o.resource_version, "") for k, o in objects.items()}}
-        self.pending = {
-            seq: what for seq, what in self.pending.items() if seq > max(record.causes, default=0)
-        }
+        entry = self.queue.taken(record)
+        self.indexer.reached(record.resource_version)
+        if entry is not None:
+            self.indexer.replaced(entry.scope, entry.objects)
 
-    def _notified(self, record: TraceRecord) -> None:
-        name = str(record.get("handler") or "?")
-        told = self.handlers.get(name, (0, "", None))[0] + 1
-        text = f"{record.get('type')} {record.key}"
-        self.handlers[name] = (told, text, record.get("lag_seconds"))
+    def _requested(self, record: TraceRecord) -> bool:
+        """Count a request; return whether the lane's resource or controller is its matter."""
+        self.server.requested(record)
+        self.client.requested(record)
+        self.reflector.requested(record)
+        maker, _, name = str(record.get("actor") or "").partition("/")
+        if maker == "controller" and name in self.controllers:
+            return True
+        return not self.resource or record.resource in ("", self.resource)
 
-    def _handler_error(self, record: TraceRecord) -> None:
-        self.handler_errors += 1
+    def _applied_to_controller(self, record: TraceRecord, what: str) -> bool:
+        if what == "reconcile.controller":
+            return self._set_up(record)
+        name = record.get("queue" if record.stage == "workqueue" else "controller")
+        boxes = self.controllers.get(str(name))
+        if boxes is None:
+            return False
+        apply = {
+            "workqueue.added": boxes.workqueue.added,
+            "workqueue.got": boxes.workqueue.got,
+            "workqueue.done": boxes.workqueue.done,
+            "workqueue.requeued": boxes.workqueue.requeued,
+            "workqueue.forgotten": boxes.workqueue.forgotten,
+            "reconcile.started": boxes.reconcile.started,
+            "reconcile.finished": boxes.reconcile.finished,
+        }.get(what)
+        if apply is not None:
+            apply(record)
+        return apply is not None
 
-    def _added(self, record: TraceRecord) -> None:
-        if record.get("collapsed"):
-            self.collapsed += 1
-        self.delayed.pop(record.key, None)
-        self.ready[record.key] = self.ready.get(record.key, 0) + 1
-
-    def _got(self, record: TraceRecord) -> None:
-        self.ready.pop(record.key, None)
-        self.processing[record.key] = record.at
-
-    def _done(self, record: TraceRecord) -> None:
-        self.processing.pop(record.key, None)
-
-    def _requeued(self, record: TraceRecord) -> None:
-        self.delayed[record.key] = record.at + float(record.get("delay_seconds") or 0.0)
-        attempt = record.get("attempt")
-        if attempt:
-            self.failures[record.key] = int(attempt)
-
-    def _forgotten(self, record: TraceRecord) -> None:
-        self.failures.pop(record.key, None)
-
-    def _started(self, record: TraceRecord) -> None:
-        self.runs += 1
-        self.running[record.key] = int(record.get("attempt") or 1)
-
-    def _finished(self, record: TraceRecord) -> None:
-        self.running.pop(record.key, None)
-        error = record.get("error")
-        self.failed += bool(error) and not record.get("dry_run")
-        end = str(record.get("outcome") or record.get("result") or "done")
-        took = lag(record.get("duration_seconds"))
-        detail = f"{error}; {end}" if error else end
-        self.outcomes.append(Item(record.key, f"{detail} {took}", "!" if error else ""))
-
-    def _request(self, record: TraceRecord) -> None:
-        self.requests += 1
-        verb = str(record.get("verb") or "")
-        if not str(record.get("actor") or "").startswith("controller/"):
-            return
-        if self.controller and record.get("actor") != f"controller/{self.controller}":
-            return
-        if verb in ("get", "list", "watch"):
-            return
-        code = str(record.get("status") or "?")
-        self.codes[code] += 1
-        sub = f"/{record.get('subresource')}" if record.get("subresource") else ""
-        dry = " dry run" if record.get("dry_run") else ""
-        mark = "" if code.startswith("2") else "!"
-        name = f"{record.resource}{sub} {record.key}".strip()
-        self.writes.append(Item(name, f"{verb} → {code}{dry}", mark))
-
-    def _fault(self, record: TraceRecord) -> None:
-        self.faults += 1
+    def _set_up(self, record: TraceRecord) -> bool:
+        """Note a controller that was made, started, stopped or closed."""
+        name, state = str(record.get("controller")), record.get("state")
+        is_ours = not self.resource or self.resource in record.get("resources", ())
+        if state == "closed":
+            self.controllers.pop(name, None)
+        elif is_ours and (state == "made" or name not in self.controllers):
+            self.controllers[name] = ControllerBoxes()
+        if name in self.controllers:
+            self.controllers[name].reconcile.workers = int(record.get("workers") or 0)
+        return is_ours
 
     # --- the picture ----------------------------------------------------------------------
 
-    @property
-    def active(self) -> tuple[str, ...]:
-        """The box that moved last, () before anything did."""
-        return (_BOX[self.last.stage],) if self.last and self.last.stage in _BOX else ()
+    def active(self, now: float, *, only_last: bool) -> tuple[str, ...]:
+        """Return the boxes that moved within the last second, () before anything did.
+
+        Args:
+            only_last: only the last one; where a lab is stepped, time stands still.
+        """
+        boxes = tuple(self._moved)
+        if only_last:
+            return boxes[-1:]
+        return tuple(box for box in boxes if self._moved[box] >= now - ACTIVE_SECONDS)
 
     def stages(self, now: float, *, selected: str = "") -> tuple[StageState, ...]:
         """Return the eight boxes at wall time `now`; only `selected` carries its items."""
-        from crlab.views.box import boxes_of
+        controllers = self.controllers.values()
+        boxes: tuple[Box, ...] = (
+            self.server,
+            self.reflector,
+            self.queue,
+            self.indexer,
+            self.handlers,
+            Workqueues([each.workqueue for each in controllers]),
+            Reconciles([each.reconcile for each in controllers]),
+            self.client,
+        )
+        return tuple(_drawn(box, now, selected) for box in boxes)
 
-        return boxes_of(self, now, selected)
 
-
-def _newer(version: str, than: str) -> bool:
-    if not version.isdigit():
-        return False
-    return not than or (len(version), version) > (len(than), than)
-
-
-_APPLY: dict[str, Callable[[Any, TraceRecord], None]] = {
-    "reflector.state": PipelineFold._reflector_state,
-    "reflector.listed": PipelineFold._listed,
-    "reflector.watch_event": PipelineFold._watch_event,
-    "reflector.bookmark": PipelineFold._bookmark,
-    "reflector.error": PipelineFold._reflector_error,
-    "queue.queued": PipelineFold._queued,
-    "indexer.stored": PipelineFold._stored,
-    "indexer.replaced": PipelineFold._replaced,
-    "handler.notified": PipelineFold._notified,
-    "handler.error": PipelineFold._handler_error,
-    "workqueue.added": PipelineFold._added,
-    "workqueue.got": PipelineFold._got,
-    "workqueue.done": PipelineFold._done,
-    "workqueue.requeued": PipelineFold._requeued,
-    "workqueue.forgotten": PipelineFold._forgotten,
-    "reconcile.started": PipelineFold._started,
-    "reconcile.finished": PipelineFold._finished,
-    "client.request": PipelineFold._request,
-    "fault.injected": PipelineFold._fault,
-}
+def _drawn(box: Box, now: float, selected: str) -> StageState:
+    stage = box.state(now)
+    if stage.name != selected:
+        return stage
+    return replace(stage, items=tuple(box.items(now)[:MAX_ROWS]))

@@ -24,7 +24,7 @@ TITLES = {
     "handlers": "Handlers",
     "workqueue": "Workqueue",
     "reconcile": "Reconcile",
-    "client": "Writes",
+    "client": "Client",
 }
 WHAT = {
     "server": "holds the truth; every write gets the next resourceVersion",
@@ -34,7 +34,7 @@ WHAT = {
     "handlers": "are told of each change, each from its own backlog",
     "workqueue": "holds keys, not objects: many events of a key become one",
     "reconcile": "your function: reads the cache, writes what is missing",
-    "client": "requests that reconciles made; each write comes back as a watch event",
+    "client": "requests of this lab; each write comes back as a watch event",
 }
 
 

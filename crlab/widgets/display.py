@@ -15,11 +15,11 @@ Thread: `show` and `replace` on the thread of the caller (a cell); never the ren
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from crlab.errors import ConfigError
+from crlab.runtime.notebook_cell import running_shell
 
 Mode = Literal["widget", "html", "text"]
 VARIABLE = "CRLAB_DISPLAY"
@@ -37,20 +37,13 @@ def display_mode() -> Mode:
         return modes[wanted]
     if wanted != "auto":
         raise ConfigError(f"{VARIABLE}={wanted!r}: use auto, widget, html or text")
-    shell = ipython()
+    shell = running_shell()
     return "widget" if getattr(shell, "kernel", None) is not None else "text"
-
-
-def ipython() -> Any:
-    """Return the running IPython shell, None outside of one; imports nothing."""
-    module = sys.modules.get("IPython")
-    get = getattr(module, "get_ipython", None)
-    return get() if get is not None else None
 
 
 def show(bundle: Mapping[str, Any], display_id: str) -> None:
     """Show a mime bundle under `display_id`; nothing without IPython."""
-    if ipython() is None:
+    if running_shell() is None:
         return
     from IPython.display import display
 
@@ -59,20 +52,8 @@ def show(bundle: Mapping[str, Any], display_id: str) -> None:
 
 def replace(bundle: Mapping[str, Any], display_id: str) -> None:
     """Replace what is shown under `display_id`."""
-    if ipython() is None:
+    if running_shell() is None:
         return
     from IPython.display import update_display
 
     update_display(dict(bundle), raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
-
-
-def running_cell() -> tuple[str, int] | None:
-    """Return (id, execution count) of the cell that runs; None if the front end tells none."""
-    shell = ipython()
-    get_parent = getattr(shell, "get_parent", None)
-    if get_parent is None:
-        return None
-    parent = get_parent()
-    metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
-    cell = metadata.get("cellId") if isinstance(metadata, Mapping) else None
-    return (cell, int(shell.execution_count)) if isinstance(cell, str) else None

@@ -13,6 +13,7 @@ from crlab.views.filter import Filter
 from crlab.views.format import TYPE_MARKS
 from crlab.views.state import ROWS, EventsQuery, EventsState
 from crlab.widgets.table import WindowedView
+from crlab.widgets.view import Control
 from crlab.widgets.view_source import EventsSource
 
 
@@ -65,20 +66,9 @@ class EventsView(WindowedView):
     def _html(self, state: EventsState) -> Markup:
         return events_html(state)
 
-    @property
-    def opened(self) -> Any:
-        """The drop-down that opens an event."""
-        return self._box("opened")
-
-    @property
-    def left(self) -> Any:
-        """The box of the left resourceVersion ("" : the one before)."""
-        return self._box("left")
-
-    @property
-    def right(self) -> Any:
-        """The box of the right resourceVersion ("" : the event's)."""
-        return self._box("right")
+    opened = Control("The drop-down that opens an event.")
+    left = Control("The box of the left resourceVersion; empty, the one before.")
+    right = Control("The box of the right resourceVersion; empty, that of the event.")
 
     def _more_controls(self) -> list[Any]:
         from crlab.widgets.control import choice, text_box

@@ -14,7 +14,7 @@ from crlab.errors import ConfigError, nearest
 from crlab.model.escape import Markup, plain
 from crlab.views.fault import fault_html, fault_text
 from crlab.views.state import FaultState
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import FaultSource
 
 
@@ -52,25 +52,10 @@ class FaultView(View):
         """End an active fault, or all, and wait for it."""
         self._perform("clear", lambda: self._source.clear(name))
 
-    @property
-    def fault(self) -> Any:
-        """The drop-down of faults."""
-        return self._box("fault")
-
-    @property
-    def target(self) -> Any:
-        """The drop-down of resources."""
-        return self._box("target")
-
-    @property
-    def inject_button(self) -> Any:
-        """The Inject button."""
-        return self._box("inject")
-
-    @property
-    def clear_button(self) -> Any:
-        """The Clear button."""
-        return self._box("clear")
+    fault = Control("The drop-down of faults.")
+    target = Control("The drop-down of resources.")
+    inject_button = Control("The Inject button.")
+    clear_button = Control("The Clear button.")
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import button, choice
@@ -79,10 +64,10 @@ class FaultView(View):
         boxes = self._boxes
         boxes["fault"] = choice("Fault", _faults(state), lambda _: None, width="320px")
         boxes["target"] = choice("on", _targets(state), lambda _: None, width="240px")
-        boxes["inject"] = button(
+        boxes["inject_button"] = button(
             "Inject", self._inject, says="Break it now, in this sandbox", style="danger"
         )
-        boxes["clear"] = button("Clear all", self._clear, says="End every active fault")
+        boxes["clear_button"] = button("Clear all", self._clear, says="End every active fault")
         return list(boxes.values())
 
     def _inject(self) -> None:
@@ -99,8 +84,8 @@ class FaultView(View):
         set_options(self._boxes["fault"], _faults(state))
         set_options(self._boxes["target"], _targets(state))
         is_off = state.status.is_closed
-        self._boxes["inject"].disabled = is_off or not state.faults
-        self._boxes["clear"].disabled = is_off or not any(f.is_active for f in state.faults)
+        self._boxes["inject_button"].disabled = is_off or not state.faults
+        self._boxes["clear_button"].disabled = is_off or not any(f.is_active for f in state.faults)
 
 
 def _faults(state: FaultState) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from crlab.views.pipeline import (
     pipeline_text,
 )
 from crlab.views.state import STAGES, PipelineQuery, PipelineState
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import PipelineSource
 
 _OVERLAY = trusted(
@@ -103,21 +103,9 @@ class PipelineView(View):
         self._build()
         return self._buttons
 
-    @property
-    def lane(self) -> Any:
-        """The drop-down of informers."""
-        return self._box("lane")
-
-    @property
-    def step_button(self) -> Any:
-        """The Step button."""
-        return self._box("step")
-
-    @property
-    def settle_button(self) -> Any:
-        """The Settle button."""
-        return self._box("settle")
-
+    lane = Control("The drop-down of informers.")
+    step_button = Control("The Step button.")
+    settle_button = Control("The Settle button.")
     # --- widgets --------------------------------------------------------------------------
 
     def _controls(self) -> list[Any]:
@@ -129,19 +117,19 @@ class PipelineView(View):
         boxes["lane"] = choice("Informer", lanes, self._choose_lane, width="300px")
         if state.lane in lanes:
             boxes["lane"].value = state.lane
-        boxes["step"] = button(
+        boxes["step_button"] = button(
             "Step",
             lambda: self._command("step", self._source.step),
             says="Make one transition anywhere in the pipeline",
             style="primary",
         )
-        boxes["settle"] = button(
+        boxes["settle_button"] = button(
             "Settle",
             lambda: self._command("settle", self._source.settle),
             says="Step until nothing moves",
         )
         self._buttons.update({name: self._key(name) for name in STAGES})
-        return [boxes["lane"], boxes["step"], boxes["settle"]]
+        return [boxes["lane"], boxes["step_button"], boxes["settle_button"]]
 
     def _key(self, name: str) -> Any:
         from crlab.widgets.control import button
@@ -179,5 +167,5 @@ class PipelineView(View):
         if state.lanes:
             set_options(self._boxes["lane"], state.lanes)
         is_off = state.status.is_closed
-        self._boxes["step"].disabled = is_off or "step" not in state.can
-        self._boxes["settle"].disabled = is_off or "settle" not in state.can
+        self._boxes["step_button"].disabled = is_off or "step" not in state.can
+        self._boxes["settle_button"].disabled = is_off or "settle" not in state.can

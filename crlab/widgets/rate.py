@@ -11,7 +11,7 @@ from crlab.errors import ConfigError
 from crlab.model.escape import Markup
 from crlab.views.chart import rate_html, rate_text
 from crlab.views.state import RateQuery, RateState
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import HasPlot, RateSource
 
 GROUPS = ("type", "kind", "namespace", "key", "writer")
@@ -66,20 +66,9 @@ class RateView(View):
             raise ConfigError("this source has no matplotlib figure")
         return self._source.plot()
 
-    @property
-    def by(self) -> Any:
-        """The drop-down of what to group by."""
-        return self._box("by")
-
-    @property
-    def window(self) -> Any:
-        """The drop-down of the window's length."""
-        return self._box("window")
-
-    @property
-    def bin(self) -> Any:
-        """The drop-down of the bins' length."""
-        return self._box("bin")
+    by = Control("The drop-down of what to group by.")
+    window = Control("The drop-down of the window's length.")
+    bin = Control("The drop-down of the bins' length.")
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import choice

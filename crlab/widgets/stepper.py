@@ -15,7 +15,7 @@ from typing import Any
 from crlab.model.escape import Markup
 from crlab.views.state import StepperState
 from crlab.views.stepper import stepper_html, stepper_text
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import StepperSource
 
 _BUTTONS = (
@@ -32,12 +32,7 @@ _BUTTONS = (
 
 
 class StepperView(View):
-    """One controller, by hand; made by ``controller.stepper()``.
-
-    ``step_button``, ``step10_button``, ``run_button``, ``back_button``, ``fork_button``,
-    ``conflict_button``, ``requeue_button``, ``forget_button``, ``dry_run`` and
-    ``breakpoint`` are its ipywidgets.
-    """
+    """One controller, by hand; made by ``controller.stepper()``."""
 
     kind = "Stepper"
     _source: StepperSource
@@ -74,13 +69,16 @@ class StepperView(View):
         """Open a copy of the lab at this point, and wait."""
         self._perform("fork", self._source.fork)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.endswith("_button") or name in ("dry_run", "breakpoint"):
-            self._build()
-            boxes = self.__dict__.get("_boxes", {})
-            if name in boxes:
-                return boxes[name]
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+    step_button = Control("The Step button.")
+    step10_button = Control("The button of ten steps.")
+    run_button = Control("The button that steps to the next breakpoint.")
+    back_button = Control("The button that undoes the last step.")
+    fork_button = Control("The button that opens a copy of the lab.")
+    conflict_button = Control("The button that lets the next write meet a conflict.")
+    requeue_button = Control("The button that queues the last key again.")
+    forget_button = Control("The button that forgets the last key's failures.")
+    dry_run = Control("The button that lets writes be dry runs.")
+    breakpoint = Control("The box of the breakpoint.")
 
     # --- widgets --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from crlab.views.filter import Filter, FilterError, parse
 from crlab.views.format import count
 from crlab.views.state import MAX_ROWS, ROWS, TableQuery, TableState
 from crlab.views.table import table_html, table_text
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import TableSource, Unsubscribe
 
 
@@ -71,25 +71,10 @@ class WindowedView(View):
 
     # --- controls -------------------------------------------------------------------------
 
-    @property
-    def filter(self) -> Any:
-        """The filter box (ipywidgets Text)."""
-        return self._box("filter")
-
-    @property
-    def pause(self) -> Any:
-        """The pause button (ipywidgets ToggleButton)."""
-        return self._box("pause")
-
-    @property
-    def previous(self) -> Any:
-        """The button to the page before."""
-        return self._box("previous")
-
-    @property
-    def next(self) -> Any:
-        """The button to the page after."""
-        return self._box("next")
+    filter = Control("The filter box (ipywidgets Text).")
+    pause = Control("The pause button (ipywidgets ToggleButton).")
+    previous = Control("The button to the page before.")
+    next = Control("The button to the page after.")
 
     def _controls(self) -> list[Any]:
         from crlab.widgets.control import button, text_box, toggle
@@ -199,15 +184,8 @@ class TableView(WindowedView):
     def _html(self, state: TableState) -> Markup:
         return table_html(state)
 
-    @property
-    def sort(self) -> Any:
-        """The drop-down of columns to sort by."""
-        return self._box("sort")
-
-    @property
-    def descending(self) -> Any:
-        """The button that turns the order round."""
-        return self._box("descending")
+    sort = Control("The drop-down of columns to sort by.")
+    descending = Control("The button that turns the order round.")
 
     def _more_controls(self) -> list[Any]:
         from crlab.widgets.control import choice, toggle

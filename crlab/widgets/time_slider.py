@@ -18,7 +18,7 @@ from crlab.views.state import PipelineQuery, PipelineState, StatusState, TableQu
 from crlab.views.state import TimeState as Moment
 from crlab.views.table import table_html, table_text
 from crlab.views.time_slider import time_band_svg, time_html, time_text
-from crlab.widgets.view import View
+from crlab.widgets.view import Control, View
 from crlab.widgets.view_source import PipelineSource, TableSource, TimeSource
 
 PLACES = 48  # places of the band that can be pressed
@@ -52,11 +52,7 @@ class TimelineState:
 
 
 class TimeSliderView(View):
-    """Travel in the trace; made by ``lab.timeline()``.
-
-    `seq` (number box), `first_button`, `back_button`, `forward_button` and `live_button`
-    are its ipywidgets.
-    """
+    """Travel in the trace; made by ``lab.time_slider()``."""
 
     kind = "Time"
     _source: TimeSource
@@ -113,13 +109,11 @@ class TimeSliderView(View):
         self._seq = seq
         self._asked()
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "seq" or name.endswith("_button"):
-            self._build()
-            boxes = self.__dict__.get("_boxes", {})
-            if name in boxes:
-                return boxes[name]
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+    seq = Control("The number box of the record looked at.")
+    first_button = Control("The button to the oldest record held.")
+    back_button = Control("The button one record back.")
+    forward_button = Control("The button one record on.")
+    live_button = Control("The button back to now.")
 
     # --- widgets --------------------------------------------------------------------------
 

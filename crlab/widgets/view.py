@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 from crlab.errors import CrlabError
 from crlab.model.escape import H, Markup, esc, joined, plain
 from crlab.runtime import fork
+from crlab.runtime.notebook_cell import ByCell
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.state import StatusState
 from crlab.views.stepper import user_traceback
@@ -47,6 +48,21 @@ _numbers = itertools.count(1)
 _registry_lock = fork.lock()
 _born = fork.generation()
 _open: list[View] = []
+_by_cell: ByCell[str] = ByCell()  # display ids: a closed view is not kept alive
+
+
+class Control:
+    """An attribute of a view that is one of its ipywidgets, as `_controls` put it in `_boxes`."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, view: View | None, owner: type) -> Any:
+        return self if view is None else view.control(self._name)
 
 
 class View:
@@ -70,8 +86,7 @@ class View:
         self._last: Any = None
         self._message = ""
         self._tickets: list[Ticket] = []
-        self._display_id = f"crlab-{self.kind.lower()}-{next(_numbers)}"
-        self._cell: tuple[str, int] | None = None
+        self.display_id = f"crlab-{self.kind.lower()}-{next(_numbers)}"
         self._unsubscribe: Callable[[], None] | None = None
         self._panes: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}  # the controls, by name
@@ -100,8 +115,8 @@ class View:
         """Make the controls; called once, before the first live picture."""
         return []
 
-    def _box(self, name: str) -> Any:
-        """Return a control that `_controls` put into `_boxes`."""
+    def control(self, name: str) -> Any:
+        """Return a control by the name of its attribute, made if it was not yet."""
         self._build()
         return self._boxes[name]
 
@@ -178,16 +193,20 @@ class View:
         """Show the view here, as `CRLAB_DISPLAY` or the environment asks for."""
         mode = display.display_mode()
         if self._is_closed or mode == "html":
-            display.show(self._static_bundle(), self._display_id)
+            display.show(self._static_bundle(), self.display_id)
         elif mode == "text":
-            display.show({"text/plain": self.to_text()}, self._display_id)
+            display.show({"text/plain": self.to_text()}, self.display_id)
         else:
             self._go_live()
-            display.show(self._live_bundle(), self._display_id)
+            display.show(self._live_bundle(), self.display_id)
 
     def close(self) -> None:
         """Stop following; leave the last state as static HTML. Idempotent."""
         self._close(shown=True)
+
+    def give_way(self) -> None:
+        """Close, and leave no picture: the output is another view's now."""
+        self._close(shown=False)
 
     def _close(self, *, shown: bool) -> None:
         if not self._is_closed:
@@ -201,7 +220,7 @@ class View:
         if is_first and self._unsubscribe is not None:
             self._unsubscribe()
         if is_first and self._is_live:
-            display.replace(self._static_bundle(), self._display_id)
+            display.replace(self._static_bundle(), self.display_id)
             self._dispose(self._last_picture() if shown else None)
         with _registry_lock:  # last: an interrupt before leaves it to the next `close_all`
             if self in _open:
@@ -346,7 +365,6 @@ class View:
             return
         self._build()
         self._is_live = True
-        self._cell = display.running_cell()
         _enter(self)
         self.render()
         self._unsubscribe = self._source.subscribe(lambda: RENDER.mark(self))
@@ -401,17 +419,17 @@ def halved(state: Any) -> Any:
 
 
 def _enter(view: View) -> None:
-    old: list[View] = []
+    """Note a live view; close those it replaces, and the oldest where there are too many."""
+    replaced = set(_by_cell.add(view.display_id))
     with _registry_lock:
-        if view._cell is not None:
-            cell, run = view._cell
-            old = [v for v in _open if v._cell and v._cell[0] == cell and v._cell[1] != run]
+        old = [each for each in _open if each.display_id in replaced]
         _open.append(view)
-        if len(_open) - len(old) > MAX_LIVE:
-            old.append(next(v for v in _open if v not in old))
-    for one in old:
-        # The output of a cell that runs again is another's now.
-        one._close(shown=one._cell is None or view._cell is None or one._cell[0] != view._cell[0])
+        is_full = len(_open) - len(old) > MAX_LIVE
+        oldest = next(each for each in _open if each not in old) if is_full else None
+    for each in old:
+        each.give_way()
+    if oldest is not None:
+        oldest.close()
 
 
 def open_views() -> list[View]:

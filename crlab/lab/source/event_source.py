@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from crlab.lab.parts import Parts
 from crlab.lab.source.status_source import Changing, status_state
+from crlab.model.diff import Change
 from crlab.model.object import KubeObject
 from crlab.model.redaction import redact_object
 from crlab.trace.record import TraceRecord
@@ -29,7 +31,6 @@ from crlab.views.state import (
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
     from crlab.frame.events_frame import EventsFrame, ObjectChange
-    from crlab.lab.parts import Parts
 
 FIELDS = ("type", "key", "namespace", "name", "path", "writer", "resource", "rv", "seq")
 LOOK_AHEAD = 5_000
@@ -40,7 +41,11 @@ class EventRows(Changing):
     """The events of one informer, or of a whole lab."""
 
     def __init__(
-        self, parts: Parts, title: str, events: EventsFrame, informer: SharedInformer | None = None
+        self,
+        parts: Parts,
+        title: str,
+        events: EventsFrame,
+        informer: SharedInformer | None = None,
     ) -> None:
         super().__init__(parts)
         self._title = title
@@ -54,7 +59,7 @@ class EventRows(Changing):
             events = [event for event in events if event.seq <= query.moment]
         total = len(events)
         if query.filter is not None:
-            events = matching(events, query.filter, self._parts.clock.now())
+            events = matching(events, query.filter, self.parts.clock.now())
         events.reverse()
         offset = max(0, min(query.offset, max(0, len(events) - 1)))
         opened = next((e for e in events if e.seq == query.opened), None)
@@ -63,14 +68,14 @@ class EventRows(Changing):
             rows=tuple(row_of(event) for event in events[offset : offset + query.limit]),
             matching=len(events),
             total=total,
-            status=status_state(self._parts, self._informer, query.moment),
+            status=status_state(self.parts, self._informer, query.moment),
             offset=offset,
             opened=None if opened is None else self._detail(opened, query),
             dropped=self._events.dropped,
         )
 
     def _detail(self, event: ObjectChange, query: EventsQuery) -> EventDetail:
-        reached = consequences(self._parts.trace.linked(after=event.seq - 1), event.seq)
+        reached = consequences(self.parts.trace.linked(after=event.seq - 1), event.seq)
         delta = next((r for r in reached if r.stage == "indexer"), None)
         return EventDetail(
             row=row_of(event),
@@ -115,7 +120,7 @@ def row_of(event: ObjectChange) -> EventRow:
     )
 
 
-def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
+def diff_of(changes: Iterable[Change]) -> Iterable[Diff]:
     """Return changes as a view's diff, values as short JSON."""
     for change in changes:
         if change.path in ("", ".") and change.op != "replace":
@@ -129,7 +134,7 @@ def diff_of(changes: Iterable[Any]) -> Iterable[Diff]:
         )
 
 
-def _whole(op: str, obj: Any) -> Iterable[Diff]:
+def _whole(op: str, obj: object) -> Iterable[Diff]:
     """A created object as the lines of its YAML, a removed one as one line."""
     if op == "remove" or not isinstance(obj, Mapping):
         yield Diff(op=_OPS[op], path=".", old="", new="")
@@ -150,7 +155,7 @@ _SAID = ("labels", "annotations", "finalizers")
 CREATED_LINES = 14
 
 
-def yaml_lines(tree: Any) -> list[str]:
+def yaml_lines(tree: Mapping[str, Any]) -> list[str]:
     """Return a JSON tree as lines of YAML, in the order it has."""
     import yaml
 
@@ -160,7 +165,7 @@ def yaml_lines(tree: Any) -> list[str]:
     return text.splitlines()
 
 
-def as_json(value: Any, limit: int = 200) -> str:
+def as_json(value: object, limit: int = 200) -> str:
     """Return a value as short JSON."""
     text = json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -124,10 +124,10 @@ class FaultPanel(Changing):
                 for name, (title, description, is_legal, takes_target, _) in KINDS.items()
             ),
             targets=tuple(
-                informer.resource.gvr.resource for informer in list(self._parts.informers)
+                informer.resource.gvr.resource for informer in list(self.parts.informers)
             ),
             recent=tuple((entry.at, entry.description) for entry in journal[-RECENT:][::-1]),
-            status=status_state(self._parts),
+            status=status_state(self.parts),
         )
 
     def inject(self, name: str, target: str) -> None:

@@ -1,5 +1,7 @@
 """The trace as something to travel in.
 
+From: the trace. To: the time slider.
+
 Thread: any.
 """
 
@@ -21,7 +23,7 @@ class Moments(Changing):
 
     def time_state(self, seq: int | None) -> TimeState:
         """Return the range and what happened at `seq`; see `TimeSource`."""
-        trace = self._parts.trace
+        trace = self.parts.trace
         first, last = trace.first_seq, trace.last_seq
         at = None if seq is None else trace.get(max(first, min(seq, last)))
         records = trace.records()
@@ -32,7 +34,7 @@ class Moments(Changing):
             seq=None if at is None else at.seq,
             at=None if at is None else at.at,
             sentence="" if at is None else sentence_of(at),
-            status=status_state(self._parts, None, None if at is None else at.seq),
+            status=status_state(self.parts, None, None if at is None else at.seq),
             marks=tuple(marks),
             activity=activity_of(records),
         )

@@ -1,19 +1,21 @@
 """Counts of watch events for the rate chart.
 
+From: `Rates`. To: the rate view.
+
 Thread: any.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crlab.lab.parts import Parts
 from crlab.lab.source.status_source import Changing, status_state
 from crlab.views.state import RateQuery, RateState, Series
 
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
     from crlab.frame.rate import Rates
-    from crlab.lab.parts import Parts
 
 
 class RateCounts(Changing):
@@ -31,7 +33,7 @@ class RateCounts(Changing):
         """Return the counts of the last `query.window_seconds`; see `RateSource`."""
         end = None
         if query.moment is not None:
-            record = self._parts.trace.get(query.moment)
+            record = self.parts.trace.get(query.moment)
             end = record.at if record is not None else None
         names, table, edge = self._rates.counts(
             by=query.by,
@@ -49,9 +51,9 @@ class RateCounts(Changing):
             bin_seconds=query.bin_seconds,
             end=edge,
             by=query.by,
-            status=status_state(self._parts, self._informer, query.moment),
+            status=status_state(self.parts, self._informer, query.moment),
         )
 
-    def plot(self) -> Any:
+    def plot(self) -> object:
         """Return the matplotlib figure of the same counts."""
         return self._rates.plot(title=self._title)

@@ -1,5 +1,7 @@
 """The header of every view, and how a source says that something changed.
 
+From: a lab's parts; an informer's status. To: every view.
+
 Thread: any; reading takes no lock for longer than the parts themselves do.
 """
 
@@ -44,19 +46,18 @@ def status_state(
         place=parts.kind,
         name=parts.name,
         server="" if parts.is_seeded else host_of(parts.url),  # a port differs by run
-        writable=rights(parts),
+        writable=rights(parts.client.allow_writes),
         state=state,
         cause=cause,
-        age_seconds=age if parts.is_seeded is False else None,
+        age_seconds=None if parts.is_seeded else age,
         resource_version=version,
         at=at,
         moment=moment,
     )
 
 
-def rights(parts: Parts) -> str:
+def rights(allowed: tuple[str, ...]) -> str:
     """Return "" (read-only), "all", or the namespaces that may be written."""
-    allowed = parts.client.allow_writes
     return "all" if "*" in allowed else ", ".join(sorted(allowed))
 
 
@@ -64,12 +65,12 @@ class Changing:
     """A source that changes whenever the trace grows, and when its lab closes."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        self.parts = parts
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` (which only sets a flag) after each thing that happens."""
-        untap = self._parts.trace.tap(lambda record: changed())
-        unclose = self._parts.life.on_close(changed)
+        untap = self.parts.trace.tap(lambda record: changed())
+        unclose = self.parts.life.on_close(changed)
 
         def unsubscribe() -> None:
             untap()

@@ -56,12 +56,12 @@ class Steps(Changing):
         """Return the last step and the queue now; see `StepperSource`."""
         controller = self._controller.controller
         informer = next(
-            (i for i in list(self._parts.informers) if i.resource == controller.resource), None
+            (i for i in list(self.parts.informers) if i.resource == controller.resource), None
         )
         records = self._records or controller.history[-KEPT_STEPS:]
         return StepperState(
             controller=self._controller.name,
-            status=status_state(self._parts, informer),
+            status=status_state(self.parts, informer),
             step=step_state(records[-1]) if records else None,
             history=tuple((r.number, r.key, r.outcome) for r in records[-KEPT_STEPS:]),
             queue=queue_state(controller.queue.snapshot()),
@@ -73,11 +73,11 @@ class Steps(Changing):
 
     def _can(self) -> frozenset[str]:
         can = {"step", "run", "dry_run", "conflict", "requeue", "forget"}
-        if self._parts.server is not None:
+        if self.parts.server is not None:
             can.add("fork")
             if self._controller.can_go_back:
                 can.add("back")
-        return frozenset() if self._parts.life.state != "open" else frozenset(can)
+        return frozenset() if self.parts.life.state != "open" else frozenset(can)
 
     # -- commands ------------------------------------------------------------------------
 

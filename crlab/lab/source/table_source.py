@@ -12,14 +12,16 @@ it belong to that thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from crlab.errors import describe_error
-from crlab.lab.source.past import Past
+from crlab.lab.parts import Parts
+from crlab.lab.source.past import Lane, Past
 from crlab.lab.source.status_source import Changing, status_state
 from crlab.views.filter import Filter
 from crlab.views.format import clock_time
@@ -27,9 +29,7 @@ from crlab.views.state import ColumnState, Row, StatusState, TableQuery, TableSt
 
 if TYPE_CHECKING:
     from crlab.cache import SharedInformer
-    from crlab.frame.column import Column
     from crlab.frame.live import LiveExpression
-    from crlab.lab.parts import Parts
 
 MARK_SECONDS = 6.0
 
@@ -48,17 +48,16 @@ class TableRows(Changing):
         self,
         parts: Parts,
         title: str,
-        frame: Callable[[], pd.DataFrame],
-        informer: SharedInformer | None = None,
+        frame: Callable[[], object],
+        lane: Lane | None = None,
         past: Past | None = None,
-        columns: Callable[[], tuple[Column, ...]] = tuple,
     ) -> None:
         super().__init__(parts)
-        self._past = past or Past(parts)
-        self._columns = columns
+        self._past = past or Past(self.parts.trace)
         self._title = title
         self._read = frame
-        self._informer = informer
+        self._lane = lane
+        self._informer = lane.informer if lane is not None else None
         self._value: Any = None
         self._frame: pd.DataFrame | None = None
         self._order: tuple[Any, list[int]] | None = None
@@ -74,7 +73,7 @@ class TableRows(Changing):
         order = self._ordered(frame, query)
         offset = max(0, min(query.offset, max(0, len(order) - 1)))
         window = order[offset : offset + query.limit]
-        now = self._parts.clock.monotonic()
+        now = self.parts.clock.monotonic()
         rows = tuple(self._row(frame, place, now, query.moment) for place in window)
         return TableState(
             title=self._title,
@@ -91,13 +90,13 @@ class TableRows(Changing):
     def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
         """Return the view's header."""
         version = frame.attrs.get("resource_version")
-        return status_state(self._parts, self._informer, moment, version)
+        return status_state(self.parts, self._informer, moment, version)
 
     # -- the frame -----------------------------------------------------------------------
 
     def _present(self, moment: int | None) -> pd.DataFrame:
-        if moment is not None and self._informer is not None:
-            return self._past.frame(self._informer, moment, self._columns())
+        if moment is not None and self._lane is not None:
+            return self._past.frame(self._lane, moment)
         value = self._read()
         if self._frame is None or value is not self._value:
             frame = as_frame(value)
@@ -107,7 +106,7 @@ class TableRows(Changing):
 
     def _compare(self, old: pd.DataFrame | None, new: pd.DataFrame) -> None:
         """Mark the rows that differ from the frame before."""
-        now = self._parts.clock.monotonic()
+        now = self.parts.clock.monotonic()
         self._marks = {k: m for k, m in self._marks.items() if now - m.at < MARK_SECONDS}
         if old is None or list(old.columns) != list(new.columns):
             return
@@ -156,11 +155,11 @@ class TableRows(Changing):
         wanted.check([*names, "key"])
         values = {str(name): frame[name].tolist() for name in frame.columns}
         keys = [str(key) for key in frame.index]
-        now = self._parts.clock.now()
+        now = self.parts.clock.now()
         found = []
         for place, key in enumerate(keys):
 
-            def lookup(field: str, place: int = place, key: str = key) -> Any:
+            def lookup(field: str, place: int = place, key: str = key) -> object:
                 if field in values:
                     value = values[field][place]
                     if isinstance(value, pd.Timestamp):
@@ -168,14 +167,14 @@ class TableRows(Changing):
                     return plain_cell(value)
                 return key if field == "key" else self._label(key, field)
 
-            def cells(place: int = place, key: str = key) -> list[Any]:
+            def cells(place: int = place, key: str = key) -> list[object]:
                 return [key, *(plain_cell(column[place]) for column in values.values())]
 
             if wanted.matches(lookup, cells, now):
                 found.append(place)
         return found
 
-    def _label(self, key: str, field: str) -> Any:
+    def _label(self, key: str, field: str) -> object:
         if self._informer is None or not field.startswith("label."):
             return None
         obj = self._informer.indexer.get_by_key(key)
@@ -194,11 +193,18 @@ class TableRows(Changing):
 class LiveRows(TableRows):
     """The rows of a live expression: "live" only while it and all it reads are."""
 
-    def __init__(self, parts: Parts, title: str, live: LiveExpression) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        title: str,
+        live: LiveExpression,
+        informers: Callable[[], Sequence[SharedInformer]],
+    ) -> None:
         super().__init__(parts, title, self._good)
         self._live = live
+        self._informers = informers
 
-    def _good(self) -> Any:
+    def _good(self) -> object:
         """Return the last good value; of none, no rows."""
         try:
             return self._live.value
@@ -207,19 +213,17 @@ class LiveRows(TableRows):
 
     def _status(self, moment: int | None, frame: pd.DataFrame) -> StatusState:
         error, good_at = self._live.error, self._live.good_at
-        if error is None or self._parts.life.state == "closed":
+        if error is None or self.parts.life.state == "closed":
             return status_state(
-                self._parts, self._worst(), moment, frame.attrs.get("resource_version")
+                self.parts, self._worst(), moment, frame.attrs.get("resource_version")
             )
         since = self._live.failed_at or 0.0
         text = f"{describe_error(error)} (since {clock_time(since)})"
         return replace(
-            status_state(self._parts),
+            status_state(self.parts),
             state="failed",
             cause=text if good_at is None else f"{text}; these are the last good rows",
-            age_seconds=None
-            if self._parts.is_seeded
-            else max(0.0, self._parts.clock.now() - since),
+            age_seconds=None if self.parts.is_seeded else max(0.0, self.parts.clock.now() - since),
             at=since if good_at is None else good_at,
         )
 
@@ -227,7 +231,7 @@ class LiveRows(TableRows):
         """Return an informer that it reads and that is not live, if there is one."""
         read = self._live.sources
         indexers = [*read, *(getattr(source, "indexer", None) for source in read)]
-        for informer in list(self._parts.informers):
+        for informer in self._informers():
             is_read = any(each is informer.indexer for each in indexers)
             if is_read and not informer.status.is_live:
                 return informer
@@ -237,7 +241,7 @@ class LiveRows(TableRows):
 _NO_ROWS = pd.DataFrame({"value": []})
 
 
-def as_frame(value: Any) -> pd.DataFrame:
+def as_frame(value: object) -> pd.DataFrame:
     """Return what a live expression gave as a frame; a Series becomes one column.
 
     An index that says something (groups, counted values) is shown as the first columns; row
@@ -272,7 +276,7 @@ def _says_keys(frame: pd.DataFrame) -> bool:
     return bool(pd.Index(names).equals(frame.index.astype("str")))
 
 
-def plain_cell(value: Any) -> Any:
+def plain_cell(value: object) -> str | float | bool | None:
     """Return a cell as a view takes it: str, int, float, bool, None, or seconds for a time."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
@@ -288,7 +292,7 @@ def plain_cell(value: Any) -> Any:
     return str(value)
 
 
-def _kind(dtype: Any) -> str:
+def _kind(dtype: np.dtype[Any] | pd.api.extensions.ExtensionDtype) -> str:
     if isinstance(dtype, pd.DatetimeTZDtype) or str(dtype).startswith("datetime64"):
         return "time"
     if pd.api.types.is_bool_dtype(dtype):

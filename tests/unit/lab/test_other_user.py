@@ -9,7 +9,7 @@ import pytest
 import crlab
 from crlab.errors import ConfigError, Forbidden
 from crlab.examples import myservice
-from crlab.lab import open_lab as registry
+from crlab.runtime import notebook_cell
 
 ACCOUNT = "system:serviceaccount:default:reconcile"
 
@@ -49,7 +49,7 @@ def test_a_name_that_is_none_is_refused(lab: crlab.Lab, user: str) -> None:
 
 def test_a_cell_run_again_replaces_all_its_labs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one of them while the cell still runs."""
-    monkeypatch.setattr(registry, "current_cell", lambda: ("cell", run))
+    monkeypatch.setattr(notebook_cell, "current_cell", lambda: ("cell", run))
     run = "1"
     first = [crlab.sandbox(driver="manual", controllers=False) for _ in range(2)]
     assert not any(lab.is_closed for lab in first)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import crlab
-from crlab.lab import open_lab as registry
+from crlab.runtime import notebook_cell as cells
 
 RunCell = Callable[[str, int], None]
 
@@ -17,7 +17,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> RunCell:
     """Say which cell is being run, and the how manieth time."""
 
     def run(name: str, number: int) -> None:
-        monkeypatch.setattr(registry, "current_cell", lambda: (name, f"{name}-{number}"))
+        monkeypatch.setattr(cells, "current_cell", lambda: (name, f"{name}-{number}"))
 
     return run
 

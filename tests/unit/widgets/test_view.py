@@ -22,6 +22,7 @@ from support.hostile import PAYLOAD
 from support.recorder_comm import Recorder, recorded
 
 from crlab.errors import ConfigError
+from crlab.runtime import notebook_cell
 from crlab.widgets import display
 from crlab.widgets import view as views
 from crlab.widgets.event import EventsView
@@ -313,12 +314,12 @@ def test_a_closed_lab_is_told() -> None:
 def test_running_a_cell_again_closes_its_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two in one run stay together; the next run ends both."""
     with recorded():
-        monkeypatch.setattr(display, "running_cell", lambda: ("cell", 1))
+        monkeypatch.setattr(notebook_cell, "current_cell", lambda: ("cell", "1"))
         first, second = MAKERS["table"](), MAKERS["rate"]()
         assert first.widget
         assert second.widget
         assert first.is_live
-        monkeypatch.setattr(display, "running_cell", lambda: ("cell", 2))
+        monkeypatch.setattr(notebook_cell, "current_cell", lambda: ("cell", "2"))
         third = MAKERS["table"]()
         assert third.widget
         assert (first.is_closed, second.is_closed, third.is_live) == (True, True, True)
