@@ -90,6 +90,9 @@ def quote_text(text: str) -> str:
     return '"' + "".join(escapes.get(char, char) for char in text) + '"'
 
 
+_MAX_PRECISION = 1000  # '%.999999999f' would be a text of a gigabyte
+
+
 def format_text(text: str, values: list[Any]) -> str:
     rest = list(values)
 
@@ -98,7 +101,10 @@ def format_text(text: str, values: list[Any]) -> str:
             return "%"
         if not rest:
             raise CelError(f"index {len(values)} out of range")
-        value, verb, digits = rest.pop(0), found[2], int(found[1][1:]) if found[1] else 6
+        precision = (found[1] or ".6")[1:].lstrip("0") or "0"
+        if len(precision) > 4 or int(precision) > _MAX_PRECISION:
+            raise CelError(f"error during formatting: precision {precision[:20]} is out of range")
+        value, verb, digits = rest.pop(0), found[2], int(precision)
         if verb == "s":
             return _format_value(value)
         if verb == "d" and isinstance(value, int) and not isinstance(value, bool):

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from crlab.model.name import dns_1123_label, dns_1123_subdomain
+from crlab.model.quantity import is_quantity
 
 
 def _full(pattern: str, flags: re.RegexFlag = re.ASCII) -> Callable[[str], bool]:
@@ -49,7 +50,6 @@ _is_scala_duration = _full(
     r"|s|secs?|seconds?|m|mins?|minutes?|h|hr|hours?|d|days?|w|weeks?)\s*)+",
     re.IGNORECASE,
 )
-_is_quantity = _full(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _is_host_label = _full(
     r"[a-zA-Z0-9\u0080-\uffff](?:[-a-zA-Z0-9\u0080-\uffff]{0,61}[a-zA-Z0-9\u0080-\uffff])?",
     re.NOFLAG,
@@ -80,7 +80,7 @@ def _is_ipv6(text: str) -> bool:
 def is_cidr(text: str) -> bool:
     """Tell whether Go's net.ParseCIDR accepts the text (host bits may be set)."""
     address, slash, bits = text.partition("/")
-    if not slash or not bits.isascii() or not bits.isdigit() or (len(bits) > 1 and bits[0] == "0"):
+    if not slash or not re.fullmatch("0|[1-9][0-9]{0,2}", bits):
         return False
     if _is_ipv4(address):
         return int(bits) <= 32
@@ -177,11 +177,6 @@ def _is_card(text: str) -> bool:
         value = int(char) * (2 if at % 2 else 1)
         total += value - 9 if value > 9 else value
     return total % 10 == 0
-
-
-def is_quantity(text: str) -> bool:
-    """Tell whether the text is a Kubernetes quantity such as 10Gi or 250m."""
-    return _is_quantity(text)
 
 
 _mac_forms = "|".join(

@@ -219,3 +219,21 @@ def test_a_watch_refuses_what_only_a_list_can_do(
     assert isinstance(answer, HttpResponse)
     causes = json.loads(answer.body)["details"]["causes"]
     assert [cause["reason"].removeprefix("FieldValue") for cause in causes] == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "why"),
+    [
+        ("limit", "9223372036854775808", 400, "value out of range"),
+        ("limit", "9" * 5000, 400, "value out of range"),
+        ("limit", "\uff11", 400, "invalid syntax"),
+        ("resourceVersion", "9" * 5000, 400, "value out of range"),
+        ("resourceVersion", "\uff11", 400, "invalid syntax"),
+    ],
+)
+def test_a_query_number_is_read_as_go_reads_it(
+    api_server: ApiServer, name: str, text: str, status: int, why: str
+) -> None:
+    """64 bits, and the digits of ASCII."""
+    code, body = api_server.request("GET", PODS, query=[(name, text)])
+    assert (code, why in body["message"]) == (status, True), body
