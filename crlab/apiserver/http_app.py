@@ -198,7 +198,7 @@ class HttpServer:
             shape = HttpRequest(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
             return _whole(error_response(shape, error))
         try:
-            await self._delay(self._api.faults.delay_seconds(request))
+            await self._delay(self._api.fault_gate.delay_seconds(request))
             answer = self._api.begin(request)
             if isinstance(answer, FutureRevision):
                 await self._await_revision(answer)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crlab.report.problem import Problems
     from crlab.report.rbac import Rbac
     from crlab.trace.recording import Recorder
+    from crlab.widgets.fault import FaultView
     from crlab.widgets.pipeline import PipelineView
     from crlab.widgets.time_slider import TimeSliderView
 
@@ -310,8 +311,13 @@ class LookingLab(MakingLab):
         if self.server is None:
             raise ConfigError(f"{self!r} is not a sandbox; faults are injected into our own server")
         if self._faults is None:
-            self._faults = LabFaults(self._whole, self.server)
+            self._faults = LabFaults(self._parts, self._fault_panel)
         return self._faults
+
+    def _fault_panel(self) -> FaultView:
+        from crlab.lab.view import fault_view
+
+        return fault_view(self._whole)
 
     def ready_faults(self) -> None:
         """Put the sandbox's faults in place, so that they know every watch from the first."""

@@ -118,7 +118,7 @@ class WatchFaults:
     def _stops(self, rules: list[InjectedFault], out: list[bytes], line: bytes | None) -> bool:
         """Cut, fail or stall before a line (None: after the last that is ready)."""
         for fault in rules:
-            if fault.kind not in ("cut", "expire", "stall"):
+            if fault.kind not in ("cut", "mid_line", "expire", "stall"):
                 continue
             if self._counts.get(fault, 0) < fault.data.get("after_events", 0):
                 continue
@@ -129,7 +129,7 @@ class WatchFaults:
                     fault.hold(self)
                 self.is_stalled = True
                 continue
-            if fault.data.get("mid_line") and line is None:
+            if fault.kind == "mid_line" and line is None:
                 continue
             if not fault.take(self.info):
                 continue
@@ -137,7 +137,7 @@ class WatchFaults:
                 out.append(error_line(fault.data["error"].to_dict()))
                 self._end(out, CLEAN)
             else:
-                if fault.data.get("mid_line") and line is not None:
+                if fault.kind == "mid_line" and line is not None:
                     out.append(line[: max(1, len(line) // 2)])
                 self._end(out, CLEAN if fault.data.get("is_clean") else CUT)
             return True
