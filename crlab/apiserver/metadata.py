@@ -20,6 +20,7 @@ from crlab.apiserver.status import (
     show,
 )
 from crlab.apiserver.storage import Tree
+from crlab.model.go_text import json_kind
 from crlab.model.label import label_key_faults, label_value_faults
 
 FIELDS: dict[str, str] = {
@@ -126,27 +127,17 @@ def type_fault(metadata: Any) -> tuple[str, str, str] | None:
             continue
         if wanted == "map":
             if not isinstance(value, dict):
-                return f"ObjectMeta.{key}", _json_name(value), "map[string]string"
+                return f"ObjectMeta.{key}", json_kind(value), "map[string]string"
             for item in value.values():
                 if not isinstance(item, str | None):
-                    return f"ObjectMeta.{key}", _json_name(item), "string"
+                    return f"ObjectMeta.{key}", json_kind(item), "string"
         elif wanted == "array" and not isinstance(value, list):
-            return f"ObjectMeta.{key}", _json_name(value), "[]string"
+            return f"ObjectMeta.{key}", json_kind(value), "[]string"
         elif wanted == "string" and not isinstance(value, str):
-            return f"ObjectMeta.{key}", _json_name(value), "string"
+            return f"ObjectMeta.{key}", json_kind(value), "string"
         elif wanted == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-            return f"ObjectMeta.{key}", _json_name(value), "int64"
+            return f"ObjectMeta.{key}", json_kind(value), "int64"
     return None
-
-
-def _json_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def validate_metadata(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlab.model.go_text import json_type
+from crlab.model.go_text import json_kind
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(
@@ -49,10 +49,9 @@ class MalformedSchemaError(ValueError):
 
 
 def _refuse(value: Any, path: str, wanted: str) -> MalformedSchemaError:
-    found = {"integer": "number", "boolean": "bool"}.get(json_type(value), json_type(value))
     field = f"JSONSchemaProps.{path}"
     return MalformedSchemaError(
-        f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+        f"json: cannot unmarshal {json_kind(value)} into Go struct field {field} of type {wanted}"
     )
 
 

@@ -15,8 +15,7 @@ from crlab.apiserver.kind.time import MICRO_TIMES, TIMES, TimeFault, normal_time
 from crlab.apiserver.patch import builtin_schema
 from crlab.apiserver.patch.type_schema import TypeNode
 from crlab.apiserver.storage import Tree
-
-_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool"}
+from crlab.model.go_text import json_kind
 
 
 class _Fault(Exception):
@@ -83,7 +82,7 @@ def _fits(value: Any, node: TypeNode) -> bool:
 
 
 def _mistyped(value: Any, node: TypeNode, path: str, struct: str) -> _Fault:
-    found = _JSON_NAMES.get(type(value), "number")
+    found = json_kind(value)
     if isinstance(value, float) and node.scalar == "numeric":
         found = f"number {value}"
     wanted = node.go_type or _go_type(node)

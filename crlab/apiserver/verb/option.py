@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crlab.apiserver import protobuf
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.request import HttpRequest
 from crlab.apiserver.status import (
     Cause,
@@ -24,6 +23,7 @@ from crlab.apiserver.status import (
     unsupported,
 )
 from crlab.apiserver.verb.body import SyntaxFault, media_type, parse_json, parse_yaml
+from crlab.model.go_text import json_kind
 
 META = "meta.k8s.io"
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
@@ -223,7 +223,7 @@ class DeleteOptions:
         body = eviction.get("deleteOptions") or {}
         if not isinstance(body, Mapping):
             raise bad_request(
-                f"json: cannot unmarshal {json_type(body)} into Go struct field "
+                f"json: cannot unmarshal {json_kind(body)} into Go struct field "
                 "Eviction.deleteOptions of type v1.DeleteOptions"
             )
         given = body.get("dryRun") or asked

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crlab.apiserver.core import Core
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.resource_type import ResourceType, look
 from crlab.apiserver.status import (
     Cause,
@@ -29,6 +28,7 @@ from crlab.apiserver.verb.body import media_type, read_object
 from crlab.apiserver.verb.body_decoder import WriteOperation, patch_fault
 from crlab.apiserver.verb.option import WriteOptions
 from crlab.apiserver.verb.patch import APPLY_PATCH, Patcher
+from crlab.model.go_text import json_kind
 from crlab.model.selector import format_labels
 
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -138,15 +138,14 @@ def _replicas_fault(scale: Tree) -> str:
     """Return Go's words for parts of a wrong JSON type, "" if replicas are a number."""
     for part, type_ in (("metadata", "v1.ObjectMeta"), ("spec", "v1.ScaleSpec")):
         if scale.get(part) is not None and not isinstance(scale[part], dict):
-            found = json_type(scale[part])
+            found = json_kind(scale[part])
             return (
                 f"json: cannot unmarshal {found} into Go struct field Scale.{part} of type {type_}"
             )
     value = (scale.get("spec") or {}).get("replicas")
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return ""
-    names = {str: "string", bool: "bool", dict: "object", list: "array"}
-    found = names.get(type(value), f"number {value}")
+    found = f"number {value}" if isinstance(value, float) else json_kind(value)
     return (
         f"json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32"
     )
