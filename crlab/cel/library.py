@@ -22,8 +22,8 @@ from crlab.model.name import (
     dns_1035_label,
     dns_1123_label,
     dns_1123_subdomain,
+    label_key,
     label_value,
-    qualified_name,
 )
 from crlab.model.quantity import QuantityError, add_quantities, is_quantity, parse_quantity
 from crlab.model.string_format import STRING_FORMATS, is_uri
@@ -278,7 +278,7 @@ _FORMATS: dict[str, Callable[[str], list[str]]] = {
     "dns1123Label": dns_1123_label,
     "dns1123Subdomain": dns_1123_subdomain,
     "dns1035Label": dns_1035_label,
-    "qualifiedName": qualified_name,
+    "qualifiedName": label_key,
     "dns1123LabelPrefix": _prefix(dns_1123_label),
     "dns1123SubdomainPrefix": _prefix(dns_1123_subdomain),
     "dns1035LabelPrefix": _prefix(dns_1035_label),
