@@ -42,6 +42,7 @@ from crlab.apiserver.kind.event_kind import EventExpiry
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
+    BODY_LIMIT,
     SYSTEM,
     HttpRequest,
     HttpResponse,
@@ -69,7 +70,6 @@ from crlab.runtime.teller import Teller
 if TYPE_CHECKING:
     from crlab.apiserver.http_app import HttpServer
 
-BODY_LIMIT = 3_145_728
 COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history dropped
 FIRST_REVISION = 1
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")

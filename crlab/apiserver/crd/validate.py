@@ -20,13 +20,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from crlab.apiserver.crd import schema as crd_schema
 from crlab.apiserver.crd.decode import MalformedSchemaError, clean_schema
 from crlab.apiserver.crd.printer_column import (
     validate_columns,
     validate_scale,
     validate_selectable_fields,
 )
+from crlab.apiserver.crd.schema import SchemaReview
 from crlab.apiserver.crd.spec import Spec
 from crlab.apiserver.schema.reshape import clone
 from crlab.apiserver.status import (
@@ -148,7 +148,7 @@ def _validate_spec(spec: Spec, old: Mapping[str, Any] | None, out: list[Cause]) 
         if not names.get(key):
             out.append(required(f"spec.names.{key}"))
     _validate_names(names, "spec.names", out)
-    review = crd_schema.SchemaReview(_old_spec(old))
+    review = SchemaReview(_old_spec(old))
     for schema, path, version in spec.places("schema", "spec.validation", "schema"):
         openapi = (schema or {}).get("openAPIV3Schema")
         if openapi is not None:

@@ -22,13 +22,6 @@ from crlab.runtime.clock import Clock
 
 NODE = "crlab-node"
 HOST_IP = "192.0.2.1"
-CONDITIONS = (
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-)
 READY, PHASE = "crlab.dev/ready", "crlab.dev/phase"
 
 
