@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from crlab.apiserver.core import micro_timestamp, timestamp
+from crlab.model.timestamp import micro_timestamp, timestamp
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"

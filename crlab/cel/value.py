@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.cel.expression import UInt
-from crlab.model.string_format import is_date_time
+from crlab.model.timestamp import is_date_time, parse_moment
 
 Converter = Callable[[Any], Any]
 
@@ -181,11 +181,9 @@ def parse_timestamp(text: str) -> Timestamp:
     if not is_date_time(text) or text[10] not in "Tt":
         raise fault
     whole, fraction, zone = re.fullmatch(r"(.{19})(?:\.(\d+))?(.+)", text).groups()  # type: ignore[union-attr]
-    offset = "+00:00" if zone in ("Z", "z") else zone
-    try:
-        moment = datetime.datetime.fromisoformat(whole.upper().replace(" ", "T") + offset)
-    except ValueError:  # the year 0, an offset of 99 hours
-        raise fault from None
+    moment = parse_moment(whole + zone)
+    if moment is None:  # the year 0, an offset of 99 hours
+        raise fault
     seconds = (moment - _EPOCH) // datetime.timedelta(seconds=1)
     return Timestamp(seconds * 10**9 + int((fraction or "").ljust(9, "0")[:9]))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime
 import functools
 import ipaddress
 import re
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from crlab.model.name import dns_1123_label, dns_1123_subdomain
 from crlab.model.quantity import is_quantity
+from crlab.model.timestamp import is_date, is_date_time
 
 
 def _full(pattern: str, flags: re.RegexFlag = re.ASCII) -> Callable[[str], bool]:
@@ -39,11 +39,6 @@ _is_card_number = _full(
 )
 _RGB_PART = r"(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
 _is_rgb = _full(rf"rgb\(\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*\)")
-_DATE_TIME = re.compile(
-    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
-    r"(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
-    re.ASCII,
-)
 _is_go_duration = _full(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
 _is_scala_duration = _full(
     r"(?:\d+\s*(?:ns|nanos?|nanoseconds?|us|µs|μs|micros?|microseconds?|ms|millis?|milliseconds?"
@@ -85,24 +80,6 @@ def is_cidr(text: str) -> bool:
     if _is_ipv4(address):
         return int(bits) <= 32
     return _is_ipv6(address) and int(bits) <= 128
-
-
-def is_date_time(text: str) -> bool:
-    """Tell whether the text is an RFC 3339 date-time."""
-    found = _DATE_TIME.fullmatch(text)
-    if found is None:
-        return False
-    return int(found[3]) <= 28 or _is_date(f"{found[1]}-{found[2]}-{found[3]}")
-
-
-def _is_date(text: str) -> bool:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        return False
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_duration(text: str) -> bool:
@@ -208,7 +185,7 @@ STRING_FORMATS: dict[str, Callable[[str], bool]] = {
     "rgbcolor": _is_rgb,
     "byte": _is_byte,
     "password": lambda text: True,
-    "date": _is_date,
+    "date": is_date,
     "duration": is_duration,
     "datetime": is_date_time,
     "quantity": is_quantity,

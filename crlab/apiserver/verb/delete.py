@@ -14,13 +14,14 @@ Source: k8s.io/apiserver/pkg/registry/rest/delete.go, registry/generic/registry/
 
 from __future__ import annotations
 
-from crlab.apiserver.core import Core, timestamp
+from crlab.apiserver.core import Core
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, conflict, not_found
 from crlab.apiserver.storage import Stored, Tree
 from crlab.apiserver.verb.body_decoder import WriteOperation
 from crlab.apiserver.verb.option import DeleteOptions
 from crlab.apiserver.watch import WatchSelection
+from crlab.model.timestamp import timestamp
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 

@@ -18,9 +18,9 @@ import msgspec
 
 from crlab.controller.builtin.feed import Feed, owned_by
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request
 from crlab.model.resource import ApiResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import SUFFIX_ALPHABET
 

@@ -35,11 +35,11 @@ from crlab.controller.builtin.feed import (
     metadata_of,
 )
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request
 from crlab.errors import AlreadyExists, CrlabError, UnknownResource
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import Ids
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from crlab.controller.builtin.feed import Feed, metadata_of
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request, Result
 from crlab.errors import ApiError, NotFound
 from crlab.model.resource import ApiResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 
 FINALIZER = "kubernetes"
