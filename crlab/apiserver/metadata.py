@@ -46,6 +46,12 @@ FIELDS: dict[str, str] = {
     "finalizers": "array",
     "managedFields": "array",
 }
+_FIELD_TYPES: dict[str, tuple[type, str]] = {
+    "map": (dict, "map[string]string"),
+    "array": (list, "[]string"),
+    "string": (str, "string"),
+    "integer": (int, "int64"),
+}
 OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
 STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
@@ -88,18 +94,12 @@ def type_fault(metadata: Any) -> tuple[str, str, str] | None:
         wanted = FIELDS.get(key)
         if wanted is None or value is None:
             continue
-        if wanted == "map":
-            if not isinstance(value, dict):
-                return f"ObjectMeta.{key}", json_kind(value), "map[string]string"
-            for item in value.values():
-                if not isinstance(item, str | None):
-                    return f"ObjectMeta.{key}", json_kind(item), "string"
-        elif wanted == "array" and not isinstance(value, list):
-            return f"ObjectMeta.{key}", json_kind(value), "[]string"
-        elif wanted == "string" and not isinstance(value, str):
-            return f"ObjectMeta.{key}", json_kind(value), "string"
-        elif wanted == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-            return f"ObjectMeta.{key}", json_kind(value), "int64"
+        type_, name = _FIELD_TYPES[wanted]
+        if type(value) is not type_:
+            return f"ObjectMeta.{key}", json_kind(value), name
+        for item in value.values() if isinstance(value, dict) else ():
+            if not isinstance(item, str | None):
+                return f"ObjectMeta.{key}", json_kind(item), "string"
     return None
 
 

@@ -112,17 +112,8 @@ class Router:
         info, resource = call.info, call.resource
         if info.subresource:
             return self._subresource(call)
-        verb, is_custom = info.verb, resource.is_custom
-        if verb in ("create", "update") and not is_custom:
-            is_on_object = bool(info.name)
-            if (verb == "create") == is_on_object:
-                raise method_not_allowed()
-        if verb == "update" and not info.name:
-            raise bad_request("name must be provided")
-        if verb not in resource.verbs:
-            raise method_not_allowed()
-        if verb in ("patch", "delete") and not info.name:
-            raise bad_request("name must be provided") if is_custom else method_not_allowed()
+        _check_verb(info, resource)
+        verb = info.verb
         if resource.kind in self.reviews and verb == "create":
             return self._review(call)
         if verb == "watch":
@@ -225,6 +216,19 @@ class Router:
         if self._core.storage.get(call.resource.storage_name, key) is None:
             raise not_found(call.resource.group_resource, call.info.name)
         return HttpResponse(204, [], b"")
+
+
+def _check_verb(info: RequestInfo, resource: ResourceType) -> None:
+    """Refuse a verb that the resource lacks, or that wants a name, or none."""
+    verb, is_custom = info.verb, resource.is_custom
+    if verb in ("create", "update") and not is_custom and (verb == "create") == bool(info.name):
+        raise method_not_allowed()
+    if verb == "update" and not info.name:
+        raise bad_request("name must be provided")
+    if verb not in resource.verbs:
+        raise method_not_allowed()
+    if verb in ("patch", "delete") and not info.name:
+        raise bad_request("name must be provided") if is_custom else method_not_allowed()
 
 
 def _unconverted(resource: ResourceType, version: Version) -> StatusError:

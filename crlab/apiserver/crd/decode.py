@@ -66,22 +66,27 @@ def clean_schema(schema: dict[str, Any], path: str = "") -> None:
         value, here = schema[key], f"{prefix}{key}"
         if value is None:
             del schema[key]
-        elif key in _TYPES:
-            wanted, name = _TYPES[key]
-            if type(value) not in wanted:
-                raise _refuse(value, here, name)
-        elif key in _TEXTS:
-            _texts(value, here)
-        elif key in _LISTS or key in _MAPS:
-            _members(schema, key, here)
-        elif key == "not":
-            _clean_member(value, here)
-        elif key == _RULES:
-            _rules(value, here)
-        elif key == "additionalProperties":
-            _either(value, here)
-        elif key == "items":
-            _items(schema, here)
+        else:
+            _clean_keyword(schema, key, value, here)
+
+
+def _clean_keyword(schema: dict[str, Any], key: str, value: Any, here: str) -> None:
+    if key in _TYPES:
+        wanted, name = _TYPES[key]
+        if type(value) not in wanted:
+            raise _refuse(value, here, name)
+    elif key in _TEXTS:
+        _texts(value, here)
+    elif key in _LISTS or key in _MAPS:
+        _members(schema, key, here)
+    elif key == "not":
+        _clean_member(value, here)
+    elif key == _RULES:
+        _rules(value, here)
+    elif key == "additionalProperties":
+        _either(value, here)
+    elif key == "items":
+        _items(schema, here)
 
 
 def _clean_member(value: Any, path: str) -> None:

@@ -159,17 +159,7 @@ class SchemaReview:
                 under = replace(place, no_defaults=why)
             step = None if context is None else context.additional(additional)
             yield additional, f"{path}.additionalProperties", under, step
-        is_atomic = schema.get("x-kubernetes-map-type") == "atomic"
-        is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
-        for key, sub in (schema.get("properties") or {}).items():
-            under = place
-            if is_atomic and not under.uncorrelatable:
-                under = replace(under, uncorrelatable=path)
-            if is_resource and key in META_FIELDS:
-                why = f"in top-level {key}" if root else under.no_defaults
-                under = replace(under, is_in_metadata=True, no_defaults=why)
-            step = None if context is None else context.field(key, sub)
-            yield sub, f"{path}.properties[{key}]", under, step
+        yield from self._properties(schema, path, place, context, root)
         if schema.get("not") is not None:
             yield schema["not"], f"{path}.not", place, None
         for junctor in ("allOf", "oneOf", "anyOf"):
@@ -182,6 +172,21 @@ class SchemaReview:
                 under = replace(under, uncorrelatable=path)
             step = None if context is None else context.items(items)
             yield items, f"{path}.items", under, step
+
+    def _properties(
+        self, schema: Mapping[str, Any], path: str, place: _SchemaPlace, context: Any, root: bool
+    ) -> Iterator[tuple[Mapping[str, Any], str, _SchemaPlace, Any]]:
+        is_atomic = schema.get("x-kubernetes-map-type") == "atomic"
+        is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
+        for key, sub in (schema.get("properties") or {}).items():
+            under = place
+            if is_atomic and not under.uncorrelatable:
+                under = replace(under, uncorrelatable=path)
+            if is_resource and key in META_FIELDS:
+                why = f"in top-level {key}" if root else under.no_defaults
+                under = replace(under, is_in_metadata=True, no_defaults=why)
+            step = None if context is None else context.field(key, sub)
+            yield sub, f"{path}.properties[{key}]", under, step
 
 
 def _check_root(schema: Mapping[str, Any], path: str, out: list[Cause]) -> None:

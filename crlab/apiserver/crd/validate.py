@@ -137,16 +137,16 @@ def _validate_spec(spec: Spec, old: Mapping[str, Any] | None, out: list[Cause]) 
     raw = spec.raw
     _validate_group(raw.get("group") or "", out)
     _validate_choice("spec.scope", raw.get("scope") or "", ("Cluster", "Namespaced"), out)
-    has_schemas = all(_openapi(version) is not None for version in spec.versions)
-    if not has_schemas and (old is None or _has_schemas(old)):
-        for at, version in enumerate(spec.versions):
-            if _openapi(version) is None:
-                out.append(required(f"spec.versions[{at}].schema.openAPIV3Schema"))
+    if old is None or _has_schemas(old):
+        out.extend(
+            required(f"spec.versions[{at}].schema.openAPIV3Schema")
+            for at, version in enumerate(spec.versions)
+            if _openapi(version) is None
+        )
     _validate_versions(spec, out)
     names = raw.get("names") or {}
-    for key in ("plural", "singular", "kind", "listKind"):
-        if not names.get(key):
-            out.append(required(f"spec.names.{key}"))
+    keys = ("plural", "singular", "kind", "listKind")
+    out.extend(required(f"spec.names.{key}") for key in keys if not names.get(key))
     _validate_names(names, "spec.names", out)
     review = SchemaReview(_old_spec(old))
     for schema, path, version in spec.places("schema", "spec.validation", "schema"):
