@@ -73,11 +73,13 @@ class Alarm:
 
     def _sweep_locked(self) -> None:
         """Drop what was cancelled below the top; at most as often as the heap doubles."""
+        assert self._lock.locked()
         self._heap = [entry for entry in self._heap if entry[2].callback is not None]
         heapq.heapify(self._heap)
         self._sweep_at = max(MIN_SWEEP, 2 * len(self._heap))
 
     def _arm_locked(self) -> None:
+        assert self._lock.locked()
         while self._heap and self._heap[0][2].callback is None:
             heapq.heappop(self._heap)
         if self._is_closed or not self._heap or self._heap[0][0] >= self._armed_at:

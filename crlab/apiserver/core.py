@@ -6,28 +6,14 @@ Thread: the members say; `lock` is the store's lock, held by every verb.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 from crlab.apiserver.alarm import Alarm
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.storage import Storage
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import Ids
-
-
-def timestamp(seconds: float) -> str:
-    """Return a metav1.Time: UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def micro_timestamp(seconds: float) -> str:
-    """Return a metav1.MicroTime: UTC, six decimals."""
-    whole = int(seconds)
-    return (
-        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        + f".{int((seconds - whole) * 1e6):06d}Z"
-    )
 
 
 @dataclass(slots=True)

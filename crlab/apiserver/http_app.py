@@ -33,7 +33,7 @@ from aiohttp import web
 
 from crlab.apiserver.auth.authentication import GROUP_SEPARATOR
 from crlab.apiserver.negotiation import error_response
-from crlab.apiserver.request import HttpRequest, HttpResponse
+from crlab.apiserver.request import BODY_LIMIT, HttpRequest, HttpResponse
 from crlab.apiserver.root import PUBLIC_PATHS, public_answer
 from crlab.apiserver.status import StatusError, too_large
 from crlab.apiserver.verb.read import FutureRevision
@@ -45,7 +45,6 @@ from crlab.runtime.thread import StageThread
 if TYPE_CHECKING:
     from crlab.apiserver.server import ApiServer
 
-BODY_LIMIT = 3_145_728
 DRAIN_LIMIT = 2 * BODY_LIMIT  # read that far, so that a client still writing hears its 413
 CONNECTION_LIMIT = 256
 READ_SECONDS = 30.0
@@ -198,7 +197,7 @@ class HttpServer:
             shape = HttpRequest(raw.method, raw.path, (), {"accept": raw.headers.get("Accept", "")})
             return _whole(error_response(shape, error))
         try:
-            await self._delay(self._api.faults.delay_seconds(request))
+            await self._delay(self._api.fault_gate.delay_seconds(request))
             answer = self._api.begin(request)
             if isinstance(answer, FutureRevision):
                 await self._await_revision(answer)

@@ -6,7 +6,6 @@ Source: k8s.io/apimachinery/pkg/api/validation/objectmeta.go, pkg/util/validatio
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -20,7 +19,15 @@ from crlab.apiserver.status import (
     show,
 )
 from crlab.apiserver.storage import Tree
-from crlab.model.label import label_key_faults, label_value_faults
+from crlab.model.go_text import json_kind
+from crlab.model.name import (
+    dns_1035_label,
+    dns_1123_label,
+    dns_1123_subdomain,
+    label_key,
+    label_value,
+    path_segment,
+)
 
 FIELDS: dict[str, str] = {
     "name": "string",
@@ -39,60 +46,23 @@ FIELDS: dict[str, str] = {
     "finalizers": "array",
     "managedFields": "array",
 }
+_FIELD_TYPES: dict[str, tuple[type, str]] = {
+    "map": (dict, "map[string]string"),
+    "array": (list, "[]string"),
+    "string": (str, "string"),
+    "integer": (int, "int64"),
+}
 OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
 STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
-
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-
-SUBDOMAIN_HINT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-LABEL_HINT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex "
-    "used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-SERVICE_HINT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or "
-    "'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 
 
 def name_faults(rule: str, name: str, *, prefix: bool = False) -> list[str]:
     """Return why a name breaks a rule ("subdomain", "label", "service", "path")."""
     if prefix and name.endswith("-"):
         name = name[:-1] + "a"
-    if rule == "path":
-        return _path_faults(name)
-    if rule == "label":
-        return dns_label_faults(name)
-    if rule == "service":
-        faults = ["must be no more than 63 characters"] if len(name) > 63 else []
-        return faults if _SERVICE.fullmatch(name) else [*faults, SERVICE_HINT]
-    faults = ["must be no more than 253 characters"] if len(name) > 253 else []
-    return faults if _SUBDOMAIN.fullmatch(name) else [*faults, SUBDOMAIN_HINT]
-
-
-def dns_label_faults(name: str) -> list[str]:
-    """Return why a name is no DNS label."""
-    faults = ["must be no more than 63 characters"] if len(name) > 63 else []
-    if _LABEL.fullmatch(name):
-        return faults
-    if _SUBDOMAIN.fullmatch(name):
-        return [*faults, "must not contain dots"]
-    return [*faults, LABEL_HINT]
-
-
-def _path_faults(name: str) -> list[str]:
-    if name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{bad}'" for bad in ("/", "%") if bad in name]
+    checks = {"path": path_segment, "label": dns_1123_label, "service": dns_1035_label}
+    return checks.get(rule, dns_1123_subdomain)(name)
 
 
 def prune_metadata(obj: Tree, unknown: list[str] | None = None) -> None:
@@ -124,29 +94,13 @@ def type_fault(metadata: Any) -> tuple[str, str, str] | None:
         wanted = FIELDS.get(key)
         if wanted is None or value is None:
             continue
-        if wanted == "map":
-            if not isinstance(value, dict):
-                return f"ObjectMeta.{key}", _json_name(value), "map[string]string"
-            for item in value.values():
-                if not isinstance(item, str | None):
-                    return f"ObjectMeta.{key}", _json_name(item), "string"
-        elif wanted == "array" and not isinstance(value, list):
-            return f"ObjectMeta.{key}", _json_name(value), "[]string"
-        elif wanted == "string" and not isinstance(value, str):
-            return f"ObjectMeta.{key}", _json_name(value), "string"
-        elif wanted == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-            return f"ObjectMeta.{key}", _json_name(value), "int64"
+        type_, name = _FIELD_TYPES[wanted]
+        if type(value) is not type_:
+            return f"ObjectMeta.{key}", json_kind(value), name
+        for item in value.values() if isinstance(value, dict) else ():
+            if not isinstance(item, str | None):
+                return f"ObjectMeta.{key}", json_kind(item), "string"
     return None
-
-
-def _json_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def validate_metadata(
@@ -175,7 +129,7 @@ def validate_metadata(
         if not namespace:
             causes.append(required("metadata.namespace"))
         else:
-            faults = dns_label_faults(namespace)
+            faults = dns_1123_label(namespace)
             causes += [invalid_value("metadata.namespace", namespace, f) for f in faults]
     causes += _label_causes(metadata) + _owner_causes(metadata)
     return causes + _finalizer_causes(metadata, core=core)
@@ -184,13 +138,11 @@ def validate_metadata(
 def _label_causes(metadata: Tree) -> list[Cause]:
     causes = []
     for key, value in sorted((metadata.get("labels") or {}).items()):
-        causes += [invalid_value("metadata.labels", key, f) for f in label_key_faults(key)]
-        causes += [
-            invalid_value("metadata.labels", value, f) for f in label_value_faults(value or "")
-        ]
+        causes += [invalid_value("metadata.labels", key, f) for f in label_key(key)]
+        causes += [invalid_value("metadata.labels", value, f) for f in label_value(value or "")]
     annotations = metadata.get("annotations") or {}
     for key in sorted(annotations):
-        faults = label_key_faults(key.lower())
+        faults = label_key(key.lower())
         causes += [invalid_value("metadata.annotations", key, f) for f in faults]
     size = sum(len(k.encode()) + len((v or "").encode()) for k, v in annotations.items())
     if size > TOTAL_ANNOTATIONS_LIMIT:
@@ -237,7 +189,7 @@ def _finalizer_causes(metadata: Tree, *, core: bool) -> list[Cause]:
     causes: list[Cause] = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
-        faults = label_key_faults(finalizer)
+        faults = label_key(finalizer)
         causes += [invalid_value("metadata.finalizers", finalizer, f) for f in faults]
         if core and "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"

@@ -28,11 +28,13 @@ from typing import Any
 
 import msgspec
 
-from crlab.apiserver.core import micro_timestamp, timestamp
+from crlab.model.timestamp import micro_timestamp, timestamp
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 DEPTH_LIMIT = 64
+_SECONDS = range(-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
+_NANOS = range(10**9)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 Tree = dict[str, Any]
@@ -197,6 +199,8 @@ def _special(kind: str, data: bytes) -> Any:
         seconds, nanos = _signed(fields.get(1, 0)), _signed(fields.get(2, 0))
         if not data:
             return None
+        if seconds not in _SECONDS or nanos not in _NANOS:
+            raise ProtobufError("a time out of range")
         is_micro = kind == "MicroTime"
         return micro_timestamp(seconds + nanos / 1e9) if is_micro else timestamp(seconds)
     if kind == "IntOrString":

@@ -15,6 +15,7 @@ import msgspec
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+BODY_LIMIT = 3_145_728  # bytes; as of a kube-apiserver
 _SPECIAL_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 

@@ -46,15 +46,20 @@ class Root:
         return found if found is not None else HttpResponse.text(NOT_FOUND, 404)
 
     def _open_api(self, path: str) -> HttpResponse:
-        from crlab.apiserver.openapi import document as openapi  # heavy, and few clients ask
+        # Heavy, and few clients ask.
+        from crlab.apiserver.openapi.document import (
+            openapi_v2_protobuf,
+            openapi_v3_bytes,
+            openapi_v3_index,
+        )
 
         if path == "/openapi/v2":
-            body = openapi.openapi_v2_protobuf()
+            body = openapi_v2_protobuf()
             return HttpResponse(200, [("Content-Type", OPENAPI_V2)], body)
         if path == "/openapi/v3":
-            index = openapi.openapi_v3_index(self._registry)
+            index = openapi_v3_index(self._registry)
             return HttpResponse.json(index, content_type=TEXT)
-        document = openapi.openapi_v3_bytes(self._registry, path.removeprefix("/openapi/v3/"))
+        document = openapi_v3_bytes(self._registry, path.removeprefix("/openapi/v3/"))
         if document is None:
             return HttpResponse.text(NOT_FOUND, 404)
         return HttpResponse(200, [("Content-Type", JSON)], document)

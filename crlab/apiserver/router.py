@@ -8,7 +8,6 @@ k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,37 +20,26 @@ from crlab.apiserver.resource_type import ResourceType, Version
 from crlab.apiserver.status import (
     StatusError,
     bad_request,
-    conflict,
-    invalid,
     method_not_allowed,
     no_resource,
     not_found,
     success,
 )
 from crlab.apiserver.storage import Stored, Tree
-from crlab.apiserver.verb.body import media_type, read_object
-from crlab.apiserver.verb.body_decoder import WriteOperation, patch_fault
+from crlab.apiserver.verb.bind import Binder
+from crlab.apiserver.verb.body import read_object
+from crlab.apiserver.verb.body_decoder import WriteOperation
 from crlab.apiserver.verb.delete import Deleter
-from crlab.apiserver.verb.option import DeleteOptions, ListQuery, WriteOptions
-from crlab.apiserver.verb.patch import APPLY_PATCH, Patcher
+from crlab.apiserver.verb.option import DeleteOptions, ListQuery
+from crlab.apiserver.verb.patch import Patcher
 from crlab.apiserver.verb.read import Reader, select
-from crlab.apiserver.verb.scale import put_replicas, replicas_causes, replicas_fault, scale_of
+from crlab.apiserver.verb.scale import Scaler
 from crlab.apiserver.watch import WatchResponse
 
 if TYPE_CHECKING:
     from crlab.apiserver.fault.watch_fault import WatchFaults
 
 Review = Callable[[Identity, Tree], Tree]
-_METHODS = {
-    "get": "get",
-    "list": "list",
-    "watch": "watch",
-    "create": "create",
-    "update": "update",
-    "patch": "patch",
-    "delete": "delete",
-    "deletecollection": "deletecollection",
-}
 
 
 class Router:
@@ -66,6 +54,8 @@ class Router:
         self._reader = reader
         self._writer = writer
         self._deleter = deleter
+        self._scaler = Scaler(core, writer)
+        self._binder = Binder(core, deleter)
         self.reviews: dict[str, Review] = {}
 
     def route(
@@ -122,17 +112,8 @@ class Router:
         info, resource = call.info, call.resource
         if info.subresource:
             return self._subresource(call)
-        verb, is_custom = info.verb, resource.is_custom
-        if verb in ("create", "update") and not is_custom:
-            is_on_object = bool(info.name)
-            if (verb == "create") == is_on_object:
-                raise method_not_allowed()
-        if verb == "update" and not info.name:
-            raise bad_request("name must be provided")
-        if verb not in resource.verbs or verb not in _METHODS:
-            raise method_not_allowed()
-        if verb in ("patch", "delete") and not info.name:
-            raise bad_request("name must be provided") if is_custom else method_not_allowed()
+        _check_verb(info, resource)
+        verb = info.verb
         if resource.kind in self.reviews and verb == "create":
             return self._review(call)
         if verb == "watch":
@@ -180,17 +161,11 @@ class Router:
         )
         options = DeleteOptions.read(request)
         selection = select(call.info, resource, view, ListQuery.read(request, watch=False))
-        storage = self._core.storage
-        with self._core.lock:
-            items = storage.items(resource.storage_name, selection.namespace)
-            chosen = [(key, stored) for key, stored in items if selection.holds(key, stored)]
-            revision = storage.revision
-            for key, _ in chosen:
-                self._deleter.delete_one(call, key, options)
+        revision, gone = self._deleter.delete_collection(call, selection, options)
         metadata: dict[str, Any] = {"resourceVersion": str(revision)}
         if resource.is_custom:
             metadata["continue"] = ""
-        return encode_body(accept, view.list_document([s for _, s in chosen], metadata))
+        return encode_body(accept, view.list_document(gone, metadata))
 
     def _json(self, call: WriteOperation, body: Tree, status: int = 200) -> HttpResponse:
         accept = negotiate(call.request.header("accept"), can_transform=False)
@@ -215,12 +190,15 @@ class Router:
         if info.verb not in sub.verbs:
             raise self._unsupported(call)
         if sub.name == "scale":
-            return self._scale(call)
+            return self._json(call, self._scaler.answer(call))
         if sub.name in ("status", "finalize"):
             if info.verb == "get":
                 return self._reader.get(call.request, info, resource, call.version)
             return self._write(call)
-        return self._node_side(call)
+        if sub.name == "log":
+            return self._log(call)
+        ask = self._binder.evict if sub.name == "eviction" else self._binder.bind
+        return self._json(call, ask(call), 201)
 
     def _unsupported(self, call: WriteOperation) -> StatusError:
         resource = call.resource
@@ -232,94 +210,25 @@ class Router:
         )
         return StatusError(405, "MethodNotAllowed", message, details)
 
-    def _node_side(self, call: WriteOperation) -> HttpResponse:
-        """Answer for what the scheduler, the eviction of pods and nodes are asked."""
+    def _log(self, call: WriteOperation) -> HttpResponse:
+        """Answer for a pod's log: there is no kubelet, so it is empty."""
         key = call.resource.key(call.info.namespace, call.info.name)
-        stored = self._core.storage.get(call.resource.storage_name, key)
-        if stored is None:
+        if self._core.storage.get(call.resource.storage_name, key) is None:
             raise not_found(call.resource.group_resource, call.info.name)
-        if call.info.subresource == "log":
-            return HttpResponse(204, [], b"")
-        body, _ = read_object(
-            call.request.body, call.request.header("content-type"), call.resource.kind
-        )
-        with self._core.lock:
-            if call.info.subresource == "eviction":
-                options = DeleteOptions.of_eviction(call.request, body)
-                self._deleter.delete_one(call, key, options)
-            else:
-                self._bind(call, key, str((body.get("target") or {}).get("name") or ""))
-        done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return self._json(call, {**done, "code": 201}, 201)
+        return HttpResponse(204, [], b"")
 
-    def _bind(self, call: WriteOperation, key: str, node: str) -> None:
-        """Give a pod to a node, as a scheduler asks."""
-        live = self._core.storage.get(call.resource.storage_name, key)
-        if live is None:
-            raise not_found(call.resource.group_resource, call.info.name)
-        pod = live.tree()
-        taken = (pod.get("spec") or {}).get("nodeName")
-        if not node or taken:
-            why = f"pod {call.info.name} is already assigned to node {taken!r}"
-            raise conflict("pods/binding", call.info.name, why if taken else "target is required")
-        pod.setdefault("spec", {})["nodeName"] = node
-        conditions = pod.setdefault("status", {}).setdefault("conditions", [])
-        at = self._core.now()
-        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at}
-        conditions.append(scheduled)
-        if not WriteOptions.read(call.request, "CreateOptions").is_dry_run:
-            self._core.storage.commit(call.resource.storage_name, key, pod, live.form)
 
-    def _scale(self, call: WriteOperation) -> HttpResponse:
-        key = call.resource.key(call.info.namespace, call.info.name)
-        with self._core.lock:
-            live = self._core.storage.get(call.resource.storage_name, key)
-            if live is None:
-                raise not_found(call.resource.group_resource, call.info.name)
-            tree = call.resource.tree(call.version, live)
-            if call.info.verb != "get":
-                live = self._write_scale(call, tree, live)
-                tree = call.resource.tree(call.version, live)
-        return self._json(call, scale_of(call.resource, tree))
-
-    def _write_scale(self, call: WriteOperation, tree: Tree, live: Stored) -> Stored:
-        is_patch = call.info.verb == "patch"
-        is_apply = is_patch and media_type(call.request.header("content-type")) == APPLY_PATCH
-        if is_apply:
-            wanted = self._writer.applied_scale(call)
-            if fault := replicas_fault(wanted):
-                raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
-        else:
-            kind = "PatchOptions" if is_patch else "UpdateOptions"
-            call.options = WriteOptions.read(call.request, kind)
-            wanted = self._wanted_scale(call, scale_of(call.resource, tree), from_patch=is_patch)
-        version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
-        if version and version != str(live.revision):
-            raise conflict(call.resource.group_resource, call.info.name)
-        if not call.resource.is_custom and (causes := replicas_causes(wanted)):
-            raise invalid("Scale", "autoscaling", call.info.name, causes)
-        replicas = (wanted.get("spec") or {}).get("replicas") or 0
-        if is_apply:
-            applied: Tree = {"apiVersion": call.api_version, "kind": call.resource.kind}
-            applied["metadata"] = {"name": call.info.name}
-            put_replicas(call.resource, applied, replicas)
-            return self._writer.apply_scaled(call, applied, live)
-        put_replicas(call.resource, tree, replicas)
-        main = replace(call, info=replace(call.info, subresource=""))
-        stored, _ = self._writer.store_changed(main, tree, live, manages_as="scale")
-        return stored
-
-    def _wanted_scale(self, call: WriteOperation, scale: Tree, *, from_patch: bool) -> Tree:
-        request = call.request
-        if not from_patch:
-            wanted, _ = read_object(request.body, request.header("content-type"), "Scale")
-            if fault := replicas_fault(wanted):
-                raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
-            return wanted
-        wanted = self._writer.patched(call, scale)
-        if fault := replicas_fault(wanted):
-            raise patch_fault(wanted, fault)
-        return wanted
+def _check_verb(info: RequestInfo, resource: ResourceType) -> None:
+    """Refuse a verb that the resource lacks, or that wants a name, or none."""
+    verb, is_custom = info.verb, resource.is_custom
+    if verb in ("create", "update") and not is_custom and (verb == "create") == bool(info.name):
+        raise method_not_allowed()
+    if verb == "update" and not info.name:
+        raise bad_request("name must be provided")
+    if verb not in resource.verbs:
+        raise method_not_allowed()
+    if verb in ("patch", "delete") and not info.name:
+        raise bad_request("name must be provided") if is_custom else method_not_allowed()
 
 
 def _unconverted(resource: ResourceType, version: Version) -> StatusError:

@@ -34,12 +34,15 @@ from crlab.apiserver.auth.rbac_authorizer import RbacAuthorizer, with_selected_n
 from crlab.apiserver.auth.review import Reviews
 from crlab.apiserver.core import Core
 from crlab.apiserver.crd.definition import Definitions
-from crlab.apiserver.fault.injector import Faults, WatchFaults
+from crlab.apiserver.fault.gate import FaultGate
+from crlab.apiserver.fault.injector import Faults
+from crlab.apiserver.fault.watch_fault import WatchFaults
 from crlab.apiserver.kind.catalog import builtin_types, crd_type
 from crlab.apiserver.kind.event_kind import EventExpiry
 from crlab.apiserver.negotiation import error_response
 from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import (
+    BODY_LIMIT,
     SYSTEM,
     HttpRequest,
     HttpResponse,
@@ -67,7 +70,6 @@ from crlab.runtime.teller import Teller
 if TYPE_CHECKING:
     from crlab.apiserver.http_app import HttpServer
 
-BODY_LIMIT = 3_145_728
 COMPACTION = "/v3/kv/compaction"  # etcd's own, for tools that want history dropped
 FIRST_REVISION = 1
 INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -88,6 +90,7 @@ class ApiServer:
         registry: what is served.
         audit: what was asked.
         faults: what goes wrong on demand (see fault/injector.py).
+        fault_gate: where requests and watches meet the faults.
         allow_compaction: whether POST /v3/kv/compaction below the prefix drops history.
     """
 
@@ -136,14 +139,8 @@ class ApiServer:
         self._authenticator = Authenticator(tokens)
         self.authenticate: Authenticate = authenticate or self._authenticator.authenticate
         self.authorize: Authorize = authorize or self.rbac.authorize
-        self.faults = Faults(
-            clock=clock,
-            ids=self.core.ids,
-            storage=self.storage,
-            registry=self.registry,
-            alarm=self.core.alarm,
-            audit=self.audit,
-        )
+        self.fault_gate = FaultGate(self.core, self.audit)
+        self.faults = Faults(self.fault_gate, self.core)
         self.discovery = ApiGroups(self.registry)
         self._root = Root(self.registry, self.discovery)
         self.definitions = Definitions(self.core, establish_seconds=establish_seconds)
@@ -174,9 +171,9 @@ class ApiServer:
         Raises:
             ConnectionError: a fault hung up instead of answering.
         """
-        delay = self.faults.delay_seconds(request)
+        delay = self.fault_gate.delay_seconds(request)
         if delay:
-            self.faults.sleep(delay)
+            self.fault_gate.sleep(delay)
         answer = self.begin(request)
         if isinstance(answer, HttpResponse | WatchResponse):
             return answer
@@ -248,19 +245,19 @@ class ApiServer:
         identity = impersonate(request, info, identity, self.rbac)
         if len(request.body or b"") > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
-        request = self.faults.before(request, info, record)
+        request = self.fault_gate.before(request, info, record)
         refusal = self.authorize(with_selected_name(request, info), identity)
         if refusal is not None:
             raise refusal
         if info.is_resource:
             answer = self._resource(request, info, identity)
-            self.faults.after(request, info, record)
+            self.fault_gate.after(request, info, record)
             return answer
         return self._root.answer(request)
 
     def _forget(self, watch: WatchResponse, watch_faults: WatchFaults) -> None:
         self._watches.discard(watch)
-        self.faults.unregister(watch_faults)
+        self.fault_gate.unregister(watch_faults)
 
     def _admit(self, call: WriteOperation, new: Tree, old: Tree | None) -> None:
         if old is None and call.info.verb != "create":  # an apply that creates needs both verbs
@@ -288,11 +285,11 @@ class ApiServer:
         self, request: HttpRequest, info: RequestInfo, identity: Identity
     ) -> HttpResponse | WatchResponse:
         is_watch = info.verb == "watch"
-        watch_faults = self.faults.open_watch(request, info) if is_watch else None
+        watch_faults = self.fault_gate.open_watch(request, info) if is_watch else None
         answer = self._router.route(request, info, identity, watch_faults)
         if isinstance(answer, WatchResponse):
             assert watch_faults is not None
-            self.faults.register(watch_faults, answer.nudge)
+            self.fault_gate.register(watch_faults, answer.nudge)
             self._watches.add(answer)
             answer.on_close(lambda: self._forget(answer, watch_faults))
         return answer

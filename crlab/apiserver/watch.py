@@ -244,12 +244,7 @@ class WatchResponse:
     def _read(self, lines: list[bytes]) -> None:
         plan = self._plan
         if plan.revision is None and plan.must_reach > self._cursor:
-            if not self._is_waiting():
-                self._send_initial()
-                lines.extend(self._pending)
-                self._pending.clear()
-            elif self._storage.epoch(self._resource) != self._epoch:
-                self._is_over = True
+            self._read_initial(lines)
             return
         entries: list[Commit] = []
         try:
@@ -274,6 +269,14 @@ class WatchResponse:
             mark = self._view.bookmark(self._cursor, ends_initial=False)
             lines.append(event_line("BOOKMARK", mark))
         if self._storage.epoch(self._resource) != self._epoch:
+            self._is_over = True
+
+    def _read_initial(self, lines: list[bytes]) -> None:
+        if not self._is_waiting():
+            self._send_initial()
+            lines.extend(self._pending)
+            self._pending.clear()
+        elif self._storage.epoch(self._resource) != self._epoch:
             self._is_over = True
 
     def _line_of(self, entry: Commit) -> bytes | None:

@@ -327,28 +327,13 @@ class Coster:
         if name == "replace":
             return _scaled(target_size, 2 * _TRAVERSAL), self._replaced(target_size, node, sizes)
         if name == "split":
-            limit = (
-                node.args[1].value
-                if len(node.args) > 1 and isinstance(node.args[1], Const)
-                else None
-            )
-            size = limit if isinstance(limit, int) and limit >= 0 else target_size
-            return _scaled(target_size, 2 * _TRAVERSAL), size
+            return _scaled(target_size, 2 * _TRAVERSAL), self._pieces(target_size, node)
         if name == "join":
             return self._joined(target, target_size, sizes)
         if name in ("find", "findAll"):
             text = _scaled(min(UNKNOWN, target_size + 1), _TRAVERSAL)
             return _times(text, _scaled(sizes[0], _REGEX)), target_size
-        if name == "ip.isCanonical":
-            return _scaled(sizes[0], 2 * _TRAVERSAL), None
-        if name in ("containsIP", "containsCIDR"):
-            extra = 2 + 1 if name == "containsCIDR" else 0
-            if overload.args[1][0] == "string":
-                extra += _scaled(sizes[0], _TRAVERSAL)
-            return _scaled(32, _TRAVERSAL) + extra, None
-        if name == "validate":
-            return _scaled(_scaled(sizes[0], _TRAVERSAL), _FORMAT_REGEX * _REGEX), None
-        return 1, None
+        return _reading(name, overload, sizes), None
 
     def _traversal(self, node: FunctionCall, target: _Known, target_size: int) -> int:
         assert node.target is not None
@@ -360,6 +345,13 @@ class Coster:
             declared = self._declared((*target.path, "@items")) if target.path else None
             each += _scaled(UNKNOWN if declared is None else declared, _TRAVERSAL)
         return _times(target_size, each)
+
+    def _pieces(self, size: int, node: FunctionCall) -> int:
+        """Return how many pieces a text may be split into."""
+        limit = node.args[1] if len(node.args) > 1 else None
+        if isinstance(limit, Const) and isinstance(limit.value, int) and limit.value >= 0:
+            return limit.value
+        return size
 
     def _replaced(self, size: int, node: FunctionCall, sizes: list[int]) -> int:
         shortest = len(node.args[0].value) if isinstance(node.args[0], Const) else 0
@@ -375,6 +367,20 @@ class Coster:
         if sizes:
             total = min(UNKNOWN, total + _times(max(0, target_size - 1), sizes[0]))
         return _scaled(total, _TRAVERSAL), total
+
+
+def _reading(name: str, overload: Overload, sizes: list[int]) -> int:
+    """Return the cost of a function that reads its argument and returns no text."""
+    if name == "ip.isCanonical":
+        return _scaled(sizes[0], 2 * _TRAVERSAL)
+    if name in ("containsIP", "containsCIDR"):
+        extra = 2 + 1 if name == "containsCIDR" else 0
+        if overload.args[1][0] == "string":
+            extra += _scaled(sizes[0], _TRAVERSAL)
+        return _scaled(32, _TRAVERSAL) + extra
+    if name == "validate":
+        return _scaled(_scaled(sizes[0], _TRAVERSAL), _FORMAT_REGEX * _REGEX)
+    return 1
 
 
 def _is_scalar(found: Type) -> bool:

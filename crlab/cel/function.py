@@ -67,7 +67,7 @@ def _zone(name: str) -> datetime.tzinfo:
         )
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, or a name too long
         raise CelError(f"unknown time zone {name}") from None
 
 
@@ -266,4 +266,4 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sets.intersects": lambda one, two: any(contains(item, two) for item in one),
 }
 
-ERRORS_OF_TYPE = (TypeError, AttributeError, KeyError, ValueError)
+ERRORS_OF_TYPE = (TypeError, AttributeError, KeyError, ValueError, OverflowError)

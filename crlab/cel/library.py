@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
+from decimal import Decimal
 from functools import total_ordering
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -22,13 +22,12 @@ from crlab.model.name import (
     dns_1035_label,
     dns_1123_label,
     dns_1123_subdomain,
+    label_key,
     label_value,
-    qualified_name,
 )
-from crlab.model.string_format import STRING_FORMATS, is_quantity, is_uri
+from crlab.model.quantity import QuantityError, add_quantities, is_quantity, parse_quantity
+from crlab.model.string_format import STRING_FORMATS, is_uri
 
-_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
@@ -42,7 +41,7 @@ class Quantity:
     """A number such as 250m or 10Gi."""
 
     cel_type: ClassVar[str] = "kubernetes.Quantity"
-    amount: Fraction
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +105,33 @@ class Format:
 
 def quantity(text: str) -> Quantity:
     """``quantity(text)``."""
-    if not is_quantity(text):
-        raise CelError(
-            "quantities must match the regular expression "
-            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
-    number, suffix = re.fullmatch(r"([+-]?[0-9.]+)(.*)", text).groups()  # type: ignore[union-attr]
-    if number.endswith("."):
-        number = number[:-1]
-    amount = Fraction(number)
-    if suffix in _BINARY:
-        return Quantity(amount * 1024 ** _BINARY[suffix])
-    power = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-    return Quantity(amount * Fraction(10) ** power)
+    try:
+        return Quantity(parse_quantity(text))
+    except QuantityError as error:
+        raise CelError(error.reason) from None
+
+
+def _is_integer(value: Quantity) -> bool:
+    # The size first: writing 1e2147483647 out as an integer would take hours.
+    amount = value.amount
+    return -(2**63) <= amount < 2**63 and amount == amount.to_integral_value()
 
 
 def _as_integer(value: Quantity) -> int:
-    if value.amount.denominator != 1 or abs(value.amount) >= 2**63:
+    if not _is_integer(value):
         raise CelError("cannot convert value to integer")
     return int(value.amount)
 
 
-def _plus(sign: int) -> Callable[[Quantity, Any], Quantity]:
-    def result(left: Quantity, right: Any) -> Quantity:
-        amount = right.amount if isinstance(right, Quantity) else Fraction(right)
-        return Quantity(left.amount + sign * amount)
+def _plus(left: Quantity, right: Quantity | int) -> Quantity:
+    amount = right.amount if isinstance(right, Quantity) else Decimal(right)
+    return Quantity(add_quantities([left.amount, amount]))
 
-    return result
+
+def _minus(left: Quantity, right: Quantity | int) -> Quantity:
+    amount = right.amount if isinstance(right, Quantity) else Decimal(right)
+    # copy_negate is exact; unary minus rounds to the 28 digits of the default context.
+    return Quantity(add_quantities([left.amount, amount.copy_negate()]))
 
 
 def _compare(left: Any, right: Any) -> int:
@@ -245,6 +244,16 @@ def semver(text: str, lenient: bool = False) -> Semver:
         if given.count(".") >= 2:
             why = "Invalid character(s) found"
         raise CelError(why)
+    numeric = [
+        found[1],
+        found[2],
+        found[3],
+        *(part for part in (found[4] or "").split(".") if part.isdigit()),
+    ]
+    for number in numeric:
+        # Python refuses to read more than 4300 digits; Go reads an uint64.
+        if len(number) > 20 or int(number) >= 2**64:
+            raise CelError(f'strconv.ParseUint: parsing "{number}": value out of range')
     return Semver((int(found[1]), int(found[2]), int(found[3])), found[4] or "")
 
 
@@ -269,7 +278,7 @@ _FORMATS: dict[str, Callable[[str], list[str]]] = {
     "dns1123Label": dns_1123_label,
     "dns1123Subdomain": dns_1123_subdomain,
     "dns1035Label": dns_1035_label,
-    "qualifiedName": qualified_name,
+    "qualifiedName": label_key,
     "dns1123LabelPrefix": _prefix(dns_1123_label),
     "dns1123SubdomainPrefix": _prefix(dns_1123_subdomain),
     "dns1035LabelPrefix": _prefix(dns_1035_label),
@@ -323,14 +332,14 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     "quantity": quantity,
     "isQuantity": is_quantity,
     "sign": lambda value: _compare(value.amount, 0),
-    "isInteger": lambda value: value.amount.denominator == 1 and abs(value.amount) < 2**63,
+    "isInteger": _is_integer,
     "asInteger": _as_integer,
     "asApproximateFloat": lambda value: float(value.amount),
     "isLessThan": lambda left, right: left < right,
     "isGreaterThan": lambda left, right: right < left,
     "compareTo": _compare,
-    "add": _plus(1),
-    "sub": _plus(-1),
+    "add": _plus,
+    "sub": _minus,
     "ip": ip,
     "isIP": _is_ip,
     "ip.isCanonical": lambda text: str(ip(text)) == text,

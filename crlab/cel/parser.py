@@ -13,6 +13,8 @@ Source: the CEL language definition (google/cel-spec:doc/langdef.md).
 
 from __future__ import annotations
 
+import math
+
 from crlab.cel.expression import (
     Bind,
     Const,
@@ -253,13 +255,19 @@ class _CelParser:
     def _number(self, offset: int, sign: str) -> Expr:
         kind, text, _ = self._next()
         if kind == "float":
-            return Const(offset, float(sign + text))
-        if text[-1] in "uU":
-            value = int(text[:-1], 0)
-            if sign or value >= 2**64:
+            decimal = float(sign + text)
+            if math.isinf(decimal):
+                raise CelSyntaxError(offset, "invalid double literal")
+            return Const(offset, decimal)
+        is_unsigned = text[-1] in "uU"
+        digits = text[:-1] if is_unsigned else text
+        base = 16 if digits.startswith("0x") else 10
+        # The length first: Python refuses to read more than 4300 digits.
+        number = int(sign + digits, base) if len(digits.lstrip("0x")) <= 20 else 2**64
+        if is_unsigned:
+            if sign or number >= 2**64:
                 raise CelSyntaxError(offset, "invalid uint literal")
-            return Const(offset, UInt(value))
-        number = int(sign + text, 16 if text.startswith("0x") else 10)
+            return Const(offset, UInt(number))
         if not -(2**63) <= number < 2**63:
             raise CelSyntaxError(offset, "invalid int literal")
         return Const(offset, number)

@@ -90,6 +90,9 @@ def quote_text(text: str) -> str:
     return '"' + "".join(escapes.get(char, char) for char in text) + '"'
 
 
+_MAX_PRECISION = 1000  # '%.999999999f' would be a text of a gigabyte
+
+
 def format_text(text: str, values: list[Any]) -> str:
     rest = list(values)
 
@@ -98,22 +101,32 @@ def format_text(text: str, values: list[Any]) -> str:
             return "%"
         if not rest:
             raise CelError(f"index {len(values)} out of range")
-        value, verb, digits = rest.pop(0), found[2], int(found[1][1:]) if found[1] else 6
-        if verb == "s":
-            return _format_value(value)
-        if verb == "d" and isinstance(value, int) and not isinstance(value, bool):
-            return str(int(value))
-        if verb == "f" and isinstance(value, int | float):
-            return f"{float(value):.{digits}f}"
-        if verb == "e" and isinstance(value, int | float):
-            return _scientific(float(value), digits)
-        if verb in "bo" and isinstance(value, int):
-            return format(int(value), verb)
-        if verb in "xX":
-            return _hex(value, verb)
-        raise CelError(f"error during formatting: {verb} clause cannot be used on {kind_of(value)}")
+        return _formatted(rest.pop(0), found[2], _precision(found[1]))
 
     return re.sub(r"%(?:%|(\.\d+)?([a-zA-Z]))", fill, text)
+
+
+def _precision(text: str | None) -> int:
+    precision = (text or ".6")[1:].lstrip("0") or "0"
+    if len(precision) > 4 or int(precision) > _MAX_PRECISION:
+        raise CelError(f"error during formatting: precision {precision[:20]} is out of range")
+    return int(precision)
+
+
+def _formatted(value: Any, verb: str, digits: int) -> str:
+    if verb == "s":
+        return _format_value(value)
+    if verb == "d" and isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    if verb == "f" and isinstance(value, int | float):
+        return f"{float(value):.{digits}f}"
+    if verb == "e" and isinstance(value, int | float):
+        return _scientific(float(value), digits)
+    if verb in "bo" and isinstance(value, int):
+        return format(int(value), verb)
+    if verb in "xX":
+        return _hex(value, verb)
+    raise CelError(f"error during formatting: {verb} clause cannot be used on {kind_of(value)}")
 
 
 def _scientific(value: float, digits: int) -> str:

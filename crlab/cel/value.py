@@ -12,11 +12,10 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from crlab.cel.expression import UInt
-from crlab.model.string_format import is_date_time
+from crlab.model.timestamp import is_date_time, parse_moment
 
 Converter = Callable[[Any], Any]
 
@@ -158,8 +157,17 @@ def parse_duration(text: str) -> Duration:
     parts = _PART.findall(rest)
     if not parts or "".join(number + unit for number, unit in parts) != rest:
         raise CelError(f'time: invalid duration "{text}"')
-    total = sum(Fraction(number.rstrip(".") or "0") * _UNITS[unit] for number, unit in parts)
-    return Duration(sign * int(total))
+    total = 0
+    for number, unit in parts:
+        whole, _, fraction = number.partition(".")
+        fraction = fraction[:18]  # what follows is less than a nanosecond, even of an hour
+        if len(whole.lstrip("0")) > 19:  # before int(): it would be out of range anyway
+            raise CelError(f'time: invalid duration "{text}"')
+        total += int(whole or "0") * _UNITS[unit]
+        total += int(fraction or "0") * _UNITS[unit] // 10 ** len(fraction)
+    if total > 2**63 - (sign > 0):
+        raise CelError(f'time: invalid duration "{text}"')
+    return Duration(sign * total)
 
 
 def parse_timestamp(text: str) -> Timestamp:
@@ -168,12 +176,14 @@ def parse_timestamp(text: str) -> Timestamp:
     Raises:
         CelError: it is none.
     """
+    layout = "2006-01-02T15:04:05Z07:00"
+    fault = CelError(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"')
     if not is_date_time(text) or text[10] not in "Tt":
-        layout = "2006-01-02T15:04:05Z07:00"
-        raise CelError(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"')
+        raise fault
     whole, fraction, zone = re.fullmatch(r"(.{19})(?:\.(\d+))?(.+)", text).groups()  # type: ignore[union-attr]
-    offset = "+00:00" if zone in ("Z", "z") else zone
-    moment = datetime.datetime.fromisoformat(whole.upper().replace(" ", "T") + offset)
+    moment = parse_moment(whole + zone)
+    if moment is None:  # the year 0, an offset of 99 hours
+        raise fault
     seconds = (moment - _EPOCH) // datetime.timedelta(seconds=1)
     return Timestamp(seconds * 10**9 + int((fraction or "").ljust(9, "0")[:9]))
 

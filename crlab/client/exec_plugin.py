@@ -27,13 +27,13 @@ import stat
 import subprocess
 import weakref
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Any
 
 from crlab.client.credential import Credential, bearer
 from crlab.client.endpoint import ClientCertificate
 from crlab.client.wire import is_readable
 from crlab.errors import CredentialError
+from crlab.model.timestamp import is_date_time, parse_moment
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 
@@ -208,12 +208,9 @@ class ExecPlugin:
         text = status.get("expirationTimestamp")
         if text is None:
             return None
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise ValueError
-        except (TypeError, ValueError):
-            raise self._failed("its expirationTimestamp is not an RFC 3339 time") from None
+        moment = parse_moment(text) if isinstance(text, str) and is_date_time(text) else None
+        if moment is None:
+            raise self._failed("its expirationTimestamp is not an RFC 3339 time")
         return moment.timestamp()
 
     def _find(self, command: str, hint: str) -> str:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 
 MAX_SIMILAR = 10
@@ -134,8 +134,3 @@ class _SpamBucket:
             return False
         self._tokens -= 1.0
         return True
-
-
-def timestamp(at: float) -> str:
-    """Return a wall time as metav1.Time writes it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

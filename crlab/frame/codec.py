@@ -22,6 +22,7 @@ from crlab.frame.cell import cell
 from crlab.frame.plane import Plane
 from crlab.model.printer import text_of
 from crlab.model.quantity import quantity_number
+from crlab.model.timestamp import parse_moment
 
 try:
     import pyarrow as pa
@@ -114,13 +115,8 @@ def _masked_planes(dtype: Any) -> Callable[[Sequence[Any]], tuple[Plane, ...]]:
 
 def _microseconds(text: str) -> int | None:
     """An RFC 3339 time as microseconds since the epoch; without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    moment = parse_moment(text)
+    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
 
 
 def _dates(values: Sequence[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ from crlab.frame.plane import Plane
 from crlab.model.jsonpath import JSONPath, compile_path
 from crlab.model.object import KubeObject
 from crlab.model.printer import PrinterColumn, text_of
-from crlab.model.quantity import parse_quantity
+from crlab.model.quantity import add_quantities, parse_quantity
 
 CREATED = ("metadata", "creationTimestamp")
 AGES = ("age", "created_at")  # how printer columns call it
@@ -160,7 +160,9 @@ def _sum(kind: str, values: Sequence[Any]) -> Any:
         return None
     if kind == "integer":
         return sum(plain)
-    return float(sum(map(parse_quantity, values))) if kind == "quantity" else math.fsum(plain)
+    if kind == "quantity":
+        return float(add_quantities(map(parse_quantity, values)))
+    return math.fsum(plain)
 
 
 def snake(text: str) -> str:

@@ -1,6 +1,6 @@
 """`lab.faults`: what can be broken on the embedded server, from a notebook.
 
-From: a cell or the fault panel. To: the server's `Faults`; every injection also becomes a
+From: a cell or the fault panel. To: the server's fault gate; every injection also becomes a
 record of the trace, so that charts, explain and recordings show it.
 
 Thread: any.
@@ -8,12 +8,11 @@ Thread: any.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from crlab.apiserver import ApiServer
 from crlab.apiserver.fault.fault_rule import Injection
 from crlab.apiserver.fault.injector import Faults
-from crlab.errors import UnknownResource, nearest
 from crlab.trace.record import TraceStage
 
 if TYPE_CHECKING:
@@ -26,30 +25,16 @@ if TYPE_CHECKING:
 class LabFaults(Faults):
     """The faults of a sandbox; see `crlab.apiserver.fault.injector.Faults` for each of them."""
 
-    def __init__(self, parts: Parts, server: ApiServer) -> None:
-        core = server.core
-        self._parts = parts
-        super().__init__(
-            clock=core.clock,
-            ids=core.ids,
-            storage=core.storage,
-            registry=core.registry,
-            alarm=core.alarm,
-            on_inject=self._noted,
-        )
-        server.faults = self
-
-    def _resources(self, resource: str) -> tuple[str, ...]:
-        """Refuse a name that nothing is served under: its fault would never happen."""
-        found = super()._resources(resource)
-        known = {each.group_resource for each in self._registry.all()}
-        if found and found[0] not in known:
-            names = known | {each.plural for each in self._registry.all()}
-            raise UnknownResource(resource, nearest=nearest(resource, sorted(names)))
-        return found
+    def __init__(self, parts: Parts, panel: Callable[[], FaultView]) -> None:
+        server = parts.server
+        assert server is not None, "only a sandbox has faults"
+        super().__init__(server.fault_gate, server.core)
+        self._trace = parts.trace
+        self._panel = panel
+        server.fault_gate.on_inject = self._noted
 
     def _noted(self, injection: Injection) -> None:
-        self._parts.trace.append(
+        self._trace.append(
             TraceStage.FAULT,
             "injected",
             resource=injection.resource,
@@ -73,7 +58,7 @@ class LabFaults(Faults):
 
         from crlab.frame.array import texts, times
 
-        rows = list(self.journal)
+        rows = self.journal
         data: dict[str, Any] = {"time": times([row.at for row in rows])}
         data["fault"] = texts(row.fault for row in rows)
         data["is_legal"] = pd.array([row.is_legal for row in rows], dtype="boolean")
@@ -83,9 +68,7 @@ class LabFaults(Faults):
 
     def panel(self) -> FaultView:
         """Return the fault panel with its buttons."""
-        from crlab.lab.view import fault_view
-
-        return fault_view(self._parts, self)
+        return self._panel()
 
     def __repr__(self) -> str:
         return f"LabFaults({len(self.active())} active, {len(self.journal)} injected)"

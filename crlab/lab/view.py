@@ -36,13 +36,13 @@ from crlab.widgets.table import TableView
 from crlab.widgets.time_slider import TimeSliderView
 
 if TYPE_CHECKING:
+    from crlab.apiserver.fault.injector import Faults
     from crlab.cache import SharedInformer
     from crlab.frame.column import Column
     from crlab.frame.events_frame import EventsFrame
     from crlab.frame.live import LiveExpression
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.rate import Rates
-    from crlab.lab.fault import LabFaults
     from crlab.report.problem import Problems
 
 
@@ -157,7 +157,7 @@ def stepper_view(parts: Parts, controller: Stepped) -> StepperView:
     return StepperView(Steps(parts, controller), title=controller.name, owner=parts.life)
 
 
-def fault_view(parts: Parts, faults: LabFaults) -> FaultView:
+def fault_view(parts: Parts, faults: Faults) -> FaultView:
     """Return the fault panel of a sandbox."""
     return FaultView(FaultPanel(parts, faults), title=parts.title, owner=parts.life)
 

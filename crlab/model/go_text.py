@@ -43,19 +43,34 @@ def go_type(value: Any) -> str:
     return names.get(type(value), "interface {}")
 
 
-def go_value(value: Any) -> str:
-    """Return a decoded JSON value as ``%v`` prints it: map[a:1], [x y]."""
-    if value is None:
-        return "<nil>"
+def go_value(value: Any, *, syntax: bool = False) -> str:
+    """Return a decoded JSON value as ``%v`` prints it: map[a:1], [x y]; `syntax`: ``%#v``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return go_float(value)
+    if syntax:
+        return _go_syntax(value)
+    if value is None:
+        return "<nil>"
     if isinstance(value, dict):
         pairs = (f"{key}:{go_value(value[key])}" for key in sorted(value))
         return f"map[{' '.join(pairs)}]"
     if isinstance(value, list):
         return f"[{' '.join(go_value(item) for item in value)}]"
+    return str(value)
+
+
+def _go_syntax(value: Any) -> str:
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[]interface {}{" + ", ".join(go_value(v, syntax=True) for v in value) + "}"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(k)}:{go_value(value[k], syntax=True)}" for k in sorted(value))
+        return "map[string]interface {}{" + ", ".join(pairs) + "}"
     return str(value)
 
 
@@ -71,8 +86,14 @@ _JSON_TYPES: dict[type, str] = {
 
 
 def json_type(value: Any) -> str:
-    """Return the JSON type name of a value, as type errors show it."""
+    """Return the JSON type name of a value, as schemas name it: integer, boolean."""
     return _JSON_TYPES[type(value)]
+
+
+def json_kind(value: Any) -> str:
+    """Return the JSON type name of a value, as errors of Go's decoder show it: number, bool."""
+    name = json_type(value)
+    return {"integer": "number", "boolean": "bool"}.get(name, name)
 
 
 def go_json(value: Any) -> str:

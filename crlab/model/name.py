@@ -1,7 +1,10 @@
-"""Kubernetes' rules for names and the sentences that explain them.
+"""Kubernetes' rules for names, label keys and label values, in the API server's words.
+
+From: whoever checks a name: the server, selectors, CEL, string formats. To: nobody.
 
 Thread: pure functions; each returns the list of broken rules, [] if the name is good.
-Source: k8s.io/apimachinery/pkg/util/validation.
+Source: k8s.io/apimachinery/pkg/util/validation (names: limits in "characters"),
+pkg/api/validate/content (label keys and values: limits in "bytes").
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ _LABEL_RE = re.compile(_LABEL)
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _SUBDOMAIN_RE = re.compile(_SUBDOMAIN)
 _LABEL_1035_RE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_QUALIFIED_RE = re.compile(_QUALIFIED)
-_LABEL_VALUE = f"({_QUALIFIED})?"
-_LABEL_VALUE_RE = re.compile(_LABEL_VALUE)
+_KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_KEY_RE = re.compile(_KEY)
+_VALUE = f"({_KEY})?"
+_VALUE_RE = re.compile(_VALUE)
 
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
@@ -33,25 +36,25 @@ _LABEL_1035_TEXT = (
     "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
     "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
-_QUALIFIED_TEXT = (
+_KEY_TEXT = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
     "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-    f"validation is '{_QUALIFIED}')"
+    f"validation is '{_KEY}')"
 )
-_LABEL_VALUE_TEXT = (
+_VALUE_TEXT = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    f"or '12345', regex used for validation is '{_LABEL_VALUE}')"
+    f"or '12345', regex used for validation is '{_VALUE}')"
 )
 
 
-def _at_most(length: int) -> str:
-    return f"must be no more than {length} bytes"
+def _length_fault(text: str, limit: int, unit: str = "characters") -> list[str]:
+    return [f"must be no more than {limit} {unit}"] if len(text) > limit else []
 
 
 def dns_1123_label(name: str) -> list[str]:
     """Check a lower-case DNS label of up to 63 characters."""
-    errors = [] if len(name) <= 63 else [_at_most(63)]
+    errors = _length_fault(name, 63)
     if not _LABEL_RE.fullmatch(name):
         is_subdomain = _SUBDOMAIN_RE.fullmatch(name) is not None
         errors.append("must not contain dots" if is_subdomain else _LABEL_TEXT)
@@ -60,45 +63,49 @@ def dns_1123_label(name: str) -> list[str]:
 
 def dns_1123_subdomain(name: str) -> list[str]:
     """Check a lower-case DNS name of up to 253 characters."""
-    errors = [] if len(name) <= 253 else [_at_most(253)]
-    if not _SUBDOMAIN_RE.fullmatch(name):
-        errors.append(_SUBDOMAIN_TEXT)
-    return errors
+    return _length_fault(name, 253) + _subdomain_faults(name)
+
+
+def _subdomain_faults(name: str) -> list[str]:
+    return [] if _SUBDOMAIN_RE.fullmatch(name) else [_SUBDOMAIN_TEXT]
 
 
 def dns_1035_label(name: str) -> list[str]:
     """Check a DNS label that starts with a letter."""
-    errors = [] if len(name) <= 63 else [_at_most(63)]
-    if not _LABEL_1035_RE.fullmatch(name):
-        errors.append(_LABEL_1035_TEXT)
-    return errors
+    errors = _length_fault(name, 63)
+    return errors if _LABEL_1035_RE.fullmatch(name) else [*errors, _LABEL_1035_TEXT]
 
 
-def qualified_name(name: str) -> list[str]:
-    """Check a label or annotation key: [prefix/]name."""
-    prefix, slash, rest = name.rpartition("/")
-    errors: list[str] = []
-    if slash and "/" in prefix:
+def label_key(key: str) -> list[str]:
+    """Check a label or annotation key, a qualified name: [prefix/]name."""
+    prefix, slash, name = key.rpartition("/")
+    if "/" in prefix:
         return [
-            f"a qualified name {_QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' "
+            f"a qualified name {_KEY_TEXT} with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')"
         ]
+    errors = []
     if slash and not prefix:
         errors.append("prefix part must be non-empty")
     elif slash:
-        errors += [f"prefix part {text}" for text in dns_1123_subdomain(prefix)]
-    if not rest:
+        faults = _length_fault(prefix, 253, "bytes") + _subdomain_faults(prefix)
+        errors += [f"prefix part {fault}" for fault in faults]
+    if not name:
         errors.append("name part must be non-empty")
-    elif len(rest) > 63:
-        errors.append(f"name part {_at_most(63)}")
-    if not _QUALIFIED_RE.fullmatch(rest):
-        errors.append(f"name part {_QUALIFIED_TEXT}")
+    errors += [f"name part {fault}" for fault in _length_fault(name, 63, "bytes")]
+    if not _KEY_RE.fullmatch(name):
+        errors.append(f"name part {_KEY_TEXT}")
     return errors
 
 
 def label_value(value: str) -> list[str]:
     """Check a label's value."""
-    errors = [] if len(value) <= 63 else [_at_most(63)]
-    if not _LABEL_VALUE_RE.fullmatch(value):
-        errors.append(_LABEL_VALUE_TEXT)
-    return errors
+    errors = _length_fault(value, 63, "bytes")
+    return errors if _VALUE_RE.fullmatch(value) else [*errors, _VALUE_TEXT]
+
+
+def path_segment(name: str) -> list[str]:
+    """Check a name that only has to stand in a path."""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{bad}'" for bad in ("/", "%") if bad in name]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ import msgspec
 from crlab.errors import JSONPathError
 from crlab.model.jsonpath import JSONPath, compile_path
 from crlab.model.object import thawed
+from crlab.model.timestamp import parse_moment
 
 Obj = Mapping[str, Any]
 UNKNOWN = "<unknown>"
@@ -110,17 +110,10 @@ def parse_time(text: Any) -> float | None:
 
     A time without an offset is taken as UTC.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) < 11:  # a date alone is no timestamp
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if len(text) < 11:  # a date alone is no timestamp
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
+    moment = parse_moment(text)
+    return None if moment is None else moment.timestamp()
 
 
 def age(text: Any, now: float) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from crlab.errors import SelectorError
 from crlab.model.field_selector import FieldSelector, FieldTerm, parse_field_selector
-from crlab.model.label import label_key_faults, label_value_faults
+from crlab.model.name import label_key, label_value
 
 __all__ = [
     "FieldSelector",
@@ -182,7 +182,7 @@ class _LabelParser:
             key = self._take()
         if not self._is_identifier(key):
             raise SelectorError(f"found '{key}', expected: identifier")
-        if faults := label_key_faults(key):
+        if faults := label_key(key):
             raise SelectorError(f"<nil>: Invalid value: {_quoted(key)}: {'; '.join(faults)}")
         if self._look() in ("", ","):
             return LabelRequirement(key, operator or "exists")
@@ -248,7 +248,7 @@ def requirement(key: str, operator: str, values: Iterable[str] = ()) -> LabelReq
         SelectorError: the key, a value, or their number does not fit the operator.
     """
     ordered = tuple(sorted(set(values)))
-    faults = [f"key: Invalid value: {_quoted(key)}: {fault}" for fault in label_key_faults(key)]
+    faults = [f"key: Invalid value: {_quoted(key)}: {fault}" for fault in label_key(key)]
     if operator in (">", "<") and _int64(ordered[0] if ordered else "") is None:
         shown = _quoted(ordered[0] if ordered else "")
         faults.append(
@@ -260,7 +260,7 @@ def requirement(key: str, operator: str, values: Iterable[str] = ()) -> LabelReq
             "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty"
         )
     for place, value in enumerate(ordered):
-        if wrong := label_value_faults(value):
+        if wrong := label_value(value):
             faults.append(
                 f"values[{place}][{key}]: Invalid value: {_quoted(value)}: {'; '.join(wrong)}"
             )

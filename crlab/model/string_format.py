@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime
 import functools
 import ipaddress
 import re
@@ -19,6 +18,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from crlab.model.name import dns_1123_label, dns_1123_subdomain
+from crlab.model.quantity import is_quantity
+from crlab.model.timestamp import is_date, is_date_time
 
 
 def _full(pattern: str, flags: re.RegexFlag = re.ASCII) -> Callable[[str], bool]:
@@ -38,18 +39,12 @@ _is_card_number = _full(
 )
 _RGB_PART = r"(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
 _is_rgb = _full(rf"rgb\(\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*,\s*{_RGB_PART}\s*\)")
-_DATE_TIME = re.compile(
-    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
-    r"(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
-    re.ASCII,
-)
 _is_go_duration = _full(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
 _is_scala_duration = _full(
     r"(?:\d+\s*(?:ns|nanos?|nanoseconds?|us|µs|μs|micros?|microseconds?|ms|millis?|milliseconds?"
     r"|s|secs?|seconds?|m|mins?|minutes?|h|hr|hours?|d|days?|w|weeks?)\s*)+",
     re.IGNORECASE,
 )
-_is_quantity = _full(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _is_host_label = _full(
     r"[a-zA-Z0-9\u0080-\uffff](?:[-a-zA-Z0-9\u0080-\uffff]{0,61}[a-zA-Z0-9\u0080-\uffff])?",
     re.NOFLAG,
@@ -80,29 +75,11 @@ def _is_ipv6(text: str) -> bool:
 def is_cidr(text: str) -> bool:
     """Tell whether Go's net.ParseCIDR accepts the text (host bits may be set)."""
     address, slash, bits = text.partition("/")
-    if not slash or not bits.isascii() or not bits.isdigit() or (len(bits) > 1 and bits[0] == "0"):
+    if not slash or not re.fullmatch("0|[1-9][0-9]{0,2}", bits):
         return False
     if _is_ipv4(address):
         return int(bits) <= 32
     return _is_ipv6(address) and int(bits) <= 128
-
-
-def is_date_time(text: str) -> bool:
-    """Tell whether the text is an RFC 3339 date-time."""
-    found = _DATE_TIME.fullmatch(text)
-    if found is None:
-        return False
-    return int(found[3]) <= 28 or _is_date(f"{found[1]}-{found[2]}-{found[3]}")
-
-
-def _is_date(text: str) -> bool:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        return False
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_duration(text: str) -> bool:
@@ -179,11 +156,6 @@ def _is_card(text: str) -> bool:
     return total % 10 == 0
 
 
-def is_quantity(text: str) -> bool:
-    """Tell whether the text is a Kubernetes quantity such as 10Gi or 250m."""
-    return _is_quantity(text)
-
-
 _mac_forms = "|".join(
     f"(?:[0-9a-f]{{2}}{sep}){{{count - 1}}}[0-9a-f]{{2}}"
     for sep in (":", "-")
@@ -213,7 +185,7 @@ STRING_FORMATS: dict[str, Callable[[str], bool]] = {
     "rgbcolor": _is_rgb,
     "byte": _is_byte,
     "password": lambda text: True,
-    "date": _is_date,
+    "date": is_date,
     "duration": is_duration,
     "datetime": is_date_time,
     "quantity": is_quantity,

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlab.errors import ConfigError, nearest
+from crlab.model.timestamp import parse_moment
 
 MAX_LENGTH = 1000
 _OPERATORS = ("!=", "!~", "<=", ">=", "=", "~", "<", ">")
@@ -286,13 +287,8 @@ def duration_seconds(text: str) -> float | None:
 
 
 def _time(text: str) -> float | None:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return moment.timestamp()
+    moment = parse_moment(text)
+    return None if moment is None else moment.timestamp()
 
 
 def _some(names: list[str]) -> str:

@@ -32,7 +32,7 @@ def test_a_status_is_answered_so_many_times(talk, faults):
     assert [answer.status for answer in answers] == [429, 429, 200]
     assert answers[0].header("retry-after") == "1"
     assert fault.hits == 2
-    assert [record.fault for record in talk.server.audit.records()][-3:] == ["status", "status", ""]
+    assert [record.fault for record in talk.server.audit.records()][-3:] == ["busy", "busy", ""]
 
 
 @pytest.mark.parametrize(("code", "reason"), [(500, "InternalError"), (503, "ServiceUnavailable")])
@@ -133,7 +133,7 @@ def test_the_servers_own_controllers_meet_no_faults(talk, faults):
 def test_whoever_listens_hears_of_each_injection(talk, faults):
     """The lab writes them into its trace."""
     heard = []
-    faults.on_inject = heard.append
+    talk.server.fault_gate.on_inject = heard.append
     faults.status(500, verb="get")
     talk.send("GET", f"{CONFIG_MAPS}/a")
     assert [(i.fault, i.verb, i.resource, i.namespace, i.name) for i in heard] == [
@@ -197,7 +197,7 @@ def test_over_http_latency_delays_without_blocking_others(serving):
     """The loop goes on: the second request overtakes the first."""
     serving.faults.latency(60, resource="secrets")
     delayed = threading.Event()
-    serving.faults.on_inject = lambda injection: delayed.set()
+    serving.fault_gate.on_inject = lambda injection: delayed.set()
     slow, prefix = connect(serving)
     fast, _ = connect(serving)
     slow.request("GET", f"{prefix}/api/v1/secrets")

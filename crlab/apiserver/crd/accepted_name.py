@@ -34,9 +34,6 @@ class Acceptance:
         return self.conditions["NamesAccepted"][0] == "True"
 
 
-ESTABLISHED = ("True", "InitialNamesAccepted", "the initial names have been accepted")
-
-
 def accept_names(crd: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> Acceptance:
     """Decide which names a CRD gets, given the other CRDs (of any group)."""
     spec = crd["spec"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlab.model.go_text import json_type
+from crlab.model.go_text import json_kind
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(
@@ -49,10 +49,9 @@ class MalformedSchemaError(ValueError):
 
 
 def _refuse(value: Any, path: str, wanted: str) -> MalformedSchemaError:
-    found = {"integer": "number", "boolean": "bool"}.get(json_type(value), json_type(value))
     field = f"JSONSchemaProps.{path}"
     return MalformedSchemaError(
-        f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+        f"json: cannot unmarshal {json_kind(value)} into Go struct field {field} of type {wanted}"
     )
 
 
@@ -67,22 +66,27 @@ def clean_schema(schema: dict[str, Any], path: str = "") -> None:
         value, here = schema[key], f"{prefix}{key}"
         if value is None:
             del schema[key]
-        elif key in _TYPES:
-            wanted, name = _TYPES[key]
-            if type(value) not in wanted:
-                raise _refuse(value, here, name)
-        elif key in _TEXTS:
-            _texts(value, here)
-        elif key in _LISTS or key in _MAPS:
-            _members(schema, key, here)
-        elif key == "not":
-            _clean_member(value, here)
-        elif key == _RULES:
-            _rules(value, here)
-        elif key == "additionalProperties":
-            _either(value, here)
-        elif key == "items":
-            _items(schema, here)
+        else:
+            _clean_keyword(schema, key, value, here)
+
+
+def _clean_keyword(schema: dict[str, Any], key: str, value: Any, here: str) -> None:
+    if key in _TYPES:
+        wanted, name = _TYPES[key]
+        if type(value) not in wanted:
+            raise _refuse(value, here, name)
+    elif key in _TEXTS:
+        _texts(value, here)
+    elif key in _LISTS or key in _MAPS:
+        _members(schema, key, here)
+    elif key == "not":
+        _clean_member(value, here)
+    elif key == _RULES:
+        _rules(value, here)
+    elif key == "additionalProperties":
+        _either(value, here)
+    elif key == "items":
+        _items(schema, here)
 
 
 def _clean_member(value: Any, path: str) -> None:

@@ -22,8 +22,8 @@ from typing import Any
 
 from crlab.apiserver.core import Core
 from crlab.apiserver.crd.accepted_name import accept_names
+from crlab.apiserver.crd.schema import crd_warnings
 from crlab.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
-from crlab.apiserver.crd.warning import crd_warnings
 from crlab.apiserver.registry import version_priority
 from crlab.apiserver.resource_type import (
     CUSTOM_VERBS,

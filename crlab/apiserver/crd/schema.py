@@ -1,4 +1,4 @@
-"""Rules for one ``openAPIV3Schema`` of a CRD: keywords, extensions, defaults and CEL rules.
+"""Rules for one ``openAPIV3Schema`` of a CRD: keywords, extensions, defaults, CEL rules, warnings.
 
 Guarantees:
   1. Defaults and CEL rules are looked at only once the schema is structural.
@@ -6,7 +6,8 @@ Guarantees:
 
 Thread: one review at a time per `SchemaReview`.
 Source: k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go
-(ValidateCustomResourceDefinitionOpenAPISchema), pkg/apiserver/schema/defaulting/validation.go.
+(ValidateCustomResourceDefinitionOpenAPISchema), pkg/apiserver/schema/defaulting/validation.go,
+pkg/registry/customresourcedefinition/strategy.go.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from crlab.apiserver.crd.default import default_causes
 from crlab.apiserver.crd.list_type import check_list, typed
 from crlab.apiserver.crd.printer_column import FieldPathError, field_path
+from crlab.apiserver.crd.spec import Spec
 from crlab.apiserver.crd.structure import structural_causes
-from crlab.apiserver.schema.reshape import META_FIELDS
-from crlab.apiserver.schema.rule import review_rules
+from crlab.apiserver.schema.check import check
+from crlab.apiserver.schema.invariant import check_embedded
+from crlab.apiserver.schema.node import MISSING, Node
+from crlab.apiserver.schema.reshape import META_FIELDS, clone, prune
+from crlab.apiserver.schema.rule import compile_rules, review_rules
+from crlab.apiserver.schema.structural import below
 from crlab.apiserver.status import (
     INVALID,
     Cause,
@@ -30,6 +35,7 @@ from crlab.apiserver.status import (
     unsupported,
 )
 from crlab.model.go_text import go_json
+from crlab.model.string_format import is_recognized
 
 if TYPE_CHECKING:
     from crlab.apiserver.crd.rule_review import RuleReview
@@ -153,17 +159,7 @@ class SchemaReview:
                 under = replace(place, no_defaults=why)
             step = None if context is None else context.additional(additional)
             yield additional, f"{path}.additionalProperties", under, step
-        is_atomic = schema.get("x-kubernetes-map-type") == "atomic"
-        is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
-        for key, sub in (schema.get("properties") or {}).items():
-            under = place
-            if is_atomic and not under.uncorrelatable:
-                under = replace(under, uncorrelatable=path)
-            if is_resource and key in META_FIELDS:
-                why = f"in top-level {key}" if root else under.no_defaults
-                under = replace(under, is_in_metadata=True, no_defaults=why)
-            step = None if context is None else context.field(key, sub)
-            yield sub, f"{path}.properties[{key}]", under, step
+        yield from self._properties(schema, path, place, context, root)
         if schema.get("not") is not None:
             yield schema["not"], f"{path}.not", place, None
         for junctor in ("allOf", "oneOf", "anyOf"):
@@ -176,6 +172,21 @@ class SchemaReview:
                 under = replace(under, uncorrelatable=path)
             step = None if context is None else context.items(items)
             yield items, f"{path}.items", under, step
+
+    def _properties(
+        self, schema: Mapping[str, Any], path: str, place: _SchemaPlace, context: Any, root: bool
+    ) -> Iterator[tuple[Mapping[str, Any], str, _SchemaPlace, Any]]:
+        is_atomic = schema.get("x-kubernetes-map-type") == "atomic"
+        is_resource = root or bool(schema.get("x-kubernetes-embedded-resource"))
+        for key, sub in (schema.get("properties") or {}).items():
+            under = place
+            if is_atomic and not under.uncorrelatable:
+                under = replace(under, uncorrelatable=path)
+            if is_resource and key in META_FIELDS:
+                why = f"in top-level {key}" if root else under.no_defaults
+                under = replace(under, is_in_metadata=True, no_defaults=why)
+            step = None if context is None else context.field(key, sub)
+            yield sub, f"{path}.properties[{key}]", under, step
 
 
 def _check_root(schema: Mapping[str, Any], path: str, out: list[Cause]) -> None:
@@ -281,3 +292,67 @@ def _check_rule_path(where: str, schema: Mapping[str, Any], field: str, out: lis
 
 def _has_newline(text: str) -> bool:
     return "\n" in text or "\r" in text
+
+
+def default_causes(schema: Mapping[str, Any], path: str) -> list[Cause]:
+    """Return which defaults do not fit their own schema."""
+    out: list[Cause] = []
+    default = schema.get("default")
+    if default is not None:
+        _check_default(schema, default, f"{path}.default", out)
+    if isinstance(schema.get("items"), Mapping):
+        out += default_causes(schema["items"], f"{path}.items")
+    for key, sub in (schema.get("properties") or {}).items():
+        out += default_causes(sub, f"{path}.properties[{key}]")
+    return out
+
+
+def _check_default(schema: Mapping[str, Any], default: Any, field: str, out: list[Cause]) -> None:
+    node = Node(schema)
+    pruned = clone(default)
+    prune(pruned, node, "", None)
+    if pruned != default:
+        shown = go_json(default)
+        out.append(Cause(INVALID, f"Invalid value: {shown}: must not have unknown fields", field))
+    found: list[Cause] = []
+    check_embedded(node, default, field, found)
+    if found:
+        out.extend(found)
+        return
+    check(node, default, MISSING, "", "", found)
+    if not found:
+        rules = compile_rules(schema, root=False)
+        if rules is not None:
+            found.extend(rules.validate(default, None))
+    out.extend(below(field, cause) for cause in found)
+
+
+def crd_warnings(crd: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the warnings a write of this CRD earns: unknown formats, sets of objects.
+
+    On an update only those that the old CRD did not earn.
+    """
+    found = _warnings(crd)
+    if old is None:
+        return found
+    known = set(_warnings(old))
+    return [text for text in found if text not in known]
+
+
+def _warnings(crd: Mapping[str, Any]) -> list[str]:
+    spec = Spec(crd.get("spec") or {})
+    formats: list[str] = []
+    sets: set[str] = set()
+    for schema, _, _ in spec.places("schema", "", ""):
+        for node in walk((schema or {}).get("openAPIV3Schema")):
+            name, kind = node.get("format") or "", node.get("type") or ""
+            if name and not is_recognized(kind, name):
+                formats.append(f'unrecognized format "{name}"')
+            item_type = (node.get("items") or {}).get("type")
+            is_set = node.get("x-kubernetes-list-type") == "set"
+            if is_set and item_type in ("object", "array"):
+                sets.add(
+                    f'x-kubernetes-list-type: set for items of type "{item_type}" is not '
+                    "supported by server-side apply or CEL validation rules"
+                )
+    return [*formats, *sorted(sets)]

@@ -20,13 +20,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from crlab.apiserver.crd import schema as crd_schema
 from crlab.apiserver.crd.decode import MalformedSchemaError, clean_schema
 from crlab.apiserver.crd.printer_column import (
     validate_columns,
     validate_scale,
     validate_selectable_fields,
 )
+from crlab.apiserver.crd.schema import SchemaReview
 from crlab.apiserver.crd.spec import Spec
 from crlab.apiserver.schema.reshape import clone
 from crlab.apiserver.status import (
@@ -137,18 +137,18 @@ def _validate_spec(spec: Spec, old: Mapping[str, Any] | None, out: list[Cause]) 
     raw = spec.raw
     _validate_group(raw.get("group") or "", out)
     _validate_choice("spec.scope", raw.get("scope") or "", ("Cluster", "Namespaced"), out)
-    has_schemas = all(_openapi(version) is not None for version in spec.versions)
-    if not has_schemas and (old is None or _has_schemas(old)):
-        for at, version in enumerate(spec.versions):
-            if _openapi(version) is None:
-                out.append(required(f"spec.versions[{at}].schema.openAPIV3Schema"))
+    if old is None or _has_schemas(old):
+        out.extend(
+            required(f"spec.versions[{at}].schema.openAPIV3Schema")
+            for at, version in enumerate(spec.versions)
+            if _openapi(version) is None
+        )
     _validate_versions(spec, out)
     names = raw.get("names") or {}
-    for key in ("plural", "singular", "kind", "listKind"):
-        if not names.get(key):
-            out.append(required(f"spec.names.{key}"))
+    keys = ("plural", "singular", "kind", "listKind")
+    out.extend(required(f"spec.names.{key}") for key in keys if not names.get(key))
     _validate_names(names, "spec.names", out)
-    review = crd_schema.SchemaReview(_old_spec(old))
+    review = SchemaReview(_old_spec(old))
     for schema, path, version in spec.places("schema", "spec.validation", "schema"):
         openapi = (schema or {}).get("openAPIV3Schema")
         if openapi is not None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crlab.apiserver.fault.fault_kind import FaultKind
 from crlab.apiserver.request import HttpRequest, RequestInfo
 from crlab.errors import ConfigError
 
@@ -73,6 +74,9 @@ class Match:
         return request is not None and self.user_agent in request.header("user-agent")
 
 
+ANY_REQUEST = Match()
+
+
 def _names(info: RequestInfo) -> set[str]:
     full = f"{info.resource}.{info.group}" if info.group else info.resource
     return {info.resource, full}
@@ -82,7 +86,8 @@ class InjectedFault:
     """A rule that was added; a handle on it.
 
     Attributes:
-        kind: what it does, "cut", "status", …
+        kind: the name of what it does, "cut", "busy", …; see `FAULT_KINDS`.
+        place: where it happens.
         description: the same as a sentence.
         is_legal: whether a real API server may behave so.
         hits: how often it happened.
@@ -92,14 +97,13 @@ class InjectedFault:
     def __init__(
         self,
         owner: FaultGate,
-        kind: str,
+        kind: FaultKind,
         description: str,
         match: Match,
         *,
         times: int | None = None,
         nth: int | None = None,
         probability: float = 1.0,
-        legal: bool = True,
         **data: Any,
     ) -> None:
         if times is not None and times < 0:
@@ -108,10 +112,11 @@ class InjectedFault:
             raise ConfigError(f"nth is {nth}; the first matching request is 1")
         if not 0 <= probability <= 1:
             raise ConfigError(f"probability is {probability}; it lies between 0 and 1")
-        self.kind = kind
+        self.kind = kind.name
+        self.place = kind.place
         self.description = description
         self.match = match
-        self.is_legal = legal
+        self.is_legal = kind.is_legal
         self.hits = 0
         self.data = data
         self._owner = owner

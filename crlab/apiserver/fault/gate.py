@@ -1,12 +1,13 @@
 """Where faults meet requests and watches.
 
-From: `ApiServer` (`delay_seconds`, `before`, `after`, `open_watch`) and `WatchFaults`
-(`watch_rules`). To: an exception, another request, or lines that differ.
+From: `ApiServer` (`delay_seconds`, `before`, `after`, `open_watch`), `WatchFaults`
+(`watch_rules`) and `Faults`, which adds the rules. To: an exception, another request, or lines
+that differ.
 
 Guarantees:
   1. Without rules nothing changes and next to nothing is paid.
   2. The server's own controllers (identity.is_system) meet no faults.
-  3. Every injection is in `journal` and told to `on_inject`.
+  3. Every injection is in `injections` (the last 10,000) and told to `on_inject`.
 
 Thread: any; one lock guards rules and counters, it is never held while others are called.
 """
@@ -15,22 +16,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from crlab.apiserver import status as answer
-from crlab.apiserver.alarm import Alarm
 from crlab.apiserver.audit_log import AuditLog, AuditRecord
-from crlab.apiserver.fault.fault_rule import InjectedFault, Injection, Match
+from crlab.apiserver.core import Core
+from crlab.apiserver.fault.fault_kind import FAULT_KINDS, FaultPlace
+from crlab.apiserver.fault.fault_rule import ANY_REQUEST, InjectedFault, Injection, Match
 from crlab.apiserver.fault.watch_fault import WatchFaults
-from crlab.apiserver.registry import Registry
 from crlab.apiserver.request import HttpRequest, RequestInfo, read_info
-from crlab.apiserver.status import Cause
-from crlab.apiserver.storage import Compacted, Storage
-from crlab.errors import ConfigError
-from crlab.runtime.clock import Clock
-from crlab.runtime.ids import Ids
+from crlab.apiserver.status import Cause, conflict, expired, invalid
+from crlab.apiserver.storage import Compacted
 
 KEEP_INJECTIONS = 10_000
 _NO_WATCH_LIST = (
@@ -42,29 +39,17 @@ class FaultGate:
     """All faults of one server.
 
     Attributes:
-        journal: the injections, oldest first, bounded.
         on_inject: called with each injection, in the thread it happened in.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        ids: Ids,
-        storage: Storage,
-        registry: Registry,
-        alarm: Alarm,
-        audit: AuditLog | None = None,
-        on_inject: Callable[[Injection], None] | None = None,
-    ) -> None:
-        self.journal: deque[Injection] = deque(maxlen=KEEP_INJECTIONS)
-        self._clock = clock
-        self._ids = ids.fork("faults")
-        self._storage = storage
-        self._registry = registry
-        self._alarm = alarm
+    def __init__(self, core: Core, audit: AuditLog) -> None:
+        self._journal: deque[Injection] = deque(maxlen=KEEP_INJECTIONS)
+        self._clock = core.clock
+        self._ids = core.ids.fork("faults")
+        self._storage = core.storage
+        self._registry = core.registry
         self._audit = audit
-        self.on_inject = on_inject
+        self.on_inject: Callable[[Injection], None] | None = None
         self._lock = threading.Lock()
         self._rules: list[InjectedFault] = []
         self._open: dict[WatchFaults, Callable[[], None]] = {}
@@ -77,7 +62,7 @@ class FaultGate:
             return 0.0
         total = 0.0
         info = read_info(request)
-        for fault in self._fitting(request, info, ("latency",)):
+        for fault in self._fitting(request, info, "delay"):
             if fault.take(info):
                 jitter = fault.data["jitter_seconds"]
                 total += fault.data["seconds"] + (self._ids.uniform(0, jitter) if jitter else 0)
@@ -102,7 +87,7 @@ class FaultGate:
             ConnectionError: hang up without an answer.
             StatusError: answer with this.
         """
-        for fault in self._fitting(request, info, _BEFORE):
+        for fault in self._fitting(request, info, "before"):
             if fault.kind == "stale":
                 request = self._stale(fault, request, info, record)
             elif fault.kind == "no_watch_list":
@@ -110,7 +95,7 @@ class FaultGate:
             elif fault.kind == "conflict":
                 if info.name and fault.take(info, record=record):
                     name = f"{info.resource}.{info.group}" if info.group else info.resource
-                    raise answer.conflict(name, info.name)
+                    raise conflict(name, info.name)
             elif fault.take(info, record=record):
                 if fault.kind == "refuse":
                     raise ConnectionRefusedError("the connection was refused (injected fault)")
@@ -127,14 +112,14 @@ class FaultGate:
         Raises:
             ConnectionError: hang up without an answer.
         """
-        for fault in self._fitting(request, info, ("reset_after",)):
+        for fault in self._fitting(request, info, "after"):
             if fault.take(info, record=record):
                 raise ConnectionResetError("the server hung up (injected fault)")
 
     def open_watch(self, request: HttpRequest, info: RequestInfo) -> WatchFaults:
         """Return what shapes the lines of a watch that is about to open."""
         watch = WatchFaults(self, info, request)
-        for fault in self._fitting(request, info, ("window",)):
+        for fault in self._fitting(request, info, "open"):
             self._check_window(fault, watch, request, info)
         return watch
 
@@ -154,10 +139,10 @@ class FaultGate:
         if not self._rules:
             return []
         with self._lock:
-            rules = [fault for fault in self._rules if fault.kind in _WATCH]
+            rules = [fault for fault in self._rules if fault.place == "watch"]
         return [fault for fault in rules if fault.fits_watch(watch)]
 
-    # --- inside ------------------------------------------------------------------------------
+    # --- what a fault asks --------------------------------------------------------------------
 
     def take(
         self,
@@ -180,11 +165,11 @@ class FaultGate:
                 name or info.name,
                 fault.description,
             )
-            self.journal.append(injection)
-        if record is None and self._audit is not None:
+            self._journal.append(injection)
+        if record is None:
             record = _record(self._audit.next_id(), injection)
             self._audit.add(record)
-        elif record is not None:
+        else:
             record.fault = f"{record.fault},{fault.kind}".lstrip(",")
         if self.on_inject is not None:
             self.on_inject(injection)
@@ -202,16 +187,25 @@ class FaultGate:
         for nudge in nudges:
             nudge()
 
-    def _add(
+    # --- what `Faults` does ------------------------------------------------------------------
+
+    def make(
+        self, kind: str, description: str, match: Match = ANY_REQUEST, **settings: Any
+    ) -> InjectedFault:
+        """Return a fault that is not on the list: it happens when it is taken."""
+        return InjectedFault(self, FAULT_KINDS[kind], description, match, **settings)
+
+    def add(
         self,
         kind: str,
         description: str,
         match: Match,
         *,
-        targets: Sequence[WatchFaults] = (),
+        targets: Iterable[WatchFaults] = (),
         **settings: Any,
     ) -> InjectedFault:
-        fault = InjectedFault(self, kind, description, match, **settings)
+        """Put a fault on the list; with targets, only for these open watches."""
+        fault = self.make(kind, description, match, **settings)
         if targets:
             fault.aim(targets)
         with self._lock:
@@ -219,71 +213,30 @@ class FaultGate:
             self._rules.append(fault)
         return fault
 
-    def _aimed(
-        self,
-        kind: str,
-        description: str,
-        resource: str,
-        times: int | None,
-        which: dict[str, Any],
-        **data: Any,
-    ) -> InjectedFault:
-        """Add a fault for the watches open now (each once), or for `times` of any."""
-        rule = take_chance(which)
-        match = self._match(resource, ("watch",), which)
+    def open_watches(self, match: Match) -> dict[WatchFaults, Callable[[], None]]:
+        """Return the open watches that are meant, with what makes their readers poll."""
         with self._lock:
-            found = {w: n for w, n in self._open.items() if match.fits(w.info, w.request)}
-        targets = [watch for watch in found if not watch.ending] if times is None else []
-        times = (len(targets) or 1) if times is None else times
-        fault = self._add(kind, description, match, targets=targets, times=times, **rule, **data)
-        for nudge in found.values():
-            nudge()
-        return fault
+            return {w: n for w, n in self._open.items() if match.fits(w.info, w.request)}
 
-    def _event(
-        self,
-        kind: str,
-        description: str,
-        resource: str,
-        times: int | None,
-        which: dict[str, Any],
-        **data: Any,
-    ) -> InjectedFault:
-        rule = take_chance(which)
-        data["type"] = which.pop("type", None)
-        data["event_name"] = which.pop("name", None)
-        data["event_namespace"] = which.pop("namespace", None)
-        match = self._match(resource, ("watch",), which)
-        return self._add(kind, description, match, times=times, legal=False, **rule, **data)
+    def injections(self) -> list[Injection]:
+        """Return what was injected, the oldest first."""
+        with self._lock:
+            return list(self._journal)
 
-    def _match(self, resource: str, verb: str | Sequence[str], which: dict[str, Any]) -> Match:
-        verbs = (verb,) if isinstance(verb, str) and verb else tuple(verb)
-        unknown = set(which) - {"namespace", "name", "subresource", "user_agent"}
-        if unknown:
-            raise ConfigError(
-                f"a fault knows no {', '.join(sorted(unknown))}; it takes namespace, name, "
-                "subresource, user_agent, nth, probability"
-            )
-        return Match(verbs, self._resources(resource), **which)
+    def rules(self) -> list[InjectedFault]:
+        """Return the faults on the list, oldest first."""
+        with self._lock:
+            return list(self._rules)
 
-    def _resources(self, resource: str) -> tuple[str, ...]:
-        """Return a resource's full name for a plural, kind, singular or short name."""
-        if not resource:
-            return ()
-        wanted = resource.lower()
-        for found in self._registry.all():
-            names = (found.group_resource, found.plural, found.singular, found.kind.lower())
-            if wanted in names or wanted in found.short_names:
-                return (found.group_resource,)
-        return (resource,)
+    # --- inside ------------------------------------------------------------------------------
 
     def _fitting(
-        self, request: HttpRequest, info: RequestInfo, kinds: Sequence[str]
+        self, request: HttpRequest, info: RequestInfo, place: FaultPlace
     ) -> list[InjectedFault]:
         if not self._rules or (request.identity is not None and request.identity.is_system):
             return []
         with self._lock:
-            rules = [fault for fault in self._rules if fault.kind in kinds]
+            rules = [fault for fault in self._rules if fault.place == place]
         return [fault for fault in rules if fault.fits(info, request)]
 
     def _stale(
@@ -318,7 +271,7 @@ class FaultGate:
             query = [(key, value) for key, value in request.query if key not in hidden]
             return replace(request, query=tuple(query))
         cause = Cause("FieldValueForbidden", f"Forbidden: {_NO_WATCH_LIST}", "sendInitialEvents")
-        raise answer.invalid("ListOptions", "meta.k8s.io", "", [cause])
+        raise invalid("ListOptions", "meta.k8s.io", "", [cause])
 
     def _check_window(
         self, fault: InjectedFault, watch: WatchFaults, request: HttpRequest, info: RequestInfo
@@ -333,7 +286,7 @@ class FaultGate:
             return  # too old for the server itself
         if len(missed) > fault.data["events"] and fault.take(info):
             oldest = missed[-fault.data["events"] - 1].revision
-            watch.fail_with(answer.expired(f"too old resource version: {asked} ({oldest})"))
+            watch.fail_with(expired(f"too old resource version: {asked} ({oldest})"))
 
 
 def _record(audit_id: str, injection: Injection) -> AuditRecord:
@@ -350,22 +303,3 @@ def _record(audit_id: str, injection: Injection) -> AuditRecord:
         name=injection.name,
         fault=injection.fault,
     )
-
-
-_BEFORE = ("status", "conflict", "reset", "refuse", "stale", "no_watch_list")
-_WATCH = (
-    "cut",
-    "expire",
-    "stall",
-    "drop",
-    "duplicate",
-    "reorder",
-    "garble",
-    "rewind",
-    "no_bookmarks",
-)
-
-
-def take_chance(which: dict[str, Any]) -> dict[str, Any]:
-    """Take what concerns chance out of the keywords."""
-    return {key: which.pop(key) for key in ("nth", "probability") if key in which}

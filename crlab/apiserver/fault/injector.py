@@ -1,18 +1,18 @@
 """Faults: what can go wrong between a client and an API server, on demand.
 
-From: a test or a lesson, which adds rules. To: `ApiServer.handle` (`before`, `after`,
-`delay_seconds`) and every open watch (`WatchFaults.shape`). A rule says which requests it
-is about and what happens to them; what it did is counted and written to the journal.
+From: a test, a lesson or the panel, which add rules. To: the `FaultGate`, which every request
+and every open watch meets. A rule says which requests it is about and what happens to them;
+what it did is counted and written to the journal.
 
 Guarantees:
   1. Without rules nothing changes and next to nothing is paid.
   2. Every injection is counted in its `InjectedFault.hits`, kept in `journal` and told to
-     `on_inject`: a test can prove that the fault happened.
+     the gate's `on_inject`: a test can prove that the fault happened.
   3. Chance comes from the server's seeded ids: the same calls give the same faults.
-  4. What no real API server does is marked ``is_legal=False``.
+  4. What no real API server does is marked so: `InjectedFault.is_legal`.
 
 Thread: any; one lock guards the rules.
-Source: apiserver.md 4.5; what client-go and operators meet in the field.
+Source: docs/apiserver.md#faults; what client-go and operators meet in the field.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crlab.apiserver import status as answer
+from crlab.apiserver.core import Core
 from crlab.apiserver.fault.fault_rule import InjectedFault, Injection, Match
-from crlab.apiserver.fault.gate import FaultGate, take_chance
-from crlab.apiserver.fault.watch_fault import WatchFaults
+from crlab.apiserver.fault.gate import FaultGate
 from crlab.apiserver.request import RequestInfo
-from crlab.apiserver.status import StatusError
-from crlab.errors import ConfigError
+from crlab.apiserver.status import StatusError, expired
+from crlab.errors import ConfigError, UnknownResource, nearest
 from crlab.model.argument import checked_count, checked_number
 
 _TEXTS = {
@@ -39,13 +38,25 @@ _TEXTS = {
     504: ("Timeout", "Timeout: request did not complete within the allotted timeout"),
 }
 
+#: the kinds of `status` that have a name of their own
+_KIND_OF_STATUS = {429: "busy", 503: "down"}
 
-class Faults(FaultGate):
+
+class Faults:
     """All faults of one server; each method adds one and returns a handle on it.
 
     Common keywords: namespace, name, subresource, user_agent (a piece of it) say which
     requests are meant; nth (only the n-th of them), probability and times say how often.
     """
+
+    def __init__(self, gate: FaultGate, core: Core) -> None:
+        self._gate = gate
+        self._core = core
+
+    @property
+    def journal(self) -> list[Injection]:
+        """What was injected, the oldest first; the last 10,000."""
+        return self._gate.injections()
 
     def cut_watch(
         self,
@@ -70,13 +81,12 @@ class Faults(FaultGate):
         how = "ended" if clean else "cut in mid-line" if mid_line else "cut"
         after = f" after {after_events} events" if after_events else ""
         return self._aimed(
-            "cut",
+            "mid_line" if mid_line else "cut",
             f"watches of {resource or 'everything'} are {how}{after}",
             resource,
             times,
             which,
             after_events=after_events,
-            mid_line=mid_line,
             is_clean=clean,
         )
 
@@ -84,7 +94,7 @@ class Faults(FaultGate):
         self, resource: str = "", *, after_events: int = 0, times: int | None = None, **which: Any
     ) -> InjectedFault:
         """End watches with an ERROR event, 410 Expired; `times` as in `cut_watch`."""
-        error = answer.expired("The resourceVersion for the provided watch is too old.")
+        error = expired("The resourceVersion for the provided watch is too old.")
         return self._aimed(
             "expire",
             f"watches of {resource or 'everything'} get 410 Expired",
@@ -119,7 +129,7 @@ class Faults(FaultGate):
             after_events=after_events,
         )
         if seconds is not None:
-            self._alarm.call_in(seconds, fault.remove)
+            self._core.alarm.call_in(seconds, fault.remove)
         return fault
 
     def drop_event(
@@ -155,9 +165,9 @@ class Faults(FaultGate):
 
     def no_bookmarks(self, resource: str = "", **which: Any) -> InjectedFault:
         """Send no bookmarks, not even the one that ends initial events."""
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, ("watch",), which)
-        return self._add("no_bookmarks", "no bookmarks are sent", match, **rule)
+        return self._gate.add("no_bookmarks", "no bookmarks are sent", match, **rule)
 
     def status(
         self,
@@ -190,10 +200,15 @@ class Faults(FaultGate):
         error = StatusError(
             code, reason or default[0], message or default[1], details, headers=headers
         )
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, verb, which)
-        return self._add(
-            "status", f"requests are answered with {code}", match, times=times, error=error, **rule
+        return self._gate.add(
+            _KIND_OF_STATUS.get(code, "status"),
+            f"requests are answered with {code}",
+            match,
+            times=times,
+            error=error,
+            **rule,
         )
 
     def conflict(
@@ -205,9 +220,9 @@ class Faults(FaultGate):
         **which: Any,
     ) -> InjectedFault:
         """Answer writes with 409, as if another writer had always been faster."""
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, verb, which)
-        return self._add("conflict", "writes meet a conflict", match, times=times, **rule)
+        return self._gate.add("conflict", "writes meet a conflict", match, times=times, **rule)
 
     def latency(
         self,
@@ -222,9 +237,9 @@ class Faults(FaultGate):
         """Let requests wait before they are handled."""
         checked_number(seconds, "latency: seconds")
         checked_number(jitter_seconds, "latency: jitter_seconds")
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, verb, which)
-        return self._add(
+        return self._gate.add(
             "latency",
             f"requests take {seconds:g} s longer",
             match,
@@ -244,10 +259,10 @@ class Faults(FaultGate):
         **which: Any,
     ) -> InjectedFault:
         """Hang up without an answer, before the request is handled or after it took effect."""
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, verb, which)
         when = "after" if after_commit else "before"
-        return self._add(
+        return self._gate.add(
             "reset_after" if after_commit else "reset",
             f"the connection breaks {when} the request takes effect",
             match,
@@ -257,25 +272,25 @@ class Faults(FaultGate):
 
     def refuse(self, *, times: int | None = None, **which: Any) -> InjectedFault:
         """Refuse connections, as a server that is not there."""
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(which.pop("resource", ""), which.pop("verb", ()), which)
-        return self._add("refuse", "connections are refused", match, times=times, **rule)
+        return self._gate.add("refuse", "connections are refused", match, times=times, **rule)
 
     def stale_reads(self, resource: str = "", *, behind: int = 1, **which: Any) -> InjectedFault:
         """Answer lists with resourceVersion=0 from `behind` revisions ago."""
         if behind < 1:
             raise ConfigError(f"behind is {behind}; a stale read is at least 1 revision old")
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, ("list",), which)
         text = f"cached lists are {behind} revisions old"
-        return self._add("stale", text, match, behind=behind, **rule)
+        return self._gate.add("stale", text, match, behind=behind, **rule)
 
     def watch_window(self, resource: str = "", *, events: int = 0, **which: Any) -> InjectedFault:
         """Keep only the last `events` changes for watches that resume; older ones get 410."""
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(resource, ("watch",), which)
         text = f"watches can resume over {events} events at most"
-        return self._add("window", text, match, events=events, **rule)
+        return self._gate.add("window", text, match, events=events, **rule)
 
     def refuse_watch_list(self, *, ignores: bool = False, **which: Any) -> InjectedFault:
         """Behave as a server without WatchList: 422 for sendInitialEvents.
@@ -283,40 +298,100 @@ class Faults(FaultGate):
         Args:
             ignores: do not refuse, but do not know the parameter either (before 1.27).
         """
-        rule = take_chance(which)
+        rule = _take_chance(which)
         match = self._match(which.pop("resource", ""), ("watch",), which)
-        return self._add("no_watch_list", "WatchList is off", match, ignores=ignores, **rule)
+        return self._gate.add("no_watch_list", "WatchList is off", match, ignores=ignores, **rule)
 
     def compact(self) -> InjectedFault:
         """Forget all history now: older revisions are gone (410)."""
-        revision = self._storage.compact()
-        fault = InjectedFault(
-            self, "compact", f"history up to {revision} was dropped", Match(), times=1
-        )
-        self.take(fault, RequestInfo(False, "compact", ""))
+        revision = self._core.storage.compact()
+        fault = self._gate.make("compact", f"history up to {revision} was dropped", times=1)
+        fault.take(RequestInfo(False, "compact", ""))
         return fault
 
     def rebuild(self, resource: str) -> InjectedFault:
         """End a resource's watches and forget what they could resume from, as a CRD change."""
         (name,) = self._resources(resource)
-        self._storage.rebuild(name)
-        fault = InjectedFault(
-            self, "rebuild", f"the storage of {name} was rebuilt", Match(), times=1
-        )
-        self.take(fault, RequestInfo(True, "rebuild", "", resource=name))
+        self._core.storage.rebuild(name)
+        fault = self._gate.make("rebuild", f"the storage of {name} was rebuilt", times=1)
+        fault.take(RequestInfo(True, "rebuild", "", resource=name))
         return fault
 
     def clear(self) -> None:
         """Remove every fault."""
-        with self._lock:
-            rules, self._rules = self._rules, []
-        for fault in rules:
+        for fault in self._gate.rules():
             fault.remove()
 
     def active(self) -> list[InjectedFault]:
         """Return the faults that may still happen, oldest first."""
-        with self._lock:
-            return [fault for fault in self._rules if fault.is_active]
+        return [fault for fault in self._gate.rules() if fault.is_active]
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _aimed(
+        self,
+        kind: str,
+        description: str,
+        resource: str,
+        times: int | None,
+        which: dict[str, Any],
+        **data: Any,
+    ) -> InjectedFault:
+        """Add a fault for the watches open now (each once), or for `times` of any."""
+        rule = _take_chance(which)
+        match = self._match(resource, ("watch",), which)
+        found = self._gate.open_watches(match)
+        targets = [watch for watch in found if not watch.ending] if times is None else []
+        times = (len(targets) or 1) if times is None else times
+        fault = self._gate.add(
+            kind, description, match, targets=targets, times=times, **rule, **data
+        )
+        for nudge in found.values():
+            nudge()
+        return fault
+
+    def _event(
+        self,
+        kind: str,
+        description: str,
+        resource: str,
+        times: int | None,
+        which: dict[str, Any],
+        **data: Any,
+    ) -> InjectedFault:
+        rule = _take_chance(which)
+        data["type"] = which.pop("type", None)
+        data["event_name"] = which.pop("name", None)
+        data["event_namespace"] = which.pop("namespace", None)
+        match = self._match(resource, ("watch",), which)
+        return self._gate.add(kind, description, match, times=times, **rule, **data)
+
+    def _match(self, resource: str, verb: str | Sequence[str], which: dict[str, Any]) -> Match:
+        verbs = (verb,) if isinstance(verb, str) and verb else tuple(verb)
+        unknown = set(which) - {"namespace", "name", "subresource", "user_agent"}
+        if unknown:
+            raise ConfigError(
+                f"a fault knows no {', '.join(sorted(unknown))}; it takes namespace, name, "
+                "subresource, user_agent, nth, probability"
+            )
+        return Match(verbs, self._resources(resource), **which)
+
+    def _resources(self, resource: str) -> tuple[str, ...]:
+        """Return a resource's full name for a plural, kind, singular or short name.
+
+        A name that nothing is served under is refused: its fault would never happen.
+        """
+        if not resource:
+            return ()
+        wanted, known = resource.lower(), self._core.registry.all()
+        for found in known:
+            names = (found.group_resource, found.plural, found.singular, found.kind.lower())
+            if wanted in names or wanted in found.short_names:
+                return (found.group_resource,)
+        near = {name for found in known for name in (found.group_resource, found.plural)}
+        raise UnknownResource(resource, nearest=nearest(resource, sorted(near)))
 
 
-__all__ = ["Faults", "InjectedFault", "Injection", "WatchFaults"]
+def _take_chance(which: dict[str, Any]) -> dict[str, Any]:
+    """Take what concerns chance out of the keywords."""
+    return {key: which.pop(key) for key in ("nth", "probability") if key in which}

@@ -118,30 +118,32 @@ class WatchFaults:
     def _stops(self, rules: list[InjectedFault], out: list[bytes], line: bytes | None) -> bool:
         """Cut, fail or stall before a line (None: after the last that is ready)."""
         for fault in rules:
-            if fault.kind not in ("cut", "expire", "stall"):
+            if fault.kind not in ("cut", "mid_line", "expire", "stall"):
                 continue
             if self._counts.get(fault, 0) < fault.data.get("after_events", 0):
                 continue
             if fault.kind == "stall":
-                if not fault.is_holding(self):
-                    if not fault.take(self.info):
-                        continue
-                    fault.hold(self)
-                self.is_stalled = True
-                continue
-            if fault.data.get("mid_line") and line is None:
-                continue
-            if not fault.take(self.info):
-                continue
-            if fault.kind == "expire":
-                out.append(error_line(fault.data["error"].to_dict()))
-                self._end(out, CLEAN)
-            else:
-                if fault.data.get("mid_line") and line is not None:
-                    out.append(line[: max(1, len(line) // 2)])
-                self._end(out, CLEAN if fault.data.get("is_clean") else CUT)
-            return True
+                self._stall(fault)
+            elif (fault.kind != "mid_line" or line is not None) and fault.take(self.info):
+                self._break(fault, out, line)
+                return True
         return False
+
+    def _stall(self, fault: InjectedFault) -> None:
+        if not fault.is_holding(self):
+            if not fault.take(self.info):
+                return
+            fault.hold(self)
+        self.is_stalled = True
+
+    def _break(self, fault: InjectedFault, out: list[bytes], line: bytes | None) -> None:
+        if fault.kind == "expire":
+            out.append(error_line(fault.data["error"].to_dict()))
+            self._end(out, CLEAN)
+            return
+        if fault.kind == "mid_line" and line is not None:
+            out.append(line[: max(1, len(line) // 2)])
+        self._end(out, CLEAN if fault.data.get("is_clean") else CUT)
 
     def _end(self, out: list[bytes], how: str) -> list[bytes]:
         self.ending = how

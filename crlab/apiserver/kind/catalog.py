@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crlab.apiserver.auth import rbac_kind
-from crlab.apiserver.kind import core_kind, workload, workload_check
-from crlab.apiserver.kind import event_kind as event
+from crlab.apiserver.kind import core_kind, event_kind, workload, workload_check
 from crlab.apiserver.resource_type import (
     ResourceType,
     ScalePaths,
@@ -238,10 +237,10 @@ def _core() -> list[ResourceType]:
             "events",
             "Event",
             short_names=("ev",),
-            columns=event.columns(),
-            fields=event.field_names("involvedObject"),
-            prepare=event.fill_core,
-            check=event.check_core,
+            columns=event_kind.columns(),
+            fields=event_kind.field_names("involvedObject"),
+            prepare=event_kind.fill_core,
+            check=event_kind.check_core,
         ),
     ]
 
@@ -254,15 +253,15 @@ def _new_events() -> ResourceType:
         versions={
             "v1": _version(
                 "v1",
-                columns=event.columns(),
-                to_storage=event.to_core,
-                from_storage=event.from_core,
+                columns=event_kind.columns(),
+                to_storage=event_kind.to_core,
+                from_storage=event_kind.from_core,
             )
         },
         short_names=("ev",),
         storage_name="events",
-        fields=event.field_names("regarding"),
-        check=event.check_new,
+        fields=event_kind.field_names("regarding"),
+        check=event_kind.check_new,
     )
 
 

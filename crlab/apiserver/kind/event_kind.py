@@ -17,7 +17,7 @@ from typing import Any
 from crlab.apiserver.core import Core
 from crlab.apiserver.status import Cause, invalid_value, required
 from crlab.apiserver.storage import DELETED, Commit, Tree
-from crlab.model.label import label_key_faults
+from crlab.model.name import label_key
 from crlab.model.printer import NAME_DESCRIPTION, PrinterColumn, columns_for
 
 EVENTS = "events"
@@ -137,7 +137,7 @@ def check_new(
     controller = event.get(controller_key) or ""
     if not controller:
         causes.append(required("reportingController"))
-    faults = label_key_faults(controller)
+    faults = label_key(controller)
     causes += [invalid_value("reportingController", controller, fault) for fault in faults]
     for name in ("reportingInstance", "action", "reason"):
         value = event.get(name) or ""

@@ -13,10 +13,9 @@ from typing import Any
 
 from crlab.apiserver.kind.time import MICRO_TIMES, TIMES, TimeFault, normal_time
 from crlab.apiserver.patch import builtin_schema
-from crlab.apiserver.patch.type_schema import TypeNode
+from crlab.apiserver.patch.type_schema import MapType, TypeNode
 from crlab.apiserver.storage import Tree
-
-_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool"}
+from crlab.model.go_text import json_kind
 
 
 class _Fault(Exception):
@@ -39,22 +38,10 @@ def check_fields(api_version: str, kind: str, tree: Tree, unknown: list[str]) ->
 def _walk(value: Any, node: TypeNode, path: str, struct: str, unknown: list[str]) -> None:
     if value is None or node.scalar == "untyped":
         return
-    shape = node.map
     if isinstance(value, dict):
-        if shape is None:
+        if node.map is None:
             raise _mistyped(value, node, path, struct)
-        for key in list(value):
-            child = shape.fields.get(key) if shape.fields else None
-            here = f"{path}.{key}" if path else key
-            if child is None and shape.element is None:
-                unknown.append(here)
-                del value[key]
-            else:
-                found = child if child is not None else shape.element
-                assert found is not None
-                _walk(value[key], found, here if child is not None else path, struct, unknown)
-                if child is not None and isinstance(value[key], str):
-                    value[key] = _timely(key, value[key])
+        _walk_map(value, node.map, path, struct, unknown)
     elif isinstance(value, list):
         items = node.list
         if items is None:
@@ -63,6 +50,21 @@ def _walk(value: Any, node: TypeNode, path: str, struct: str, unknown: list[str]
             _walk(item, items.element, f"{path}[{index}]", struct, unknown)
     elif not _fits(value, node):
         raise _mistyped(value, node, path, struct)
+
+
+def _walk_map(value: Tree, shape: MapType, path: str, struct: str, unknown: list[str]) -> None:
+    for key in list(value):
+        child = shape.fields.get(key) if shape.fields else None
+        here = f"{path}.{key}" if path else key
+        if child is not None:
+            _walk(value[key], child, here, struct, unknown)
+            if isinstance(value[key], str):
+                value[key] = _timely(key, value[key])
+        elif shape.element is not None:
+            _walk(value[key], shape.element, path, struct, unknown)
+        else:
+            unknown.append(here)
+            del value[key]
 
 
 def _timely(name: str, text: str) -> str:
@@ -83,7 +85,7 @@ def _fits(value: Any, node: TypeNode) -> bool:
 
 
 def _mistyped(value: Any, node: TypeNode, path: str, struct: str) -> _Fault:
-    found = _JSON_NAMES.get(type(value), "number")
+    found = json_kind(value)
     if isinstance(value, float) and node.scalar == "numeric":
         found = f"number {value}"
     wanted = node.go_type or _go_type(node)

@@ -9,7 +9,8 @@ Source: k8s.io/apimachinery/pkg/apis/meta/v1/{time,micro_time}.go; Go's time.Par
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+
+from crlab.model.timestamp import parse_moment
 
 MICRO_TIMES = frozenset({"eventTime", "lastObservedTime", "acquireTime", "renewTime"})
 TIMES = frozenset(
@@ -86,10 +87,9 @@ def _fault(text: str, layout: str, rest: str, name: str) -> TimeFault:
 def _in_utc(text: str, *, micro: bool) -> str:
     plain = text[:19]
     offset = "+00:00" if text.endswith("Z") else text[-6:]
-    try:
-        moment = datetime.fromisoformat(plain + offset).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise TimeFault(f'parsing time "{text}": {_out_of_range(plain)} out of range') from None
+    moment = parse_moment(plain + offset)
+    if moment is None:
+        raise TimeFault(f'parsing time "{text}": {_out_of_range(plain)} out of range')
     whole = moment.strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
     return f"{whole}.{text[20:26]}Z" if micro else f"{whole}Z"
 

@@ -8,7 +8,6 @@ Source: kubernetes/kubernetes:pkg/apis/{core,apps,batch,coordination}/validation
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +20,7 @@ from crlab.apiserver.status import (
     unsupported,
 )
 from crlab.apiserver.storage import Tree
+from crlab.model.name import dns_1123_label
 
 IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -33,12 +33,6 @@ POD_UPDATE = (
     "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
     "set to 1 if it was previously negative)"
 )
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_HINT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex "
-    "used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
 
 
 def _structs(value: Any) -> Iterable[tuple[int, Tree]]:
@@ -47,9 +41,7 @@ def _structs(value: Any) -> Iterable[tuple[int, Tree]]:
 
 
 def _label_faults(name: str, at: str) -> list[Cause]:
-    if len(name) > 63:
-        return [invalid_value(at, name, "must be no more than 63 bytes")]
-    return [] if _LABEL.fullmatch(name) else [invalid_value(at, name, _LABEL_HINT)]
+    return [invalid_value(at, name, fault) for fault in dns_1123_label(name)]
 
 
 def _count_faults(value: Any, at: str) -> list[Cause]:

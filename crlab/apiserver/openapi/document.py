@@ -21,11 +21,13 @@ import hashlib
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from crlab.apiserver.openapi.builtin import builtin_components, component_name, meta_components
+from crlab.apiserver.registry import Registry
+from crlab.apiserver.resource_type import ResourceType, Version
 
 _TITLE = {"title": "Kubernetes", "version": "v1.36.2"}
 _VERBS = {
@@ -49,68 +51,14 @@ _PATCH_TYPES = (
 )
 
 
-class OpenApiSubresource(Protocol):
-    """An entry of discovery below a resource."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def group(self) -> str | None: ...
-    @property
-    def version(self) -> str | None: ...
-    @property
-    def verbs(self) -> tuple[str, ...]: ...
-
-
-class OpenApiVersion(Protocol):
-    """What a document needs of a version."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def open_api(self) -> Mapping[str, Any] | None: ...
-
-
-class OpenApiResource(Protocol):
-    """What a document needs of a resource type."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def plural(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def list_kind(self) -> str: ...
-    @property
-    def is_namespaced(self) -> bool: ...
-    @property
-    def is_custom(self) -> bool: ...
-    @property
-    def verbs(self) -> tuple[str, ...]: ...
-    @property
-    def subresources(self) -> Iterable[OpenApiSubresource]: ...
-
-
-class OpenApiRegistry(Protocol):
-    """Where the types are found; `generation` grows with each change."""
-
-    @property
-    def generation(self) -> int: ...
-    def groups(self) -> Mapping[str, list[str]]: ...
-    def resources(self, group: str, version: str) -> Iterable[tuple[Any, Any]]: ...
-
-
 class _Documents:
     """The documents of one registry at one generation."""
 
-    def __init__(self, registry: OpenApiRegistry) -> None:
+    def __init__(self, registry: Registry) -> None:
         self.generation = registry.generation
         self._encoded: dict[str, bytes] = {}
 
-    def encoded(self, registry: OpenApiRegistry, name: str) -> bytes | None:
+    def encoded(self, registry: Registry, name: str) -> bytes | None:
         """Return a group version's document as bytes, None if it is not served."""
         found = self._encoded.get(name)
         if found is None:
@@ -126,7 +74,7 @@ _kept: weakref.WeakKeyDictionary[Any, _Documents] = weakref.WeakKeyDictionary()
 _kept_lock = threading.Lock()
 
 
-def _documents(registry: OpenApiRegistry) -> _Documents:
+def _documents(registry: Registry) -> _Documents:
     with _kept_lock:
         found = _kept.get(registry)
         if found is None or found.generation != registry.generation:
@@ -138,7 +86,7 @@ def _place(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def openapi_v3_index(registry: OpenApiRegistry) -> dict[str, Any]:
+def openapi_v3_index(registry: Registry) -> dict[str, Any]:
     """Return the list of documents: path → URL with the document's hash."""
     documents = _documents(registry)
     paths: dict[str, Any] = {}
@@ -152,16 +100,7 @@ def openapi_v3_index(registry: OpenApiRegistry) -> dict[str, Any]:
     return {"paths": paths}
 
 
-def openapi_v3_document(registry: OpenApiRegistry, name: str) -> dict[str, Any] | None:
-    """Return the document of "api/v1" or "apis/<group>/<version>", None if not served."""
-    body = _documents(registry).encoded(registry, name)
-    if body is None:
-        return None
-    document: dict[str, Any] = msgspec.json.decode(body)
-    return document
-
-
-def openapi_v3_bytes(registry: OpenApiRegistry, name: str) -> bytes | None:
+def openapi_v3_bytes(registry: Registry, name: str) -> bytes | None:
     """Return the document as it is sent."""
     return _documents(registry).encoded(registry, name)
 
@@ -173,7 +112,7 @@ def openapi_v2_protobuf() -> bytes:
     return swagger + info
 
 
-def _document(registry: OpenApiRegistry, name: str) -> dict[str, Any] | None:
+def _document(registry: Registry, name: str) -> dict[str, Any] | None:
     parts = name.split("/")
     if parts[0] == "api" and len(parts) == 2:
         group, version = "", parts[1]
@@ -192,11 +131,11 @@ def _document(registry: OpenApiRegistry, name: str) -> dict[str, Any] | None:
     return {**document, "components": {"schemas": schemas}}
 
 
-def _gvk(resource: OpenApiResource, version: OpenApiVersion) -> dict[str, str]:
+def _gvk(resource: ResourceType, version: Version) -> dict[str, str]:
     return {"group": resource.group, "kind": resource.kind, "version": version.name}
 
 
-def _schema_name(resource: OpenApiResource, version: OpenApiVersion) -> str:
+def _schema_name(resource: ResourceType, version: Version) -> str:
     if not resource.is_custom:
         return component_name(resource.group, version.name, resource.kind)
     reversed_group = ".".join(reversed(resource.group.split(".")))
@@ -210,7 +149,7 @@ def _ref(name: str) -> dict[str, str]:
 # -- paths
 
 
-def _add_paths(paths: dict[str, Any], resource: OpenApiResource, version: OpenApiVersion) -> None:
+def _add_paths(paths: dict[str, Any], resource: ResourceType, version: Version) -> None:
     root = f"/{_place(resource.group, version.name)}"
     base = f"{root}/namespaces/{{namespace}}" if resource.is_namespaced else root
     collection, item = f"{base}/{resource.plural}", f"{base}/{resource.plural}/{{name}}"
@@ -302,9 +241,7 @@ def _parameters(verb: str) -> list[dict[str, Any]]:
 # -- schemas
 
 
-def _add_schemas(
-    schemas: dict[str, Any], resource: OpenApiResource, version: OpenApiVersion
-) -> None:
+def _add_schemas(schemas: dict[str, Any], resource: ResourceType, version: Version) -> None:
     name, kind = _schema_name(resource, version), _gvk(resource, version)
     if resource.is_custom:
         found = _custom_schema(version.open_api)

@@ -230,24 +230,36 @@ def _compare_lists(
     after = _grouped(kind, new)
     for element, items in after.items():
         others = before.get(element, [])
-        if len(items) <= 1 and len(others) <= 1:
-            if not others:
-                changed[element] = _item_paths(kind, items[0])
-            elif not is_same(others[0], items[0]):
-                _compare(element, kind.element, others[0], items[0], changed, removed)
-        elif len(items) > 1 and len(others) > 1:
-            if not is_same(others, items):
-                changed[element] = {}
-        elif len(others) > 1:
+        if len(items) > 1 or len(others) > 1:
+            _compare_repeated(kind, element, others, items, changed, removed)
+        elif not others:
             changed[element] = _item_paths(kind, items[0])
-            removed[element] = {}
-        else:
-            if others:
-                removed[element] = _item_paths(kind, others[0])
-            changed[element] = {}
+        elif not is_same(others[0], items[0]):
+            _compare(element, kind.element, others[0], items[0], changed, removed)
     for element, items in before.items():
         if element not in after:
             removed[element] = {} if len(items) > 1 else _item_paths(kind, items[0])
+
+
+def _compare_repeated(
+    kind: ListType,
+    element: str,
+    others: list[Any],
+    items: list[Any],
+    changed: Node,
+    removed: Node,
+) -> None:
+    """Compare an element that stands more than once, before or after: a leaf of its own."""
+    if len(items) > 1 and len(others) > 1:
+        if not is_same(others, items):
+            changed[element] = {}
+    elif len(others) > 1:
+        changed[element] = _item_paths(kind, items[0])
+        removed[element] = {}
+    else:
+        if others:
+            removed[element] = _item_paths(kind, others[0])
+        changed[element] = {}
 
 
 def _grouped(kind: ListType, items: list[Any]) -> dict[str, list[Any]]:

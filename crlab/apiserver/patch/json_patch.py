@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from crlab.apiserver.patch.compare import is_same
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.status import StatusError, bad_request, unprocessable
+from crlab.model.go_text import json_kind
 
 MAX_OPERATIONS = 10_000
 COPY_LIMIT = 3 * 1024 * 1024
@@ -53,10 +53,10 @@ def apply(doc: Any, ops: Any) -> Any:
 def _check_shape(ops: Any) -> None:
     problem = ""
     if not isinstance(ops, list):
-        problem = f"{json_type(ops)} into Go value of type []handlers.jsonPatchOp"
+        problem = f"{json_kind(ops)} into Go value of type []handlers.jsonPatchOp"
     for op in ops if isinstance(ops, list) else ():
         if not isinstance(op, dict):
-            problem = f"{json_type(op)} into Go value of type handlers.jsonPatchOp"
+            problem = f"{json_kind(op)} into Go value of type handlers.jsonPatchOp"
             break
     if problem:
         raise bad_request(f"error decoding patch: json: cannot unmarshal {problem}")

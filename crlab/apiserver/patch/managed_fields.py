@@ -263,18 +263,3 @@ def keep_times(old: Sequence[Tree] | None, new: Sequence[Tree]) -> list[Tree]:
 def _sort_key(entry: Mapping[str, Any]) -> tuple[str, ...]:
     names = ("operation", "manager", "apiVersion", "subresource")
     return tuple(str(entry.get(name, "")) for name in names)
-
-
-def is_no_op(old: Tree, new: Tree) -> bool:
-    """Whether two objects are equal but for the times in managedFields; generation counts."""
-    old_meta, new_meta = old.get("metadata", {}), new.get("metadata", {})
-    before = old_meta.get("managedFields") or []
-    after = new_meta.get("managedFields") or []
-    if before != after and keep_times(before, after) != before:
-        return False
-    return is_same(_without_managers(old), _without_managers(new))
-
-
-def _without_managers(obj: Tree) -> Tree:
-    metadata = {k: v for k, v in obj.get("metadata", {}).items() if k != "managedFields"}
-    return {**obj, "metadata": metadata}

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.status import bad_request
+from crlab.model.go_text import json_kind
 
 
 def apply(doc: dict[str, Any], patch: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def apply(doc: dict[str, Any], patch: Any) -> dict[str, Any]:
         return dict(doc)
     if not isinstance(patch, dict):
         raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {json_type(patch)} into Go value of "
+            f"error decoding patch: json: cannot unmarshal {json_kind(patch)} into Go value of "
             "type map[string]interface {}"
         )
     merged: dict[str, Any] = merge(doc, patch)

@@ -23,9 +23,9 @@ from typing import Any
 
 import msgspec
 
-from crlab.apiserver.patch.go_text import go_text, go_type, json_type
 from crlab.apiserver.patch.type_schema import DEDUCED, ListType, TypeNode
 from crlab.apiserver.status import Cause, StatusError, bad_request, internal, invalid
+from crlab.model.go_text import go_type, go_value, json_kind
 
 DIRECTIVE = "$patch"
 RETAIN = "$retainKeys"
@@ -52,7 +52,7 @@ def apply(doc: Tree, patch: Any, type_schema: TypeNode | None = None) -> Tree:
         return dict(doc)
     if not isinstance(patch, dict):
         raise bad_request(
-            f"json: cannot unmarshal {json_type(patch)} into Go value of type "
+            f"json: cannot unmarshal {json_kind(patch)} into Go value of type "
             "map[string]interface {}"
         )
     node = type_schema or DEDUCED
@@ -139,7 +139,7 @@ def _merge_items(
     places = _names(merged, key)
     for item in plain:
         if not isinstance(item, dict) or key not in item:
-            raise internal(f"map: {go_text(item)} does not contain declared merge key: {key}")
+            raise internal(f"map: {go_value(item)} does not contain declared merge key: {key}")
         place = places.get(_name(item, key))
         if place is None:
             places[_name(item, key)] = len(merged)
@@ -161,7 +161,7 @@ def _obey_directives(
             plain.append(item)
         elif directive == "delete":
             if key not in item:
-                raise internal(f"map: {go_text(item)} does not contain declared merge key: {key}")
+                raise internal(f"map: {go_value(item)} does not contain declared merge key: {key}")
             gone.add(_name(item, key))
         elif directive == "replace":
             is_replaced = True
@@ -266,13 +266,14 @@ def _without_directives(value: Any) -> Any:
 
 
 def _bad_directive(directive: Any, patch: Tree) -> StatusError:
-    return internal(f"unknown patch type {go_text(directive)} in map: {go_text(patch)}")
+    return internal(f"unknown patch type {go_value(directive)} in map: {go_value(patch)}")
 
 
 def _check_types(node: TypeNode, value: Any, patch: Tree) -> None:
     problem = _wrong_type(node, value)
     if problem:
-        cause = Cause("FieldValueInvalid", f'Invalid value: "{go_text(patch)}": {problem}', "patch")
+        text = f'Invalid value: "{go_value(patch)}": {problem}'
+        cause = Cause("FieldValueInvalid", text, "patch")
         raise invalid("", "", "", [cause])
 
 

@@ -99,9 +99,9 @@ class TypeNode:
             self._fill = None
 
 
-DEDUCED = TypeNode(scalar="untyped")
-DEDUCED._map = MapType(element=DEDUCED)
-DEDUCED._list = ListType(DEDUCED)
+DEDUCED: TypeNode = TypeNode(
+    scalar="untyped", fill=lambda: (MapType(element=DEDUCED), ListType(DEDUCED))
+)
 
 _compiled: dict[int, tuple[Schema, TypeNode]] = {}
 

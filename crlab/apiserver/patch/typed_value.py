@@ -23,8 +23,8 @@ from crlab.apiserver.patch.compare import (
     list_elements,
 )
 from crlab.apiserver.patch.field_set import Node, has_children, is_member, path_text
-from crlab.apiserver.patch.go_text import go_text, go_type
 from crlab.apiserver.patch.type_schema import ListType, MapType, TypeNode
+from crlab.model.go_text import go_type, go_value
 
 _MISSING: Any = object()
 
@@ -187,9 +187,9 @@ def _check(node: TypeNode, value: Any, path: tuple[str, ...], errors: list[str])
         if problem:
             errors.append(_error(path, problem))
     elif mapped is not None:
-        errors.append(_error(path, f"expected map, got &{{{go_text(value)}}}"))
+        errors.append(_error(path, f"expected map, got &{{{go_value(value)}}}"))
     else:
-        errors.append(_error(path, f"expected list, got &{{{go_text(value)}}}"))
+        errors.append(_error(path, f"expected list, got &{{{go_value(value)}}}"))
 
 
 def _scalar_problem(scalar: str, value: Any) -> str:
@@ -197,12 +197,12 @@ def _scalar_problem(scalar: str, value: Any) -> str:
     if scalar == "numeric" and not is_number:
         return f"expected numeric (int or float), got {go_type(value)}"
     if scalar == "string" and not isinstance(value, str):
-        shown = go_text(value, syntax=True)
+        shown = go_value(value, syntax=True)
         return f"expected string, got &value.valueUnstructured{{Value:{shown}}}"
     if scalar == "boolean" and not isinstance(value, bool):
-        return f"expected boolean, got &{{{go_text(value)}}}"
+        return f"expected boolean, got &{{{go_value(value)}}}"
     if scalar == "untyped" and isinstance(value, dict | list):
-        return f"expected any scalar, got &{{{go_text(value)}}}"
+        return f"expected any scalar, got &{{{go_value(value)}}}"
     return ""
 
 

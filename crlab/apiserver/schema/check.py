@@ -200,12 +200,7 @@ def _default_of(node: Node, key: str) -> Any:
 
 
 def _check_object(node: Node, value: dict[str, Any], old: Any, name: str, out: list[Cause]) -> None:
-    size = len(value)
-    if node.min_properties is not None and size < node.min_properties:
-        sentence = f"should have at least {node.min_properties} properties"
-        out.append(_invalid(name, size, sentence))
-    if node.max_properties is not None and size > node.max_properties:
-        out.append(_too_many(name, size, node.max_properties))
+    _check_property_count(node, len(value), name, out)
     prefix = f"{name}." if name else ""
     properties, additional = node.properties, node.additional
     olds = old if type(old) is dict else None
@@ -228,6 +223,14 @@ def _check_object(node: Node, value: dict[str, Any], old: Any, name: str, out: l
     for key in node.required:
         if key not in value:
             out.append(Cause(REQUIRED, "Required value", f"{prefix}{key}"))
+
+
+def _check_property_count(node: Node, size: int, name: str, out: list[Cause]) -> None:
+    if node.min_properties is not None and size < node.min_properties:
+        sentence = f"should have at least {node.min_properties} properties"
+        out.append(_invalid(name, size, sentence))
+    if node.max_properties is not None and size > node.max_properties:
+        out.append(_too_many(name, size, node.max_properties))
 
 
 def _forbidden_property(name: str, key: str) -> Cause:

@@ -32,14 +32,18 @@ def check_list_types(node: Node, value: Any, path: str, out: list[Cause]) -> Non
             elif isinstance(node.additional, Node):
                 check_list_types(node.additional, item, f"{path}[{key}]", out)
     elif type(value) is list:
-        if node.list_type == "set":
-            for at in _repeats([_canonical(item) for item in value]):
-                out.append(duplicate(f"{path}[{at}]", value[at]))
-        elif node.list_type == "map":
-            _check_list_map(node, value, path, out)
-        if node.items is not None and node.items.has_list_type:
-            for at, item in enumerate(value):
-                check_list_types(node.items, item, f"{path}[{at}]", out)
+        _check_list_type(node, value, path, out)
+
+
+def _check_list_type(node: Node, value: list[Any], path: str, out: list[Cause]) -> None:
+    if node.list_type == "set":
+        for at in _repeats([_canonical(item) for item in value]):
+            out.append(duplicate(f"{path}[{at}]", value[at]))
+    elif node.list_type == "map":
+        _check_list_map(node, value, path, out)
+    if node.items is not None and node.items.has_list_type:
+        for at, item in enumerate(value):
+            check_list_types(node.items, item, f"{path}[{at}]", out)
 
 
 def _canonical(value: Any) -> tuple[type, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from crlab.apiserver.status import Cause, invalid_value, required, too_long
 from crlab.apiserver.stored import METADATA_ORDER
-from crlab.model.name import dns_1035_label, label_value, qualified_name
+from crlab.model.name import dns_1035_label, label_key, label_value, path_segment
 
 OBJECT_META = frozenset(METADATA_ORDER)
 OWNER_REFERENCE = frozenset(
@@ -88,7 +88,7 @@ def _validate_kind(value: Any, field: str, out: list[Cause]) -> None:
 def _validate_metadata(metadata: dict[str, Any], path: str, out: list[Cause]) -> None:
     name = metadata.get("name")
     if isinstance(name, str):
-        for text in _path_segment(name):
+        for text in path_segment(name):
             out.append(invalid_value(f"{path}.name", name, text))
     labels = metadata.get("labels")
     if isinstance(labels, dict):
@@ -98,16 +98,10 @@ def _validate_metadata(metadata: dict[str, Any], path: str, out: list[Cause]) ->
         _validate_annotations(annotations, f"{path}.annotations", out)
 
 
-def _path_segment(name: str) -> list[str]:
-    if name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{char}'" for char in ("/", "%") if char in name]
-
-
 def validate_labels(labels: dict[str, Any], field: str, out: list[Cause]) -> None:
     """Append one cause per bad key and per bad value."""
     for key, value in sorted(labels.items()):
-        out.extend(invalid_value(field, key, text) for text in qualified_name(key))
+        out.extend(invalid_value(field, key, text) for text in label_key(key))
         if isinstance(value, str):
             out.extend(invalid_value(field, value, text) for text in label_value(value))
 
@@ -115,7 +109,7 @@ def validate_labels(labels: dict[str, Any], field: str, out: list[Cause]) -> Non
 def _validate_annotations(annotations: dict[str, Any], field: str, out: list[Cause]) -> None:
     size = 0
     for key, value in sorted(annotations.items()):
-        out.extend(invalid_value(field, key, text) for text in qualified_name(key.lower()))
+        out.extend(invalid_value(field, key, text) for text in label_key(key.lower()))
         size += len(key.encode()) + (len(value.encode()) if isinstance(value, str) else 0)
     if size > _ANNOTATIONS_LIMIT:
         out.append(too_long(field, _ANNOTATIONS_LIMIT))

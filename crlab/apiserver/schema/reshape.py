@@ -39,32 +39,32 @@ def prune(value: Any, node: Node | None, path: str, unknown: list[str] | None) -
 def _prune_object(
     value: dict[str, Any], node: Node | None, path: str, unknown: list[str] | None
 ) -> None:
-    doomed: list[str] = []
     prefix = f"{path}." if path else ""
-    if node is None:
-        doomed.extend(value)
-    else:
-        properties, additional = node.properties, node.additional
-        has_additional = additional is not None and additional is not False
-        is_kept = node.is_preserving
-        for key, item in value.items():
-            child = properties.get(key)
-            if node.is_embedded and key in META_FIELDS:
-                if key == "metadata":
-                    prune_metadata(item, f"{prefix}{key}", unknown)
-            elif child is not None:
-                if type(item) is dict or type(item) is list:
-                    prune(item, child, f"{prefix}{key}", unknown)
-            elif has_additional:
-                if type(item) is dict or type(item) is list:
-                    below = additional if isinstance(additional, Node) else None
-                    prune(item, below, f"{prefix}{key}", unknown)
-            elif not is_kept:
-                doomed.append(key)
+    doomed = list(value) if node is None else _prune_fields(value, node, prefix, unknown)
     for key in doomed:
         del value[key]
         if unknown is not None and (path or key not in META_FIELDS):
             unknown.append(f"{prefix}{key}")
+
+
+def _prune_fields(
+    value: dict[str, Any], node: Node, prefix: str, unknown: list[str] | None
+) -> list[str]:
+    """Prune what is below each field; return the fields that have no place themselves."""
+    doomed = []
+    properties, additional = node.properties, node.additional
+    default = additional if isinstance(additional, Node) else None
+    has_additional = additional is not None and additional is not False
+    for key, item in value.items():
+        if node.is_embedded and key in META_FIELDS:
+            if key == "metadata":
+                prune_metadata(item, f"{prefix}{key}", unknown)
+        elif key in properties or has_additional:
+            if type(item) is dict or type(item) is list:
+                prune(item, properties.get(key, default), f"{prefix}{key}", unknown)
+        elif not node.is_preserving:
+            doomed.append(key)
+    return doomed
 
 
 def clone(value: Any) -> Any:
@@ -93,23 +93,19 @@ def fill(value: Any, node: Node | None) -> None:
 
 def _fill_object(value: dict[str, Any], node: Node) -> None:
     properties, additional = node.properties, node.additional
-    doomed: list[str] | None = None
+    default = additional if isinstance(additional, Node) else None
+    doomed: list[str] = []
     for key, item in value.items():
-        child = properties.get(key)
-        if child is None:
-            if not isinstance(additional, Node):
-                continue
-            child = additional
-        if item is None:
-            if not child.is_nullable and not child.has_default:
-                doomed = doomed or []
-                doomed.append(key)
-            elif not child.is_nullable:
+        child = properties.get(key, default)
+        if type(item) is dict or type(item) is list:
+            fill(item, child)
+        elif item is None and child is not None and not child.is_nullable:
+            if child.has_default:
                 value[key] = clone(child.default)
                 fill(value[key], child)
-        elif type(item) is dict or type(item) is list:
-            fill(item, child)
-    for key in doomed or ():
+            else:
+                doomed.append(key)
+    for key in doomed:
         del value[key]
     for key, child in node.defaulted:
         if key not in value:

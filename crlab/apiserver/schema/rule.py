@@ -26,9 +26,9 @@ def compile_rules(schema: Mapping[str, Any], *, root: bool) -> CompiledRules | N
     """Compile all rules of a schema; None if it has none."""
     if not has_rules(schema):
         return None
-    from crlab.apiserver.schema import rule_check as cel_rule
+    from crlab.apiserver.schema import rule_check
 
-    return cel_rule.compile_rules(schema, root=root)
+    return rule_check.compile_rules(schema, root=root)
 
 
 def review_rules(schema: Mapping[str, Any], *, unchanged: bool) -> RuleReview | None:

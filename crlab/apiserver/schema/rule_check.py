@@ -1,7 +1,7 @@
 """The x-kubernetes-validations of a schema: checked when a CRD is written, run on its objects.
 
-From: `crd_schema` (`RuleReview`) and `structural` (`compile_rules`). To: causes worded as
-kube-apiserver words them.
+From: `structural` (`compile_rules`); a new CRD is reviewed in `crd/rule_review.py`. To: causes
+worded as kube-apiserver words them.
 
 Guarantees:
   1. A rule that does not compile, or may cost too much, is refused with the CRD.

@@ -1,5 +1,8 @@
 """One x-kubernetes-validations rule as programs: the rule and its messageExpression.
 
+From: a rule of a schema. To: `rule_check.py`, which runs it, and `crd/rule_review.py`, which
+judges what it may cost when the CRD is written.
+
 Thread: immutable once compiled.
 Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/compilation.go.
 """

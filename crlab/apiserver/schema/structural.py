@@ -31,7 +31,6 @@ from crlab.apiserver.status import (
     TOO_LONG,
     TYPE_INVALID,
     Cause,
-    invalid_value,
 )
 
 _BLOCKING = frozenset({NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID})
@@ -186,14 +185,3 @@ def compile_schema(
     if openapi is None:
         openapi = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     return CompiledSchema(openapi, scale=scale, with_cel=with_cel)
-
-
-def type_meta_causes(obj: Mapping[str, Any], group_version: str, kind: str) -> list[Cause]:
-    """Return what is wrong with an object's kind and apiVersion for a custom resource."""
-    out = []
-    if obj.get("kind") != kind:
-        out.append(invalid_value("kind", obj.get("kind", ""), f"must be {kind}"))
-    if obj.get("apiVersion") != group_version:
-        found = obj.get("apiVersion", "")
-        out.append(invalid_value("apiVersion", found, f"must be {group_version}"))
-    return out

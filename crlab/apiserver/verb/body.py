@@ -20,9 +20,9 @@ import msgspec
 import yaml
 
 from crlab.apiserver import protobuf
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.status import StatusError, bad_request, unsupported_media_type
 from crlab.apiserver.storage import Tree
+from crlab.model.go_text import json_kind
 
 BODY_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 ALIAS_LIMIT = 100_000
@@ -337,17 +337,16 @@ def read_object(data: bytes | None, content_type: str, kind: str) -> tuple[Tree,
             kind, f"couldn't get version/kind; json parse error: {error}", raw
         ) from error
     if not isinstance(tree, dict):
-        found = {list: "array", str: "string", bool: "bool"}.get(type(tree), "number")
         if tree is None:
             return {}, repeated
         text = (
             "couldn't get version/kind; json parse error: json: cannot unmarshal "
-            f"{found} into Go value of type {_META_TYPE}"
+            f"{json_kind(tree)} into Go value of type {_META_TYPE}"
         )
         raise _unrecognized(kind, text, raw)
     for name in ("apiVersion", "kind"):
         if tree.get(name) is not None and not isinstance(tree[name], str):
-            found = json_type(tree[name])
+            found = json_kind(tree[name])
             text = (
                 f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} "
                 f"into Go struct field .{name} of type string"

@@ -14,12 +14,14 @@ Source: k8s.io/apiserver/pkg/registry/rest/delete.go, registry/generic/registry/
 
 from __future__ import annotations
 
-from crlab.apiserver.core import Core, timestamp
+from crlab.apiserver.core import Core
 from crlab.apiserver.resource_type import ResourceType
 from crlab.apiserver.status import StatusError, conflict, not_found
 from crlab.apiserver.storage import Stored, Tree
 from crlab.apiserver.verb.body_decoder import WriteOperation
 from crlab.apiserver.verb.option import DeleteOptions
+from crlab.apiserver.watch import WatchSelection
+from crlab.model.timestamp import timestamp
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
@@ -33,11 +35,24 @@ class Deleter:
     def delete(self, call: WriteOperation, options: DeleteOptions) -> tuple[Stored, bool]:
         """Delete the object of the URL; return it and whether it is gone."""
         with self._core.lock:
-            return self.delete_one(
+            return self._delete_one(
                 call, call.resource.key(call.info.namespace, call.info.name), options
             )
 
-    def delete_one(
+    def delete_collection(
+        self, call: WriteOperation, selection: WatchSelection, options: DeleteOptions
+    ) -> tuple[int, list[Stored]]:
+        """Delete what is selected; return the revision before, and what was there."""
+        storage = self._core.storage
+        with self._core.lock:
+            items = storage.items(call.resource.storage_name, selection.namespace)
+            chosen = [(key, stored) for key, stored in items if selection.holds(key, stored)]
+            revision = storage.revision
+            for key, _ in chosen:
+                self._delete_one(call, key, options)
+        return revision, [stored for _, stored in chosen]
+
+    def _delete_one(
         self, call: WriteOperation, key: str, options: DeleteOptions
     ) -> tuple[Stored, bool]:
         """Delete the object under a key; return its last visible state and whether it is gone."""

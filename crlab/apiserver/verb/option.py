@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crlab.apiserver import protobuf
-from crlab.apiserver.patch.go_text import json_type
 from crlab.apiserver.request import HttpRequest
 from crlab.apiserver.status import (
     Cause,
@@ -24,6 +23,7 @@ from crlab.apiserver.status import (
     unsupported,
 )
 from crlab.apiserver.verb.body import SyntaxFault, media_type, parse_json, parse_yaml
+from crlab.model.go_text import json_kind
 
 META = "meta.k8s.io"
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
@@ -33,8 +33,11 @@ MANAGER_LIMIT = 128
 
 def parse_int(text: str) -> int:
     """Return a query number as Go's ParseInt reads it."""
-    if not re.fullmatch(r"[+-]?\d{1,19}", text):
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    # The length first: Python refuses to read more than 4300 digits.
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
 
@@ -45,9 +48,9 @@ def parse_bool(text: str) -> bool:
 
 def revision_fault(text: str) -> str:
     """Return why a text is no resourceVersion, "" if it is one."""
-    if re.fullmatch(r"\d{1,20}", text) and int(text) < 2**64:
+    if re.fullmatch(r"[0-9]{1,20}", text) and int(text) < 2**64:
         return ""
-    why = "value out of range" if text.isdigit() else "invalid syntax"
+    why = "value out of range" if re.fullmatch("[0-9]+", text) else "invalid syntax"
     return f'strconv.ParseUint: parsing "{text}": {why}'
 
 
@@ -220,7 +223,7 @@ class DeleteOptions:
         body = eviction.get("deleteOptions") or {}
         if not isinstance(body, Mapping):
             raise bad_request(
-                f"json: cannot unmarshal {json_type(body)} into Go struct field "
+                f"json: cannot unmarshal {json_kind(body)} into Go struct field "
                 "Eviction.deleteOptions of type v1.DeleteOptions"
             )
         given = body.get("dryRun") or asked

@@ -39,6 +39,7 @@ from crlab.apiserver.verb.body_decoder import (
 )
 from crlab.apiserver.verb.option import WriteOptions
 from crlab.apiserver.verb.write import Writer, open_api_of
+from crlab.model.go_text import json_kind
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -100,7 +101,7 @@ class Patcher(Writer):
         if not isinstance(body, wanted):
             target = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
             raise bad_request(
-                f"{where}json: cannot unmarshal {_go_name(body)} into Go value of type {target}"
+                f"{where}json: cannot unmarshal {json_kind(body)} into Go value of type {target}"
             )
         return body, repeated if kind != JSON_PATCH else []
 
@@ -181,7 +182,7 @@ class Patcher(Writer):
         if not isinstance(body, dict):
             raise bad_request(
                 "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
-                f"unmarshal {_go_name(body)} into Go value of type map[string]interface {{}}"
+                f"unmarshal {json_kind(body)} into Go value of type map[string]interface {{}}"
             )
         if repeated and call.options.field_validation == "Strict":
             listed = ", ".join(
@@ -218,14 +219,6 @@ class Patcher(Writer):
             schema=open_api_of(call),
             ignores_status=call.resource.has_status and not call.info.subresource,
         )
-
-
-def _go_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    return {dict: "object", list: "array", str: "string", type(None): "null"}.get(
-        type(value), "number"
-    )
 
 
 def check_identity_of_patch(call: WriteOperation, tree: Tree) -> None:

@@ -19,7 +19,7 @@ import base64
 import binascii
 import bisect
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crlab.apiserver.core import Core
@@ -259,12 +259,7 @@ class Reader:
         _, view = choose_view(request, resource, version, self._core.clock.now, for_list=False)
         options = ListQuery.read(request, watch=True)
         if info.name and not options.field_selector:
-            options = ListQuery(
-                **{
-                    **{name: getattr(options, name) for name in ListQuery.__slots__},
-                    "field_selector": f"metadata.name={info.name}",
-                }
-            )
+            options = replace(options, field_selector=f"metadata.name={info.name}")
         selection = select(info, resource, view, options)
         plan = self._plan(options)
         core = self._core

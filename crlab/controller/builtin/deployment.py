@@ -18,9 +18,9 @@ import msgspec
 
 from crlab.controller.builtin.feed import Feed, owned_by
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request
 from crlab.model.resource import ApiResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import SUFFIX_ALPHABET
 
@@ -265,7 +265,7 @@ def _available(rs: dict[str, Any]) -> int:
     return min(_wanted(rs), _status(rs, "availableReplicas"))
 
 
-def _count(value: Any, default: int) -> int:
+def _count(value: object, default: int) -> int:
     return value if isinstance(value, int) and value >= 0 else default
 
 
@@ -276,7 +276,7 @@ def _limits(rolling: dict[str, Any], replicas: int) -> tuple[int, int]:
     return surge, unavailable if surge or unavailable else 1
 
 
-def _share(value: Any, replicas: int, *, rounded_up: bool) -> int:
+def _share(value: object, replicas: int, *, rounded_up: bool) -> int:
     if isinstance(value, int):
         return max(0, value)
     percent = str(value).rstrip("%")

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource
+
+if TYPE_CHECKING:
+    from crlab.controller.builtin.garbage_collector import Graph
 
 
 class StoredObject(Protocol):
@@ -165,7 +168,7 @@ class FeedInformer:
     status = SimpleNamespace(state="live", cause="")
     namespace = None
 
-    def __init__(self, feed: Feed, resource: ApiResource, indexer: Any = None) -> None:
+    def __init__(self, feed: Feed, resource: ApiResource, indexer: Graph | None = None) -> None:
         self.resource = resource
         self.indexer = indexer or _Indexer(feed, resource)
         self._feed = feed
@@ -186,7 +189,12 @@ class FeedInformer:
         return obj
 
     def add_event_handler(
-        self, *, on_add: Any, on_update: Any, on_delete: Any, name: str = ""
+        self,
+        *,
+        on_add: Callable[[KubeObject, bool], object],
+        on_update: Callable[[KubeObject, KubeObject], object],
+        on_delete: Callable[[KubeObject], object],
+        name: str = "",
     ) -> Registration:
         """Call functions with each commit; objects that exist come by `replay`."""
         del name

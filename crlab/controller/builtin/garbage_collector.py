@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crlab.controller.builtin.feed import (
     Feed,
@@ -35,13 +35,16 @@ from crlab.controller.builtin.feed import (
     metadata_of,
 )
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request
 from crlab.errors import AlreadyExists, CrlabError, UnknownResource
 from crlab.model.object import KubeObject
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 from crlab.runtime.ids import Ids
+
+if TYPE_CHECKING:
+    from crlab.client import DynamicClient
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 COMPONENT = "garbage-collector-controller"
@@ -52,7 +55,7 @@ MAX_ABSENT = 500
 class Graph:
     """Who owns whom, by uid. It is also the indexer of the collector's pseudo-informer."""
 
-    def __init__(self, feed: Feed, client: Any) -> None:
+    def __init__(self, feed: Feed, client: DynamicClient) -> None:
         self._feed = feed
         self._client = client
         self.places: dict[str, tuple[str, str]] = {}  # uid → (plural.group, key)
@@ -111,7 +114,7 @@ class GarbageCollector:
     """The collector's event intake and its reconcile."""
 
     def __init__(
-        self, feed: Feed, client: Any, clock: Clock, ids: Ids, add: Callable[[str], None]
+        self, feed: Feed, client: DynamicClient, clock: Clock, ids: Ids, add: Callable[[str], None]
     ) -> None:
         """Make it.
 

@@ -15,20 +15,13 @@ from typing import Any
 
 from crlab.controller.builtin.deployment import ctx_object
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request, Result
 from crlab.errors import ApiError
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
 
 NODE = "crlab-node"
 HOST_IP = "192.0.2.1"
-CONDITIONS = (
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-)
 READY, PHASE = "crlab.dev/ready", "crlab.dev/phase"
 
 

@@ -17,7 +17,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crlab.controller.builtin import garbage_collector as gc
 from crlab.controller.builtin.deployment import Deployments
@@ -26,7 +26,7 @@ from crlab.controller.builtin.garbage_collector import GarbageCollector
 from crlab.controller.builtin.kubelet import Kubelet
 from crlab.controller.builtin.namespace import NamespaceDeleter
 from crlab.controller.builtin.replica_set import ReplicaSets
-from crlab.controller.controller import Controller
+from crlab.controller.controller import Controller, Reconcile
 from crlab.controller.step_record import StepRecord
 from crlab.errors import ConfigError
 from crlab.model.plural import counted
@@ -36,6 +36,9 @@ from crlab.runtime.ids import Ids
 from crlab.trace.cause import caused_by
 from crlab.trace.record import Trace
 from crlab.workqueue import ItemExponentialFailureRateLimiter, Trigger
+
+if TYPE_CHECKING:
+    from crlab.client import DynamicClient
 
 GROUPS = ("namespace", "gc", "workloads")
 MAX_RETRIES = 15
@@ -56,7 +59,7 @@ class ControllerManager:
     def __init__(
         self,
         feed: Feed,
-        client: Any,
+        client: DynamicClient,
         *,
         driver: Driver,
         clock: Clock,
@@ -136,7 +139,7 @@ class ControllerManager:
         return self._informers[plural]
 
     def _make(
-        self, name: str, reconcile: Any, informer: FeedInformer, owns: list[Any] | None = None
+        self, name: str, reconcile: Reconcile, informer: FeedInformer, owns: list[Any] | None = None
     ) -> None:
         controller = Controller(
             name,
@@ -199,7 +202,7 @@ class ControllerManager:
         for controller in self._chosen(name):
             controller.resume()
 
-    def step_one(self, name: str, what: Any = None) -> StepRecord | None:
+    def step_one(self, name: str, what: str | None = None) -> StepRecord | None:
         """Take one key of a paused controller by hand."""
         controller = self._chosen(name)[0]
         controller.env.keeps_bodies = True

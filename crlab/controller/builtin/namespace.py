@@ -11,15 +11,18 @@ status_condition_utils.go.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crlab.controller.builtin.feed import Feed, metadata_of
 from crlab.controller.context import Context
-from crlab.controller.event_correlator import timestamp
 from crlab.controller.reconcile import Request, Result
 from crlab.errors import ApiError, NotFound
 from crlab.model.resource import ApiResource
+from crlab.model.timestamp import timestamp
 from crlab.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from crlab.client import DynamicClient
 
 FINALIZER = "kubernetes"
 AGAIN_SECONDS = 5.0
@@ -28,7 +31,7 @@ AGAIN_SECONDS = 5.0
 class NamespaceDeleter:
     """The reconcile of terminating namespaces."""
 
-    def __init__(self, feed: Feed, client: Any, clock: Clock) -> None:
+    def __init__(self, feed: Feed, client: DynamicClient, clock: Clock) -> None:
         self._feed = feed
         self._client = client
         self._clock = clock

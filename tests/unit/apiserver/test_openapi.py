@@ -8,7 +8,7 @@ import pytest
 from support.server import CRDS, MERGE, api_server, install
 
 from crlab.apiserver import ApiServer
-from crlab.apiserver.openapi import document as openapi
+from crlab.apiserver.openapi.document import openapi_v2_protobuf, openapi_v3_bytes, openapi_v3_index
 
 __all__ = ["api_server"]
 V1 = "apis/demo.crlab.dev/v1"
@@ -27,18 +27,18 @@ def schemas(server: ApiServer, name: str = V1) -> dict[str, Any]:
 def test_every_served_group_version_has_a_document(api_server: ApiServer) -> None:
     """And none that is not served."""
     install(api_server)
-    paths = openapi.openapi_v3_index(api_server.registry)["paths"]
+    paths = openapi_v3_index(api_server.registry)["paths"]
 
     assert {"api/v1", "apis/apps/v1", V1} <= set(paths)
-    assert all(openapi.openapi_v3_document(api_server.registry, name) for name in paths)
-    assert openapi.openapi_v3_document(api_server.registry, "apis/nope/v1") is None
-    assert openapi.openapi_v3_document(api_server.registry, "nope") is None
+    assert all(openapi_v3_bytes(api_server.registry, name) for name in paths)
+    assert openapi_v3_bytes(api_server.registry, "apis/nope/v1") is None
+    assert openapi_v3_bytes(api_server.registry, "nope") is None
 
 
 def test_hashes_change_with_their_document_only(api_server: ApiServer) -> None:
     """Clients cache by them."""
     install(api_server)
-    before = openapi.openapi_v3_index(api_server.registry)["paths"]
+    before = openapi_v3_index(api_server.registry)["paths"]
     column = {"name": "N", "type": "integer", "jsonPath": ".spec.size"}
     schema = {"type": "object", "description": "new"}
     version = {
@@ -52,7 +52,7 @@ def test_hashes_change_with_their_document_only(api_server: ApiServer) -> None:
     place = f"{CRDS}/widgets.demo.crlab.dev"
     status, _ = api_server.request("PATCH", place, patch, content_type=MERGE)
     assert status == 200
-    after = openapi.openapi_v3_index(api_server.registry)["paths"]
+    after = openapi_v3_index(api_server.registry)["paths"]
 
     assert before["api/v1"] == after["api/v1"]
     assert before[V1] != after[V1]
@@ -110,7 +110,7 @@ def test_core_kinds_can_be_explained(api_server: ApiServer) -> None:
 
 def test_a_stranger_to_v3_gets_the_smallest_v2_document() -> None:
     """Seventeen bytes of protobuf: swagger "2.0" and an info."""
-    body = openapi.openapi_v2_protobuf()
+    body = openapi_v2_protobuf()
 
     assert len(body) == 17
     assert body.startswith(b"\n\x032.0\x12\n")

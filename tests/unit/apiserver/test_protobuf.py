@@ -77,6 +77,14 @@ def test_times_are_rfc_3339():
     assert tree["metadata"] == {"name": "x", "creationTimestamp": "1970-01-01T00:00:00Z"}
 
 
+@pytest.mark.parametrize("seconds", [2**40, 2**62, 2**64 - 2**40])
+def test_a_time_beyond_the_years_is_refused(seconds):
+    """JSON could not hold it."""
+    meta = message((1, "x"), (8, message((1, seconds))))
+    with pytest.raises(ProtobufError, match="a time out of range"):
+        decode_object(body("v1", "ConfigMap", (1, meta)))
+
+
 def test_users_extras_are_lists():
     """ExtraValue is a message around a list."""
     extra = message((1, "k"), (2, message((1, "a"), (1, "b"))))

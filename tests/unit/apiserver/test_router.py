@@ -219,3 +219,80 @@ def test_a_watch_refuses_what_only_a_list_can_do(
     assert isinstance(answer, HttpResponse)
     causes = json.loads(answer.body)["details"]["causes"]
     assert [cause["reason"].removeprefix("FieldValue") for cause in causes] == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "why"),
+    [
+        ("limit", "9223372036854775808", 400, "value out of range"),
+        ("limit", "9" * 5000, 400, "value out of range"),
+        ("limit", "\uff11", 400, "invalid syntax"),
+        ("resourceVersion", "9" * 5000, 400, "value out of range"),
+        ("resourceVersion", "\uff11", 400, "invalid syntax"),
+    ],
+)
+def test_a_query_number_is_read_as_go_reads_it(
+    api_server: ApiServer, name: str, text: str, status: int, why: str
+) -> None:
+    """64 bits, and the digits of ASCII."""
+    code, body = api_server.request("GET", PODS, query=[(name, text)])
+    assert (code, why in body["message"]) == (status, True), body
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ({"kind": "Node"}, "target.name: Required value"),
+        (
+            {"kind": "Pod"},
+            '[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", '
+            "target.name: Required value]",
+        ),
+    ],
+)
+def test_a_pod_is_bound_to_a_node_only(
+    api_server: ApiServer, target: dict[str, str], why: str
+) -> None:
+    """Anything else is 500, without a reason."""
+    api_server.request("POST", PODS, POD)
+    status, body = api_server.request("POST", f"{PODS}/p/binding", {"target": target})
+    assert (status, body["message"], body.get("reason")) == (500, why, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"metadata": {"finalizers": ["a.dev/x"]}}, "is being deleted"),
+        ({"spec": {"schedulingGates": [{"name": "a"}]}}, "has non-empty .spec.schedulingGates"),
+    ],
+)
+def test_a_pod_that_is_not_to_run_is_not_bound(
+    api_server: ApiServer, change: dict[str, Any], why: str
+) -> None:
+    """While it is deleted, or before its gates are open."""
+    pod = {key: {**POD[key], **change.get(key, {})} for key in POD}
+    api_server.request("POST", PODS, pod)
+    if "metadata" in change:
+        api_server.request("DELETE", f"{PODS}/p")
+    status, body = api_server.request("POST", f"{PODS}/p/binding", {"target": {"name": "n1"}})
+    assert (status, why in body["message"]) == (409, True), body
+
+
+def test_a_binding_leaves_one_condition_and_the_generation(api_server: ApiServer) -> None:
+    """As a real server: below the strategy of updates, a condition of a type stands once."""
+    api_server.request("POST", PODS, POD)
+    waiting = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    api_server.request(
+        "PATCH", f"{PODS}/p/status", {"status": {"conditions": [waiting]}}, content_type=MERGE
+    )
+    body = {"metadata": {"annotations": {"a": "1"}}, "target": {"name": "n1"}}
+    assert api_server.request("POST", f"{PODS}/p/binding", body)[0] == 201
+    _, pod = api_server.request("GET", f"{PODS}/p")
+    (condition,) = pod["status"]["conditions"]
+    assert (condition["status"], condition["lastProbeTime"], "reason" in condition) == (
+        "True",
+        None,
+        False,
+    )
+    assert pod["metadata"]["generation"] == 1
+    assert pod["metadata"]["annotations"] == {"a": "1"}

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from crlab.cel.compile import compile_expression
 from crlab.cel.eval import compile_tree
 from crlab.cel.evaluation import evaluate
+from crlab.cel.parser import parse
+from crlab.cel.token import CelSyntaxError
 from crlab.cel.type import DYN
-from crlab.cel.value import CelError, Optional
+from crlab.cel.value import CelError, Optional, converter
 
 
 def value(text: str, **variables: Any) -> Any:
@@ -152,3 +154,68 @@ def test_it_agrees_with_the_cel_library(text: str) -> None:
         assert judged.type() == cel.Type.ERROR
     else:
         assert mine == judged.plain_value()
+
+
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("quantity(self).isLessThan(quantity('10Gi'))", "1e10000000"),
+        ("quantity(self).add(quantity('1')).isInteger()", "1e2147483647"),
+        ("quantity(self).sub(1).compareTo(quantity('1')) == -1", "1e2147483647"),
+        ("quantity(self) == quantity('1e2147483646')", "1e2147483647"),
+    ],
+)
+def test_a_quantity_with_a_huge_exponent_is_compared_at_once(text: str, chosen: str) -> None:
+    """Written out as an integer it would hold the store's lock for minutes."""
+    assert value(text, self=chosen) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("int(self) == 1", HUGE),
+        ("uint(self) == 1u", HUGE),
+        ("double(self) == 1.0", "1e" + HUGE + "x"),
+        ("duration(self) == duration('1s')", HUGE + "h"),
+        ("duration(self) == duration('1s')", "2562048h"),
+        ("timestamp(self).getFullYear() == 1", "0000-01-01T00:00:00Z"),
+        ("timestamp(self).getFullYear() == 1", "2024-01-01T00:00:00+99:99"),
+        ("timestamp('9999-12-31T23:59:59Z').getHours(self) == 1", "+23:00"),
+        ("timestamp('2024-01-01T00:00:00Z').getHours(self) == 1", "99:99"),
+        ("timestamp('2024-01-01T00:00:00Z').getHours(self) == 1", "x" * 5000),
+        ("timestamp('2024-01-01T00:00:00Z').getHours(self) == 1", "Europe"),
+        ("semver(self).major() == 1", f"{HUGE}.0.0"),
+        ("semver(self).isLessThan(semver('1.0.0'))", f"1.0.0-{HUGE}"),
+        ("ip(self).family() == 4", f"1.2.3.{HUGE}"),
+        ("cidr(self).prefixLength() == 4", f"1.2.3.4/{HUGE}"),
+        ("url(self).getPort() == '1'", f"http://x:{HUGE}/"),
+        ("self.format([1.0]) == ''", "%.1000000000f"),
+        ("self.format([1.0]) == ''", f"%.{HUGE}e"),
+        ("quantity(self).isInteger()", "1e" + HUGE),
+    ],
+)
+def test_a_text_out_of_range_is_a_cel_error(text: str, chosen: str) -> None:
+    """Users choose these texts: no exception of Python's, no gigabyte, no waiting."""
+    with pytest.raises(CelError):
+        value(text, self=chosen)
+
+
+@pytest.mark.parametrize("literal", [HUGE, HUGE + "u", "1e999", "0x" + "f" * 5000])
+def test_a_literal_out_of_range_is_a_syntax_error(literal: str) -> None:
+    """Also one with more digits than Python reads."""
+    with pytest.raises(CelSyntaxError, match=r"invalid .* literal"):
+        parse(f"1 == {literal}")
+
+
+@pytest.mark.parametrize(
+    ("form", "chosen"), [("date-time", "0000-01-01T00:00:00Z"), ("duration", HUGE + "h")]
+)
+def test_a_field_out_of_range_is_a_cel_error(form: str, chosen: str) -> None:
+    """Values of a schema's format are read before any rule runs."""
+    convert = converter({"type": "string", "format": form})
+    assert convert is not None
+    with pytest.raises(CelError):
+        convert(chosen)

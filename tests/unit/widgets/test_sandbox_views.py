@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import crlab
+from crlab.apiserver import HttpRequest
+from crlab.apiserver.fault.fault_kind import FAULT_KINDS
 from crlab.widgets import view as views
 
 
@@ -154,3 +156,43 @@ def test_a_table_is_filtered_by_age() -> None:
         assert [row.key for row in view.state().rows] == ["default/new"]
         view.filter.value = "created>5m"
         assert [row.key for row in view.state().rows] == ["default/old"]
+
+
+@pytest.mark.parametrize("name", [k.name for k in FAULT_KINDS.values() if k.inject is not None])
+def test_a_fault_of_the_panel_is_shown_and_cleared_under_its_own_name(name: str) -> None:
+    """Active while it may happen, counted when it did, gone when its row is cleared."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        view = history(lab)["faults"]
+
+        def lit() -> set[str]:
+            return {row.name for row in view.state().faults if row.is_active}
+
+        view.inject(name)
+        assert lit() == ({name} if FAULT_KINDS[name].place != "now" else set())
+        assert {fault.is_legal for fault in lab.faults.active()} <= {FAULT_KINDS[name].is_legal}
+        view.clear(name)
+        assert lit() == set()
+
+
+def test_an_injection_is_counted_in_its_row() -> None:
+    """Also the two that are made of one error with different codes."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        view = lab.faults.panel()
+        for name, code in (("busy", 429), ("down", 503)):
+            view.inject(name)
+            assert lab.server is not None
+            path = "/api/v1/namespaces/default/configmaps"
+            assert lab.server.handle(HttpRequest("GET", path)).status == code
+            view.clear(name)
+        counts = {row.name: row.count for row in view.state().faults if row.count}
+        assert counts == {"busy": 1, "down": 1}
+        assert list(lab.faults.df["fault"]) == ["busy", "down"]
+
+
+def test_faults_complete_to_a_users_verbs() -> None:
+    """What the server asks its faults is not offered behind the dot."""
+    with crlab.sandbox(driver="manual", seed=0) as lab:
+        names = [name for name in dir(lab.faults) if not name.startswith("_")]
+    machinery = {"before", "after", "take", "chance", "sleep", "register", "watch_rules", "forget"}
+    assert len(names) <= 25
+    assert not machinery & set(names)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from support.server import crd
 
+from crlab.apiserver.crd.schema import crd_warnings
 from crlab.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
-from crlab.apiserver.crd.warning import crd_warnings
 
 
 def tool(schema: dict[str, Any], **version: Any) -> dict[str, Any]:

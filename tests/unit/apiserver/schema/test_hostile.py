@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crlab.apiserver.crd.schema import crd_warnings
 from crlab.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
-from crlab.apiserver.crd.warning import crd_warnings
 from crlab.apiserver.schema.structural import compile_schema
 from crlab.apiserver.status import StatusError
 
