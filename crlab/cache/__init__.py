@@ -6,7 +6,6 @@ lock; a failing server is asked at most once a second. Read first: `informer.py`
 `reflector_state.py` (every decision), `processor.py` (the only writer of the cache).
 """
 
-from crlab.cache.factory import SharedInformerFactory
 from crlab.cache.handler import HandlerRegistration
 from crlab.cache.index import NAMESPACE_INDEX, meta_namespace_index
 from crlab.cache.indexer import Indexer, Snapshot
@@ -26,7 +25,6 @@ __all__ = [
     "Lister",
     "NamespaceLister",
     "SharedInformer",
-    "SharedInformerFactory",
     "Snapshot",
     "Timing",
     "meta_namespace_index",

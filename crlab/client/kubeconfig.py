@@ -17,7 +17,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from crlab.client.regular_file import read_regular
 from crlab.errors import ConfigError, ManifestError
@@ -182,3 +185,28 @@ def _entries(tree: Mapping[str, Any], section: str, inner: str, path: str) -> li
             raise ConfigError(f"{path}: {item['name']!r} in {section} is not a mapping")
         entries.append(NamedEntry(item["name"], path, value or {}))
     return entries
+
+
+def write_kubeconfig(path: Path, url: str, token: str | None) -> None:
+    """Write a kubeconfig for `url`, readable by its owner only; replaces what was there.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    user = {"token": token} if token is not None else {}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "crlab", "cluster": {"server": url}}],
+        "users": [{"name": "crlab", "user": user}],
+        "contexts": [{"name": "crlab", "context": {"cluster": "crlab", "user": "crlab"}}],
+        "current-context": "crlab",
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(yaml.safe_dump(config, sort_keys=False))
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error

@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from crlab.controller.argument import check_arguments, checked_informer, make_queue
 from crlab.controller.breakpoint import Breakpoints
 from crlab.controller.call import CallHook
 from crlab.controller.context import Context
@@ -43,6 +42,7 @@ from crlab.controller.stepper import Stepper
 from crlab.controller.worker_pool import WorkerPool
 from crlab.errors import (
     AlreadyStopped,
+    ConfigError,
     CrlabError,
     LifecycleError,
     describe_error,
@@ -57,7 +57,9 @@ from crlab.runtime.driver import Driver, ManualDriver
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 from crlab.workqueue import (
+    PriorityQueue,
     RateLimiter,
+    RateLimitingQueue,
     Trigger,
 )
 from crlab.workqueue.rate_limiter import checked_seconds
@@ -114,10 +116,10 @@ class Controller:
         Raises:
             ConfigError: a part that cannot work, said which.
         """
-        check_arguments(name, reconcile, workers, max_retries, timeout_seconds, queue)
-        owned = [checked_informer(each, "owns") for each in owns]
-        mappers = {checked_informer(each, "watches"): m for each, m in (watches or {}).items()}
-        checked_informer(informer, "informer")
+        _check_arguments(name, reconcile, workers, max_retries, timeout_seconds, queue)
+        owned = [_checked_informer(each, "owns") for each in owns]
+        mappers = {_checked_informer(each, "watches"): m for each, m in (watches or {}).items()}
+        _checked_informer(informer, "informer")
         self._settings: dict[str, Any] = {
             "predicates": tuple(predicates),
             "workers": workers,
@@ -134,7 +136,7 @@ class Controller:
         self.timeout_seconds = timeout_seconds
         self.error: BaseException | None = None
         self.reconcile = reconcile
-        self.queue = make_queue(queue, name, clock, limiter, trace, self.resource)
+        self.queue = _make_queue(queue, name, clock, limiter, trace, self.resource)
         self._trace = trace
         self._client = client
         self._is_closed = False
@@ -411,3 +413,67 @@ class Controller:
         if self.error is not None and not self._is_closed:
             state = f"failed ({type(self.error).__name__})"
         return f"<Controller {self.name} of {self.resource.gvr.group_resource} {state}>"
+
+
+def _checked_informer(informer: Any, where: str) -> Any:
+    if not hasattr(informer, "add_event_handler") or not hasattr(informer, "resource"):
+        raise ConfigError(
+            f"{where} takes informers, not {informer!r}; lab.controller also takes their names"
+        )
+    return informer
+
+
+def _check_arguments(
+    name: str,
+    reconcile: Any,
+    workers: int,
+    max_retries: int | None,
+    timeout_seconds: float | None,
+    queue: str,
+) -> None:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"a controller needs a name, not {name!r}")
+    checked_function(reconcile, "reconcile", ("request", "ctx"))
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ConfigError(f"workers is a whole number ≥ 1, not {workers!r}")
+    if max_retries is not None and (
+        not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0
+    ):
+        raise ConfigError(f"max_retries is a whole number ≥ 0 or None, not {max_retries!r}")
+    if timeout_seconds is not None and checked_seconds(timeout_seconds, "timeout_seconds") == 0:
+        raise ConfigError("timeout_seconds must be more than 0; None has no limit")
+    if queue not in ("fifo", "priority"):
+        raise ConfigError(f'queue is "fifo" or "priority", not {queue!r}')
+
+
+def _make_queue(
+    sort: str,
+    name: str,
+    clock: Clock,
+    limiter: RateLimiter | None,
+    trace: Trace,
+    resource: ApiResource,
+) -> RateLimitingQueue[str]:
+    make = PriorityQueue if sort == "priority" else RateLimitingQueue
+    queue: RateLimitingQueue[str] = make(
+        name, clock=clock, limiter=limiter, trace=trace, resource=resource.gvr.group_resource
+    )
+    queue.check = _key_check(resource)
+    return queue
+
+
+def _key_check(resource: ApiResource) -> Callable[[object], None]:
+    """Return what refuses a key that no worker could reconcile, where it is added."""
+    slashes = 1 if resource.is_namespaced else 0
+
+    def check(item: object) -> None:
+        if type(item) is str and item.count("/") == slashes and item.strip("/") == item != "":
+            return
+        request = Request.of(item, resource)
+        if request.key != item:
+            raise ConfigError(
+                f"a workqueue holds keys, not {type(item).__name__}: add {request.key!r}, "
+                "or use the controller's enqueue()"
+            )
+
+    return check

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from crlab.controller import Controller
     from crlab.lab.informer import Informer
     from crlab.lab.lab_controller import LabController
-    from crlab.lab.live import Live
+    from crlab.lab.lab_live import Live
     from crlab.report.explain import Explanation
     from crlab.report.owner_tree import OwnerTree
     from crlab.report.problem import Problems
@@ -466,7 +466,7 @@ class Lab:
         self, identity: tuple[object, ...], made: Informer, *, start: bool
     ) -> Informer:
         """Make an informer the lab's, unless another thread asked the same at the same time."""
-        from crlab.lab.recording import note_informer
+        from crlab.lab.lab_recorder import note_informer
 
         life, informers = self._parts.life, self._parts.informers
         with self._lock:
@@ -790,7 +790,7 @@ class Lab:
         Raises:
             ConfigError: it is no function.
         """
-        from crlab.lab.live import Live
+        from crlab.lab.lab_live import Live
 
         self._parts.life.check_open("make a live expression")
         return Live(self._parts, function, name=name)
@@ -891,7 +891,7 @@ class Lab:
         Raises:
             RecordingError: the file exists or cannot be created.
         """
-        from crlab.lab.recording import start_recording
+        from crlab.lab.lab_recorder import start_recording
 
         self._parts.life.check_open("record")
         checked_path(path, "what lab.record() writes")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlab.apiserver import ApiServer
+from crlab.client.kubeconfig import write_kubeconfig
 from crlab.errors import ConfigError, ResourceExpired
 from crlab.lab.builtin_controller import BuiltinControllers
 from crlab.lab.fault import LabFaults
@@ -82,8 +83,6 @@ class Sandbox(Lab):
         Raises:
             ConfigError: a token that this server does not know, or no path.
         """
-        from crlab.lab.kubeconfig import write_kubeconfig
-
         server = self._own("write a kubeconfig")
         target = Path(checked_path(path, "what lab.write_kubeconfig() writes"))
         if token is not None and not server.knows_token(checked_text(token, "token")):

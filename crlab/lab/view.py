@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from crlab.lab.lab_recorder import what_is_told
 from crlab.lab.pace import Pace
 from crlab.lab.parts import Parts, lane_of, namespaces_of
-from crlab.lab.recording import what_is_told
 from crlab.lab.source.event_source import EventRows
 from crlab.lab.source.fault_source import FaultPanel
 from crlab.lab.source.moment import Moments

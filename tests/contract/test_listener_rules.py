@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 
 import pytest
 from support.informer_rig import Calls, Rig, quick
-from support.scripted import PODS, ScriptedListerWatcher, bookmark, error_event, event, pod
+from support.scripted import ScriptedListerWatcher, bookmark, error_event, event, pod
 
-from crlab.cache import SharedInformer, SharedInformerFactory
-from crlab.cache.tweaked import TweakedListerWatcher
+import crlab
+from crlab.cache import SharedInformer
 from crlab.client.list_watch import ListPage
 from crlab.errors import AlreadyStarted, AlreadyStopped, Forbidden, NotFound, SyncTimeout
-from crlab.model.resource import ApiResource, GroupVersionResource
 from crlab.runtime.clock import FakeClock, RealClock
 from crlab.runtime.driver import ManualDriver, ThreadDriver
 from crlab.runtime.ids import Ids
@@ -330,93 +328,44 @@ def test_rule_55_the_source_is_stopped_before_what_it_feeds():
     assert rig.server.is_aborted
 
 
-def factory(**options):
-    clock = FakeClock()
-    made = []
-
-    def connect(resource, key):
-        made.append(ScriptedListerWatcher(namespace=key.namespace, resource=resource))
-        made[-1].default_page = ListPage([pod("a")], "10")
-        return made[-1]
-
-    shared = SharedInformerFactory(
-        connect,
-        driver=ManualDriver(),
-        clock=clock,
-        ids=Ids(0),
-        trace=Trace(clock),
-        defaults={"list_mode": "list"},
-        **options,
-    )
-    return shared, made
-
-
-SERVICES = ApiResource(GroupVersionResource("", "v1", "services"), "Service", True)
-
-
 def test_rule_56_the_same_resource_namespace_and_selectors_share_an_informer():
-    """Rule 56: one watch, one copy."""
-    shared, made = factory()
+    """Rule 56: one watch, one copy; the lab is the factory."""
+    with crlab.sandbox(seed=0, driver="manual") as lab:
+        one = lab.informer("pods", label_selector="app=web")
 
-    one = shared.for_resource(PODS, label_selector="app=web")
+        assert lab.informer("pods", label_selector="app=web") is one
+        others = [
+            lab.informer("pods"),
+            lab.informer("pods", namespace="x"),
+            lab.informer("services"),
+        ]
+        assert len({id(each.shared) for each in (one, *others)}) == 4
+        assert len(lab.informers) == 4
 
-    assert shared.for_resource(PODS, label_selector="app=web") is one
-    assert shared.for_resource(PODS) is not one
-    assert shared.for_resource(PODS, namespace="x") is not shared.for_resource(SERVICES)
-    assert len(made) == 4
 
+def test_rule_56_an_informer_may_be_started_later_and_twice():
+    """Rule 56: start begins what is new, and the wait covers those started."""
+    with crlab.sandbox(seed=0, driver="manual") as lab:
+        first = lab.informer("pods")
+        second = lab.informer("services", start=False)
+        lab.settle()
+        assert (first.has_synced, second.has_synced) == (True, False)
 
-def test_rule_56_start_may_be_called_again_and_starts_only_new_ones():
-    """Rule 56: and the wait covers those started."""
-    shared, _ = factory()
-    first = shared.for_resource(PODS)
-    assert shared.start() == [first]
-    second = shared.for_resource(SERVICES)
-
-    shared.wait_for_cache_sync(1)
-    assert (first.has_synced, second.has_synced) == (True, False)
-
-    assert shared.start() == [second]
-    assert shared.shutdown() == []
+        second.start().start()
+        lab.wait_for_cache_sync()
+        assert second.has_synced
     with pytest.raises(AlreadyStopped):
-        shared.for_resource(PODS)
+        lab.informer("pods")
 
 
 def test_rule_56_a_wait_that_runs_out_names_what_is_unsynced():
     """Rule 56: as the newer WaitFor does."""
-    shared, made = factory()
-    shared.for_resource(PODS)
-    made[0].lists.extend([NotFound("no", code=404)] * 2)
-    shared.start()
+    with crlab.sandbox(seed=0, driver="manual") as lab:
+        lab.faults.status(404, resource="pods")
+        lab.informer("pods")
 
-    with pytest.raises(SyncTimeout, match="pods: gone"):
-        shared.wait_for_cache_sync(0.1)
-
-
-def test_rule_56_list_options_can_be_tweaked_for_every_request():
-    """Rule 56: TweakListOptions."""
-    shared, made = factory(
-        tweak_list_options=lambda o: dataclasses.replace(o, label_selector="team=a")
-    )
-    shared.for_resource(PODS)
-    shared.start()
-
-    shared.wait_for_cache_sync(1)
-
-    assert {options.label_selector for _, options in made[0].asked} == {"team=a"}
-
-
-def test_rule_56_a_tweak_hides_nothing_else_of_a_source():
-    """Rule 56: what a source can do beyond list and watch (faults 32, 38) it still can."""
-    source = ScriptedListerWatcher()
-    source.served_as, source.is_metadata_only = ("pods.v2.example.com",), True
-    tweaked = TweakedListerWatcher(source, lambda options: options)
-
-    tweaked.invalidate_credentials()
-
-    assert source.renewals == 1
-    assert tweaked.other_versions() == source.served_as
-    assert tweaked.is_metadata_only
+        with pytest.raises(SyncTimeout, match="pods: gone"):
+            lab.wait_for_cache_sync(0.1)
 
 
 def test_rule_66_a_missing_resource_is_asked_for_until_it_comes():

@@ -21,7 +21,7 @@ from crlab.frame.events_frame import Deletions
 from crlab.frame.failing_column import FailingColumns
 from crlab.frame.replay import ReplayControl
 from crlab.frame.time_travel import TimeTravel
-from crlab.lab import recording
+from crlab.lab import lab_recorder as recording
 
 
 @contextmanager

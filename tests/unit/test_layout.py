@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,121 @@ def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
 
     assert not imported & {"pickle", "marshal", "shelve", "dill", "joblib"}
     assert not called & {"eval", "exec", "__import__"}
+
+
+# -- the plan of the house ---------------------------------------------------------------------
+
+LARGEST_CIRCLE = 7
+NAMED_AFTER = {"views", "widgets", "command"}  # after what they draw; after the subcommand
+GERUNDS = {"polling", "listing", "opening", "recording"}  # things, in the field's own words
+
+
+def module_of(path: Path) -> str:
+    """Return a file's dotted name."""
+    parts = ["crlab", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path, known: set[str]) -> set[str]:
+    """Return the modules of crlab that a file imports anywhere, for types as well."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= {node.module} & known
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+    return found - {module_of(path)}
+
+
+def test_no_circle_of_imports_is_large() -> None:
+    """What imports each other, for types too, cannot be read or tested alone."""
+    known = {module_of(path) for path in MODULES if path.name != "__init__.py"}
+    graph = {module_of(path): imports_of(path, known) for path in MODULES}
+    reached = {name: _reach(graph, name) for name in graph}
+    circles = {
+        frozenset({name, *(other for other in reached[name] if name in reached[other])})
+        for name in graph
+    }
+
+    assert sorted(max(circles, key=len)) == sorted(max(circles, key=len))[:LARGEST_CIRCLE]
+
+
+def _reach(graph: dict[str, set[str]], name: str) -> set[str]:
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        for other in graph.get(todo.pop(), ()):
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+    return found
+
+
+def test_every_class_has_a_name_of_its_own() -> None:
+    """A name means one thing in the whole house."""
+    homes: dict[str, set[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, set()).add(module_of(path))
+
+    assert {name: sorted(where) for name, where in homes.items() if len(where) > 1} == {}
+
+
+def test_every_file_has_a_name_of_its_own() -> None:
+    """But what draws a thing is named after it, and a command after what is typed."""
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        if path.name not in ("__init__.py", "__main__.py") and path.parent.name not in NAMED_AFTER:
+            homes.setdefault(path.name, []).append(module_of(path))
+
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def test_modules_are_nouns() -> None:
+    """ "asking", "acting" and "judging" tell nobody what is inside."""
+    gerunds = {path.stem for path in MODULES if path.stem.endswith("ing") and path.stem != "string"}
+
+    assert gerunds - GERUNDS == set()
+
+
+def test_parameters_say_what_is_wanted_and_answers_whether_it_is() -> None:
+    """`dry_run=True`, `insecure=True`; but ``controller.is_running``."""
+    found = [
+        f"{module_of(path)}.{node.name}({argument.arg})"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        for argument in (*node.args.args, *node.args.kwonlyargs)
+        if argument.arg.startswith(("is_", "has_"))
+        and argument.annotation is not None
+        and ast.unparse(argument.annotation).startswith("bool")
+        and argument.arg != "is_in_initial_list"  # client-go's name of what handlers are given
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    """A plan that names a room which is gone leads nowhere."""
+    root = PACKAGE.parent
+    named = set(
+        re.findall(
+            r"`((?:crlab|tests|docs|notebooks|binder)/[\w./*<>-]*)`", (root / page).read_text()
+        )
+    )
+    missing = [name for name in named if "<" not in name and not list(root.glob(name.rstrip("/")))]
+
+    assert len(named) > 3
+    assert missing == []
+
+
+def test_every_package_has_a_row_in_contributing() -> None:
+    """Whoever adds a room says what goes there."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    packages = [path.parent for path in MODULES if path.name == "__init__.py"]
+    rooms = {str(path.relative_to(PACKAGE.parent)) for path in packages} - {"crlab"}
+
+    assert {room for room in rooms if f"`{room}/" not in text} == set()

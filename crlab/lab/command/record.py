@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from crlab.lab.command.telling import add_log_level, tell_on_stderr
+from crlab.lab.command.log_level import add_log_level, tell_on_stderr
 from crlab.model.argument import checked_number
 
 

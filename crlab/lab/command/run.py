@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 from crlab.errors import ConfigError
-from crlab.lab.command.telling import add_log_level, tell_on_stderr
+from crlab.lab.command.log_level import add_log_level, tell_on_stderr
 from crlab.model.argument import checked_function, checked_number
 
 

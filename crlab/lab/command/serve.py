@@ -16,9 +16,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from crlab.client.kubeconfig import write_kubeconfig
 from crlab.errors import ConfigError
-from crlab.lab.command.telling import add_log_level, tell_on_stderr
-from crlab.lab.kubeconfig import write_kubeconfig
+from crlab.lab.command.log_level import add_log_level, tell_on_stderr
 
 MASTERS = "system:masters"
 

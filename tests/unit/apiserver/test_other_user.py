@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.server import serving
 
-from crlab.lab.kubeconfig import write_kubeconfig
+from crlab.client.kubeconfig import write_kubeconfig
 from crlab.runtime.clock import RealClock
 
 NOBODY = 65534

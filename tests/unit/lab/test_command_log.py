@@ -20,7 +20,7 @@ import yaml
 import crlab
 from crlab.__main__ import main
 from crlab.lab.command import record
-from crlab.lab.command.telling import tell_on_stderr
+from crlab.lab.command.log_level import tell_on_stderr
 from crlab.trace.recording import Recorder
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,6 @@ import pytest
 
 import crlab
 from crlab.cache import Indexer
-from crlab.cache.tweaked import TweakedListerWatcher
 from crlab.client.config import from_configuration
 from crlab.controller.predicate import all_of, any_of, not_
 from crlab.errors import ConfigError
@@ -105,7 +104,6 @@ DOORS: dict[str, Door] = {
     "add_change_listener": lambda lab, maps, f: maps.indexer.add_change_listener(f),
     "lister": lambda lab, maps, f: maps.lister.list(f),
     "lister of a namespace": lambda lab, maps, f: maps.lister.namespace("default").list(f),
-    "tweak": lambda lab, maps, f: TweakedListerWatcher(maps.shared.lister_watchers[0], f),
     "column": lambda lab, maps, f: lab.informer("configmaps", columns={"x": f}),
     "with_columns": lambda lab, maps, f: maps.with_columns({"x": f}),
     "typed column": lambda lab, maps, f: maps.with_columns([Column("x", "string", value=f)]),
