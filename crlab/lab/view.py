@@ -60,8 +60,7 @@ def lane_of(lab: Lab, informer: Informer) -> Lane:
             synced=several if shared.has_synced else (),
             handlers=tuple(each.name for each in shared.registrations),
             controllers={
-                each.name: each.controller.workers if each.controller.is_running else 0
-                for each in lab.controllers_of(informer)
+                each.name: each.controller.is_running for each in lab.controllers_of(informer)
             },
         )
 
