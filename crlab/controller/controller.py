@@ -363,10 +363,7 @@ class Controller:
     def _note(self, state: str) -> None:
         """Leave in the trace what became of this controller, for views of the past."""
         resources = tuple(each.resource.gvr.group_resource for each in self.informers)
-        workers = self.workers if self.is_running else 0
-        self.env.note(
-            "", "controller", 0, {"state": state, "workers": workers, "resources": resources}
-        )
+        self.env.note("", "controller", 0, {"state": state, "resources": resources})
 
     def _check_open(self, what: str) -> None:
         fork.check(self._born, f"controller {self.name}")

@@ -62,10 +62,7 @@ def lane_with(
             version=snapshot.resource_version,
             synced=several if informer.has_synced else (),
             handlers=tuple(each.name for each in informer.registrations),
-            controllers={
-                each.name: each.workers if each.is_running else 0
-                for each in parts.controllers_of(informer)
-            },
+            controllers={each.name: each.is_running for each in parts.controllers_of(informer)},
         )
 
     return Lane(lane_of(informer), informer, known, columns)

@@ -81,7 +81,7 @@ class ReconcileBox:
     def __init__(self) -> None:
         self.runs, self.failed = 0, 0
         self.is_last_failed = False
-        self.workers = 0
+        self.has_workers = False
         self.running: dict[str, int] = {}
         self.outcomes: deque[Item] = deque(maxlen=MAX_ROWS)
 
@@ -144,7 +144,7 @@ class Reconciles:
         failed = sum(box.failed for box in self._boxes)
         return StageState(
             "reconcile",
-            state="running" if any(box.workers for box in self._boxes) else "by hand",
+            state="running" if any(box.has_workers for box in self._boxes) else "by hand",
             tone="bad" if any(box.is_last_failed for box in self._boxes) else "good",
             count=sum(box.runs for box in self._boxes),
             unit="runs",

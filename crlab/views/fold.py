@@ -48,7 +48,7 @@ class Known:
         about: what an informer's record in the trace says of it.
         phase: of its reflector.
         synced: the namespaces whose first list is in the cache, ("",) for all.
-        controllers: name → workers that run.
+        controllers: name → whether its workers run.
     """
 
     about: Mapping[str, object]
@@ -57,7 +57,7 @@ class Known:
     version: str
     synced: tuple[str, ...]
     handlers: tuple[str, ...]
-    controllers: Mapping[str, int]
+    controllers: Mapping[str, bool]
 
 
 class PipelineFold:
@@ -139,9 +139,9 @@ class PipelineFold:
         self.indexer.version = known.version
         self.indexer.synced |= set(known.synced)
         self.handlers.added(known.handlers)
-        for name, workers in known.controllers.items():
+        for name, has_workers in known.controllers.items():
             self.controllers[name] = ControllerBoxes()
-            self.controllers[name].reconcile.workers = workers
+            self.controllers[name].reconcile.has_workers = has_workers
 
     def _is_own(self, record: TraceRecord) -> bool:
         """Whether a record is this informer's, by its `source` or by what led to it."""
@@ -231,7 +231,7 @@ class PipelineFold:
         elif is_ours and (state == "made" or name not in self.controllers):
             self.controllers[name] = ControllerBoxes()
         if name in self.controllers:
-            self.controllers[name].reconcile.workers = int(record.get("workers") or 0)
+            self.controllers[name].reconcile.has_workers = state == "started"
         return is_ours
 
     # --- the picture ----------------------------------------------------------------------

@@ -170,3 +170,19 @@ def test_a_recording_begun_late_shows_what_the_cache_held(lab: Any, tmp_path: An
     fold.apply_all(Recording.open(tmp_path / "late.crlab").records)
     boxes = {box.name: box for box in fold.stages(lab.clock.now())}
     assert (boxes["indexer"].count, boxes["indexer"].state) == (4, "synced")
+
+
+def test_workers_are_told_from_steps_by_hand_at_any_record(lab: Any) -> None:
+    """Started, stopped, closed: the boxes say so now, and at the record where it was so."""
+    maps = lab.informer("configmaps")
+    controller = lab.controller(maps, name="touch")(lambda request, ctx: None)
+    states = {}
+    for act in (lab.settle, controller.start, lab.settle, controller.stop, lab.settle):
+        act()
+        states[lab.trace.last_seq] = folded(lab)["reconcile"].state
+    assert list(states.values())[:2] == ["by hand", "running"]
+    assert list(states.values())[-1] == "by hand"
+    for seq, state in states.items():
+        assert folded(lab, seq)["reconcile"].state == state
+    controller.close()
+    assert folded(lab)["reconcile"].is_absent
