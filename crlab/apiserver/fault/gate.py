@@ -28,6 +28,7 @@ from crlab.apiserver.fault.watch_fault import WatchFaults
 from crlab.apiserver.request import HttpRequest, RequestInfo, read_info
 from crlab.apiserver.status import Cause, conflict, expired, invalid
 from crlab.apiserver.storage import Compacted
+from crlab.apiserver.verb.option import revision_fault
 
 KEEP_INJECTIONS = 10_000
 _NO_WATCH_LIST = (
@@ -278,7 +279,7 @@ class FaultGate:
     ) -> None:
         asked = request.parameter("resourceVersion")
         found = self._registry.get(info.group, info.resource)
-        if not asked.isdigit() or asked == "0" or found is None:
+        if not asked or revision_fault(asked) or asked == "0" or found is None:
             return
         try:
             missed = self._storage.entries_after(found.storage_name, int(asked))

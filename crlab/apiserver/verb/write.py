@@ -15,7 +15,6 @@ pkg/registry/generic/registry/store.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +45,7 @@ from crlab.apiserver.verb.body_decoder import (
     check_name,
     decode_body,
 )
-from crlab.apiserver.verb.option import WriteOptions
+from crlab.apiserver.verb.option import WriteOptions, revision_fault
 from crlab.apiserver.verb.strategy import (
     is_unchanged,
     prepare_create,
@@ -177,8 +176,8 @@ class Writer:
                 )
                 raise invalid(resource.plural, resource.group, call.info.name, [cause])
         if wanted not in ("", "0") and wanted != str(live.revision):
-            if not re.fullmatch(r"\d{1,20}", wanted):
-                raise internal(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
+            if fault := revision_fault(wanted):
+                raise internal(fault)
             raise conflict(resource.group_resource, call.info.name)
         return self.store_changed(call, tree, live)
 
