@@ -59,6 +59,7 @@ class FaultGate:
 
     def delay_seconds(self, request: HttpRequest) -> float:
         """Return how long the request is to wait before it is handled."""
+        # Read without the lock: who adds a fault at this very moment is not owed this request.
         if not self._rules:
             return 0.0
         total = 0.0
@@ -167,6 +168,7 @@ class FaultGate:
                 fault.description,
             )
             self._journal.append(injection)
+        # Outside the lock: whoever listens may write to a trace, or add the next fault.
         if record is None:
             record = _record(self._audit.next_id(), injection)
             self._audit.add(record)
@@ -185,6 +187,7 @@ class FaultGate:
         with self._lock:
             self._rules = [rule for rule in self._rules if rule is not fault]
             nudges = list(self._open.values())
+        # Outside the lock: a reader that wakes asks for the rules of its watch at once.
         for nudge in nudges:
             nudge()
 

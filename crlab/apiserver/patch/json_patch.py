@@ -125,7 +125,7 @@ def _find(doc: Any, path: str) -> tuple[Any, str]:
 
 
 def _index(items: list[Any], key: str, size: int) -> int:
-    # Go's Atoi: ASCII digits only, where int() takes spaces and underscores as well.
+    # As Go's Atoi: ASCII digits only, where int() takes spaces and underscores as well.
     if not re.fullmatch("[+-]?[0-9]{1,18}", key):
         raise _Rejected
     index = int(key)

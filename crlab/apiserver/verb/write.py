@@ -100,6 +100,7 @@ class Writer:
                 raise forbidden(resource.group_resource, name, why)
             for attempt in range(NAME_TRIES):
                 is_generated = not tree["metadata"].get("name")
+                # A taken suffix is drawn again; the strategy has changed the copy by then.
                 copy = _copy(tree) if is_generated else tree
                 try:
                     return self._create_once(call, copy, with_managers=with_managers)
@@ -120,6 +121,7 @@ class Writer:
         validate_create(call, tree)
         if not with_managers:
             self._manage(call, None, _owned(resource, tree, given))
+        # Only now: upstream's store looks at the version after admission and validation.
         if wanted not in ("", "0"):
             raise internal("resourceVersion should not be set on objects to be created")
         key = resource.key(call.info.namespace, metadata["name"])
@@ -334,6 +336,7 @@ class Writer:
             if live is not None:
                 return Stored.of(stored_tree, live.revision, form)
             return Stored.unsaved(stored_tree, form)
+        # Only a large body makes a large object; encoding each one twice would cost too much.
         if len(call.request.body or b"") > OBJECT_LIMIT // 2:
             self._check_size(stored_tree)
         entry = self._core.storage.commit(resource.storage_name, key, stored_tree, form)
