@@ -77,7 +77,7 @@ class Router:
         if resource.needs_webhook and not version.is_storage:
             raise _unconverted(resource, version)
         call = WriteOperation(request, info, resource, version, identity)
-        try:
+        try:  # a refusal carries the warnings that were found before it
             answer = self._dispatch(call, faults)
         except StatusError as error:
             error.headers = (*error.headers, *self._warnings(call))

@@ -345,6 +345,7 @@ class WatchResponse:
         self._signal()
 
     def _close_locked(self) -> None:
+        # The store's lock is held: no commit comes between the last poll and the end.
         if self._is_ended:
             return
         self._is_ended = True

@@ -3,6 +3,7 @@
 Written as ``name(argument, …) result``; a member function as ``target.name(argument, …) result``;
 A and B are type parameters.
 
+Thread: constants.
 Source: google/cel-go:common/stdlib and ext, k8s.io/apiserver/pkg/cel/{library,environment}.
 """
 

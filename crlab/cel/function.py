@@ -266,4 +266,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sets.intersects": lambda one, two: any(contains(item, two) for item in one),
 }
 
+# What Python raises where a value is of no overload, or outside what its library can hold.
 ERRORS_OF_TYPE = (TypeError, AttributeError, KeyError, ValueError, OverflowError)

@@ -19,6 +19,7 @@ _DATE_TIME = re.compile(
     r"(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
+_LAST_SECOND = 253_402_300_799
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -55,8 +56,8 @@ def is_date(text: str) -> bool:
 
 
 def timestamp(seconds: float) -> str:
-    """Return a metav1.Time: UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    """Return a metav1.Time: UTC, whole seconds; beyond the year 9999 its last second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, _LAST_SECOND)))
 
 
 def micro_timestamp(seconds: float) -> str:

@@ -3,6 +3,7 @@
 A stored ClusterRole of the same name replaces one of these. The user-facing roles (admin,
 edit, view) cover the kinds this server knows.
 
+Thread: constants.
 Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go.
 """
 

@@ -192,6 +192,7 @@ class InjectedFault:
         """Count a chance; under the owner's lock."""
         if not self.is_active:
             return False
+        # `nth` counts what fits, whether or not chance lets it happen.
         self._seen += 1
         if self._nth is not None and self._seen != self._nth:
             return False

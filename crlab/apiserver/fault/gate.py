@@ -28,6 +28,7 @@ from crlab.apiserver.fault.watch_fault import WatchFaults
 from crlab.apiserver.request import HttpRequest, RequestInfo, read_info
 from crlab.apiserver.status import Cause, conflict, expired, invalid
 from crlab.apiserver.storage import Compacted
+from crlab.apiserver.verb.option import revision_fault
 
 KEEP_INJECTIONS = 10_000
 _NO_WATCH_LIST = (
@@ -58,6 +59,7 @@ class FaultGate:
 
     def delay_seconds(self, request: HttpRequest) -> float:
         """Return how long the request is to wait before it is handled."""
+        # Read without the lock: who adds a fault at this very moment is not owed this request.
         if not self._rules:
             return 0.0
         total = 0.0
@@ -166,6 +168,7 @@ class FaultGate:
                 fault.description,
             )
             self._journal.append(injection)
+        # Outside the lock: whoever listens may write to a trace, or add the next fault.
         if record is None:
             record = _record(self._audit.next_id(), injection)
             self._audit.add(record)
@@ -184,6 +187,7 @@ class FaultGate:
         with self._lock:
             self._rules = [rule for rule in self._rules if rule is not fault]
             nudges = list(self._open.values())
+        # Outside the lock: a reader that wakes asks for the rules of its watch at once.
         for nudge in nudges:
             nudge()
 
@@ -278,7 +282,7 @@ class FaultGate:
     ) -> None:
         asked = request.parameter("resourceVersion")
         found = self._registry.get(info.group, info.resource)
-        if not asked.isdigit() or asked == "0" or found is None:
+        if not asked or revision_fault(asked) or asked == "0" or found is None:
             return
         try:
             missed = self._storage.entries_after(found.storage_name, int(asked))

@@ -109,7 +109,9 @@ class WatchFaults:
             for fault in rules:
                 self._counts[fault] = self._counts.get(fault, 0) + 1
         else:
+            # Once more after the last line: a quiet watch can be cut, too.
             self._stops(rules, out, None)
+        # The fault went before the event that the late one was waiting for.
         if self._late is not None and not any(f.kind == "reorder" for f in rules):
             out.append(self._late)
             self._late = None

@@ -17,6 +17,8 @@ from crlab.apiserver.patch.type_schema import MapType, TypeNode
 from crlab.apiserver.storage import Tree
 from crlab.model.go_text import json_kind
 
+_INTEGERS = {"int32": range(-(2**31), 2**31), "int64": range(-(2**63), 2**63)}
+
 
 class _Fault(Exception):
     pass
@@ -81,12 +83,14 @@ def _fits(value: Any, node: TypeNode) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return isinstance(value, int) or not node.go_type.startswith("int")
+    if node.go_type not in _INTEGERS:
+        return True
+    return isinstance(value, int) and value in _INTEGERS[node.go_type]
 
 
 def _mistyped(value: Any, node: TypeNode, path: str, struct: str) -> _Fault:
     found = json_kind(value)
-    if isinstance(value, float) and node.scalar == "numeric":
+    if found == "number" and node.scalar == "numeric":
         found = f"number {value}"
     wanted = node.go_type or _go_type(node)
     field = ".".join(part.partition("[")[0] for part in path.split("."))

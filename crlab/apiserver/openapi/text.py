@@ -2,6 +2,8 @@
 
 Keys are "core.v1.Pod" for a type, "core.v1.PodSpec.containers" for a field, "*.metadata" for
 a field of any type.
+
+Thread: constants.
 """
 
 from __future__ import annotations

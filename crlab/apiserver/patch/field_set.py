@@ -14,6 +14,7 @@ Source: structured-merge-diff/fieldpath (set.go, serialize.go, element.go).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -227,6 +228,8 @@ def _canonical_element(element: str) -> str:
         elif element[:2] == "v:":
             return value_element(msgspec.json.decode(element[2:]))
         elif element[:2] == "i:":
+            if not re.fullmatch("[+-]?[0-9]{1,18}", element[2:]):
+                raise ValueError("not an index")
             return f"i:{int(element[2:])}"
     except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(f"malformed path element {element!r}") from error

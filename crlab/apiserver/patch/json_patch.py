@@ -14,6 +14,7 @@ Source: gopkg.in/evanphx/json-patch.v4, k8s.io/apiserver/pkg/endpoints/handlers/
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -124,10 +125,10 @@ def _find(doc: Any, path: str) -> tuple[Any, str]:
 
 
 def _index(items: list[Any], key: str, size: int) -> int:
-    try:
-        index = int(key)
-    except ValueError:
-        raise _Rejected from None
+    # As Go's Atoi: ASCII digits only, where int() takes spaces and underscores as well.
+    if not re.fullmatch("[+-]?[0-9]{1,18}", key):
+        raise _Rejected
+    index = int(key)
     if index < -size or index >= size:
         raise _Rejected
     return index + size if index < 0 else index

@@ -71,6 +71,7 @@ class Deleter:
         holds = bool(finalizers or resource.spec_finalizers(tree) or resource.begin_delete)
         if not holds and grace == 0:
             return self._remove(resource, key, tree, live, options, was_terminating=was_terminating)
+        # A second deletion may only shorten the wait, or change who holds the object.
         before = metadata.get("deletionGracePeriodSeconds")
         if (
             was_terminating
@@ -96,6 +97,7 @@ class Deleter:
         if "deletionTimestamp" not in metadata and resource.generation:
             metadata["generation"] = int(metadata.get("generation", 0)) + 1
         is_first = "deletionTimestamp" not in metadata
+        # Upstream puts the end of the wait here, not the moment of the request.
         due = self._core.clock.now() + grace
         metadata["deletionTimestamp"] = timestamp(due)
         if resource.begin_delete is None or finalizers:
@@ -117,11 +119,13 @@ class Deleter:
         is_graceful = resource.grace_seconds(tree) > 0 or was_terminating
         if options.is_dry_run:
             return live, True
+        # A few kinds answer with the object as marked, though it was never stored so.
         if not is_graceful and resource.shows_deletion_time:
             gone = self._commit(resource, key, None, 0)
             shown = gone.tree()
             self._mark(resource, shown, [], 0)
             return Stored.of(shown, gone.revision, gone.form), True
+        # Watchers of a graceful deletion see one more state, with no grace left, before it ends.
         if is_graceful and metadata.get("deletionGracePeriodSeconds") != 0:
             self._mark(resource, tree, list(metadata.get("finalizers") or ()), 0)
             live = self._commit(resource, key, tree, live.form)
@@ -135,7 +139,8 @@ class Deleter:
         if options.grace_seconds is None:
             running = tree["metadata"].get("deletionGracePeriodSeconds")
             return default if running is None else int(running)
-        return max(0, options.grace_seconds) if options.grace_seconds >= 0 else 1
+        # Upstream takes a negative period for "as soon as possible", which is a second.
+        return options.grace_seconds if options.grace_seconds >= 0 else 1
 
     def _finalizers(
         self, resource: ResourceType, metadata: Tree, options: DeleteOptions

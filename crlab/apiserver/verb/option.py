@@ -15,6 +15,7 @@ from crlab.apiserver import protobuf
 from crlab.apiserver.request import HttpRequest
 from crlab.apiserver.status import (
     Cause,
+    StatusError,
     bad_request,
     forbidden_field,
     invalid,
@@ -29,6 +30,13 @@ META = "meta.k8s.io"
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 PROPAGATIONS = ("Foreground", "Background", "Orphan")
 MANAGER_LIMIT = 128
+_DELETE_FIELDS: dict[str, tuple[type, str]] = {
+    "dryRun": (list, "[]string"),
+    "gracePeriodSeconds": (int, "int64"),
+    "orphanDependents": (bool, "bool"),
+    "preconditions": (dict, "v1.Preconditions"),
+    "propagationPolicy": (str, "v1.DeletionPropagation"),
+}
 
 
 def parse_int(text: str) -> int:
@@ -240,6 +248,9 @@ class DeleteOptions:
         Raises:
             StatusError: 422.
         """
+        for name, (type_, go_name) in _DELETE_FIELDS.items():
+            if body.get(name) is not None and type(body[name]) is not type_:
+                raise _mistyped(name, body[name], go_name)
         dry_run = body.get("dryRun") or []
         propagation, orphan = body.get("propagationPolicy"), body.get("orphanDependents")
         causes = []
@@ -252,14 +263,25 @@ class DeleteOptions:
         if causes:
             raise invalid("DeleteOptions", META, "", causes)
         grace = body.get("gracePeriodSeconds")
+        if grace is not None and not -(2**63) <= grace < 2**63:
+            raise _mistyped("gracePeriodSeconds", grace, "int64")
         if orphan is not None:
             propagation = "Orphan" if orphan else "Background"
         return cls(
             is_dry_run=bool(dry_run),
             propagation=propagation or "",
-            grace_seconds=int(grace) if grace is not None else None,
+            grace_seconds=grace,
             preconditions={k: str(v) for k, v in (body.get("preconditions") or {}).items() if v},
         )
+
+
+def _mistyped(name: str, value: object, go_name: str) -> StatusError:
+    is_number = type(value) in (int, float) and go_name == "int64"
+    found = f"number {value}" if is_number else json_kind(value)
+    return bad_request(
+        f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} "
+        f"of type {go_name}"
+    )
 
 
 def _from_query(request: HttpRequest) -> dict[str, Any]:

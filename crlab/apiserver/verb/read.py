@@ -121,7 +121,7 @@ class _Token:
         try:
             body = json.loads(raw)
             token = cls(int(body["rv"]), str(body["start"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise bad_request(
                 f"invalid continue token: continue key is not valid: {_why(raw)}"
             ) from error

@@ -15,7 +15,6 @@ pkg/registry/generic/registry/store.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +45,7 @@ from crlab.apiserver.verb.body_decoder import (
     check_name,
     decode_body,
 )
-from crlab.apiserver.verb.option import WriteOptions
+from crlab.apiserver.verb.option import WriteOptions, revision_fault
 from crlab.apiserver.verb.strategy import (
     is_unchanged,
     prepare_create,
@@ -101,6 +100,7 @@ class Writer:
                 raise forbidden(resource.group_resource, name, why)
             for attempt in range(NAME_TRIES):
                 is_generated = not tree["metadata"].get("name")
+                # A taken suffix is drawn again; the strategy has changed the copy by then.
                 copy = _copy(tree) if is_generated else tree
                 try:
                     return self._create_once(call, copy, with_managers=with_managers)
@@ -121,6 +121,7 @@ class Writer:
         validate_create(call, tree)
         if not with_managers:
             self._manage(call, None, _owned(resource, tree, given))
+        # Only now: upstream's store looks at the version after admission and validation.
         if wanted not in ("", "0"):
             raise internal("resourceVersion should not be set on objects to be created")
         key = resource.key(call.info.namespace, metadata["name"])
@@ -177,8 +178,8 @@ class Writer:
                 )
                 raise invalid(resource.plural, resource.group, call.info.name, [cause])
         if wanted not in ("", "0") and wanted != str(live.revision):
-            if not re.fullmatch(r"\d{1,20}", wanted):
-                raise internal(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
+            if fault := revision_fault(wanted):
+                raise internal(fault)
             raise conflict(resource.group_resource, call.info.name)
         return self.store_changed(call, tree, live)
 
@@ -335,6 +336,7 @@ class Writer:
             if live is not None:
                 return Stored.of(stored_tree, live.revision, form)
             return Stored.unsaved(stored_tree, form)
+        # Only a large body makes a large object; encoding each one twice would cost too much.
         if len(call.request.body or b"") > OBJECT_LIMIT // 2:
             self._check_size(stored_tree)
         entry = self._core.storage.commit(resource.storage_name, key, stored_tree, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -296,3 +297,76 @@ def test_a_binding_leaves_one_condition_and_the_generation(api_server: ApiServer
     )
     assert pod["metadata"]["generation"] == 1
     assert pod["metadata"]["annotations"] == {"a": "1"}
+
+
+def raw(server: ApiServer, method: str, path: str, body: str, *query: tuple[str, str]) -> Any:
+    """Send bytes that no client of ours would."""
+    headers = {"content-type": "application/json"}
+    answer = server.handle(HttpRequest(method, path, query, headers, body.encode()))
+    assert isinstance(answer, HttpResponse)
+    return answer.status, json.loads(answer.body)
+
+
+def test_a_grace_period_beyond_all_years_is_served(api_server: ApiServer) -> None:
+    """An int64 of seconds from now has no date; the last one there is stands for it."""
+    pod = {**POD, "spec": {**POD["spec"], "nodeName": "n1"}}
+    api_server.request("POST", PODS, pod)
+    query = [("gracePeriodSeconds", str(2**63 - 1))]
+    status, body = api_server.request("DELETE", f"{PODS}/p", query=query)
+    assert (status, body["metadata"]["deletionTimestamp"]) == (200, "9999-12-31T23:59:59Z")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ('{"gracePeriodSeconds": "x"}', "string into Go struct field DeleteOptions.gracePeriod"),
+        ('{"gracePeriodSeconds": 1.5}', "number 1.5 into Go struct field"),
+        ('{"gracePeriodSeconds": 9223372036854775808}', "number 9223372036854775808 into"),
+        ('{"preconditions": [1]}', "array into Go struct field DeleteOptions.preconditions"),
+        ('{"dryRun": 5}', "number into Go struct field DeleteOptions.dryRun"),
+    ],
+)
+def test_delete_options_of_a_wrong_type_are_refused(
+    api_server: ApiServer, options: str, why: str
+) -> None:
+    """400 with Go's words, and nothing is deleted."""
+    api_server.request("POST", PODS, POD)
+    status, body = raw(api_server, "DELETE", f"{PODS}/p", options)
+    assert (status, why in body["message"]) == (400, True), body
+    assert api_server.request("GET", f"{PODS}/p")[0] == 200
+
+
+@pytest.mark.parametrize("revision", ["Infinity", "9" * 5000, "NaN", '"x"'])
+def test_a_forged_continue_token_is_refused(api_server: ApiServer, revision: str) -> None:
+    """400, whatever number it claims."""
+    token = f'{{"v": "meta.k8s.io/v1", "rv": {revision}, "start": "a"}}'
+    forged = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    status, body = api_server.request("GET", PODS, query=[("continue", forged), ("limit", "1")])
+    assert (status, body["reason"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("index", ["1_0", " 0", "\uff10", "9" * 5000])
+def test_an_index_of_a_json_patch_is_read_as_go_reads_it(api_server: ApiServer, index: str) -> None:
+    """Digits of ASCII, nothing around or between them."""
+    api_server.request("POST", PODS, POD)
+    patch = [{"op": "replace", "path": f"/spec/containers/{index}/image", "value": "x"}]
+    kind = "application/json-patch+json"
+    assert api_server.request("PATCH", f"{PODS}/p", patch, content_type=kind)[0] == 422
+
+
+def test_a_number_beyond_its_go_type_is_refused(api_server: ApiServer) -> None:
+    """An int32 stays one."""
+    body = '{"metadata": {"name": "q"}, "spec": {"priority": 2147483648, "containers": []}}'
+    status, answer = raw(api_server, "POST", PODS, body)
+    assert status == 400
+    assert "number 2147483648 into Go struct field Pod.spec.priority of type int32" in str(
+        answer["message"]
+    )
+
+
+def test_a_revision_of_other_digits_never_reaches_a_fault(api_server: ApiServer) -> None:
+    """A superscript two is a digit for Python only."""
+    api_server.faults.watch_window("pods", events=1)
+    query = (("watch", "1"), ("resourceVersion", "\u00b2"))
+    status, body = raw(api_server, "GET", PODS, "", *query)
+    assert (status, "invalid syntax" in body["message"]) == (500, True)
