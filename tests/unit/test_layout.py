@@ -6,11 +6,14 @@ import ast
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import crlab
+from crlab.controller import Context
+from crlab.examples import myservice
 
 PACKAGE = Path(crlab.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -170,7 +173,7 @@ def test_parameters_say_what_is_wanted_and_answers_whether_it_is() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_files_that_a_page_names_exist(page: str) -> None:
     """A plan that names a room which is gone leads nowhere."""
     root = PACKAGE.parent
@@ -192,3 +195,35 @@ def test_every_package_has_a_row_in_contributing() -> None:
     rooms = {str(path.relative_to(PACKAGE.parent)) for path in packages} - {"crlab"}
 
     assert {room for room in rooms if f"`{room}/" not in text} == set()
+
+
+RARE_THREADS = {"crlab-resolve", "crlab-credential", "crlab-timer", "crlab-render", "crlab-cmd"}
+
+
+def test_the_register_of_threads_is_true(tmp_path: Path) -> None:
+    """Every thread that lives is in docs/architecture.md, under the name it has."""
+    text = (PACKAGE.parent / "docs/architecture.md").read_text()
+    table = text[text.index("| name | owner |") : text.index("All are daemons")]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    documented = {name for row in rows for name in re.findall(r"`(crlab-[^`]+)`", row)}
+    with crlab.sandbox(seed=0) as lab:
+        lab.apply(myservice.CRD)
+        services = lab.informer("myservices", audit_seconds=60).wait_for_sync()
+        services.add_event_handler(on_add=lambda obj, is_in_initial_list: None)
+
+        @lab.controller(services, name="ctl", timeout_seconds=60)
+        def reconcile(request: crlab.Request, ctx: Context) -> None:
+            ctx.event("Seen", "it is there")
+
+        reconcile.start()
+        recorder = lab.record(tmp_path / "it.jsonl.gz")
+        lab.apply(myservice.EXAMPLE)
+        lab.wait_until(lambda: len(lab.list("events", "default")) > 0)
+        alive = {thread.name for thread in threading.enumerate()} - {"MainThread"}
+        recorder.close()
+
+    patterns = {name: re.sub(r"<\w+>", r"[\\w.-]+", name) for name in documented}
+    seen = {n for n, pattern in patterns.items() if any(re.fullmatch(pattern, a) for a in alive)}
+    strangers = {a for a in alive if not any(re.fullmatch(p, a) for p in patterns.values())}
+    assert {name for name in strangers if name.startswith("crlab")} == set()
+    assert documented - seen <= RARE_THREADS
