@@ -96,7 +96,7 @@ def measure(
         objects=len(objects),
         json_bytes=json_bytes,
         overhead_bytes=sum(_overhead(obj) for obj in objects),
-        decoded=sum(obj._tree is not None for obj in objects),
+        decoded=sum(obj._tree is not None for obj in objects),  # noqa: SLF001 - whether it is decoded; asking would decode it
         fields=_fields(sample, scale, json_bytes),
         sampled=len(sample),
         transform_saves_bytes=saved,

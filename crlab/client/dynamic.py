@@ -110,7 +110,7 @@ class DynamicClient:
             field_manager: of its writes that name none; "" as this one's.
         """
         made = copy.copy(self)
-        made._around = around
+        made._around = around  # noqa: SLF001 - a copy of this one
         made.field_manager = field_manager or self.field_manager
         return made
 

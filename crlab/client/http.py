@@ -101,7 +101,7 @@ class HttpTransport:
         made._sessions = []
         made._is_session = True
         with self._lock:
-            self._sessions = [s for s in self._sessions if not s._is_closed]
+            self._sessions = [s for s in self._sessions if not s._is_closed]  # noqa: SLF001 - a session of this transport
             made._is_closed = self._is_closed
             self._sessions.append(made)
         return made

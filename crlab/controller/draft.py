@@ -90,7 +90,7 @@ class Draft(dict[str, Any]):
         if self._parent is not None:
             (parent, field), self._parent = self._parent, None
             dict.__setitem__(parent, field, self)
-            if parent._parent is not None:
+            if parent._parent is not None:  # noqa: SLF001 - the same class
                 parent[field] = self
 
     def setdefault(self, name: str, default: Any = None) -> Any:
@@ -180,7 +180,7 @@ class _DraftList(list[Any]):
 
 
 def _drafted(value: Any, schema: SchemaNode, under: str = "") -> Any:
-    if type(value) is Draft and value._schema is schema:
+    if type(value) is Draft and value._schema is schema:  # noqa: SLF001 - the same class
         return value
     if isinstance(value, Mapping):
         return Draft(value, schema, under=under)

@@ -115,4 +115,4 @@ def _end() -> None:
     with _lock:
         _runs -= 1
         if _runs == 0 and isinstance(sys.stdout, _Proxy):
-            sys.stdout = sys.stdout._below
+            sys.stdout = sys.stdout._below  # noqa: SLF001 - the same class

@@ -186,10 +186,6 @@ class TimeTravel:
     def __repr__(self) -> str:
         return f"TimeTravel({self._name})"
 
-    def timeline(self, key: str) -> pd.DataFrame:
-        """Return everything the trace holds of one key of this resource; see `timeline`."""
-        return timeline(self._trace, key, resource=self._name)
-
     def _learn(self) -> None:
         """Take up columns that were not known before, if they are now."""
         columns = self._later() if self._later is not None else None

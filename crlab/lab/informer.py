@@ -358,8 +358,7 @@ class Informer:
     # -- the past ------------------------------------------------------------------------
 
     @property
-    def history(self) -> TimeTravel:
-        """Moments of this cache, rebuilt from the trace."""
+    def _moments(self) -> TimeTravel:
         if self._history is None:
             from crlab.lab import informer_frame
 
@@ -384,7 +383,7 @@ class Informer:
             OutOfTrace: the trace does not reach that far back, or not yet that far.
             ConfigError: none of these, or more than one.
         """
-        return self.history.at(moment, seq=seq, time=time)
+        return self._moments.at(moment, seq=seq, time=time)
 
     def diff(self, before: When, after: When) -> pd.DataFrame:
         """Return what changed between two moments, field by field.
@@ -395,7 +394,7 @@ class Informer:
         Shape:
             RangeIndex; key, change, path, old, new.
         """
-        return self.history.diff(before, after)
+        return self._moments.diff(before, after)
 
     # -- judging -------------------------------------------------------------------------
 

@@ -207,7 +207,7 @@ class Sandbox(Lab):
         names = self._builtin.names if self._builtin is not None else ()
         lab = forked(self._parts, server, names)
         for each in controllers:
-            lab._take_twin(each)
+            lab._take_twin(each)  # noqa: SLF001 - the same class
         return lab
 
     def _take_twin(self, model: LabController) -> LabController:

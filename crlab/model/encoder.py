@@ -137,9 +137,9 @@ def _plain(value: Any, depth: int) -> Any:
     if kind is KubeObject:
         return _map(value.to_dict(), depth)
     if kind is FrozenMap:
-        return _map(value._tree, depth)
+        return _map(value._tree, depth)  # noqa: SLF001 - the tree itself, not a copy of it
     if kind is FrozenList:
-        return _list(value._items, depth)
+        return _list(value._items, depth)  # noqa: SLF001 - the items themselves
     if isinstance(value, Mapping):
         return _map(value, depth)
     if isinstance(value, list | tuple):

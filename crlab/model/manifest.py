@@ -73,59 +73,72 @@ def _number(node: yaml.ScalarNode) -> int | float:
 
 def _construct(loader: Any, node: yaml.Node, name: str, number: int) -> Any:
     """Build a document, counting what aliases expand to."""
-    seen: set[int] = set()
-    repeated = 0
+    return _Builder(loader, name, number).value(node, 0)
 
-    def fail(text: str, at: yaml.Node) -> ManifestError:
-        return ManifestError(f"{_place(name, number, at.start_mark)}: {text}")
 
-    def build(node: yaml.Node, depth: int) -> Any:
-        nonlocal repeated
-        repeated += id(node) in seen  # reached through an alias
-        seen.add(id(node))
-        if repeated > MAX_NODES:
-            raise fail(f"aliases expand to more than {MAX_NODES} values", node)
-        if depth > MAX_DEPTH:
-            raise fail(f"is nested deeper than {MAX_DEPTH} levels", node)
+class _Builder:
+    """Makes plain JSON of one document's nodes; refuses what has none, or is too much."""
+
+    def __init__(self, loader: Any, name: str, number: int) -> None:
+        self._loader = loader
+        self._name = name
+        self._number = number
+        self._seen: set[int] = set()
+        self._repeated = 0
+
+    def value(self, node: yaml.Node, depth: int) -> Any:
+        self._count(node, depth)
         if isinstance(node, yaml.MappingNode):
-            if node.tag != "tag:yaml.org,2002:map":
-                raise fail(f"the tag {node.tag!r} is not allowed", node)
-            return mapping(node, depth)
+            self._check_tag(node, "tag:yaml.org,2002:map")
+            return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
-            if node.tag != "tag:yaml.org,2002:seq":
-                raise fail(f"the tag {node.tag!r} is not allowed", node)
-            return [build(item, depth + 1) for item in node.value]
-        if node.tag not in _SCALARS:
-            raise fail(f"the tag {node.tag!r} is not allowed", node)
+            self._check_tag(node, "tag:yaml.org,2002:seq")
+            return [self.value(item, depth + 1) for item in node.value]
+        self._check_tag(node, *_SCALARS)
         try:
             if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":int", ":float")):
                 return _number(node)
-            return loader.construct_object(node)
+            return self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError, KeyError, OverflowError):
-            raise fail("a value cannot be read as its type, or has no JSON form", node) from None
+            text = "a value cannot be read as its type, or has no JSON form"
+            raise self._error(text, node) from None
 
-    def mapping(node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+    def _count(self, node: yaml.Node, depth: int) -> None:
+        # A node that is met again was reached through an alias: ten lines can be a billion values.
+        self._repeated += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._repeated > MAX_NODES:
+            raise self._error(f"aliases expand to more than {MAX_NODES} values", node)
+        if depth > MAX_DEPTH:
+            raise self._error(f"is nested deeper than {MAX_DEPTH} levels", node)
+
+    def _check_tag(self, node: yaml.Node, *allowed: str) -> None:
+        if node.tag not in allowed:
+            raise self._error(f"the tag {node.tag!r} is not allowed", node)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        merges: list[dict[str, Any]] = []
+        merges: list[Any] = []
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                value = build(value_node, depth + 1)
+                value = self.value(value_node, depth + 1)
                 merges += value if isinstance(value, list) else [value]
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                raise fail("a key is not a text", key_node)
+                raise self._error("a key is not a text", key_node)
             key = key_node.value
             if key in result:
-                raise fail(f"the key {key!r} appears twice", key_node)
-            result[key] = build(value_node, depth + 1)
+                raise self._error(f"the key {key!r} appears twice", key_node)
+            result[key] = self.value(value_node, depth + 1)
         for merged in merges:
             if not isinstance(merged, dict):
-                raise fail("<< needs a mapping", node)
+                raise self._error("<< needs a mapping", node)
             for key, value in merged.items():
                 result.setdefault(key, value)
         return result
 
-    return build(node, 0)
+    def _error(self, text: str, at: yaml.Node) -> ManifestError:
+        return ManifestError(f"{_place(self._name, self._number, at.start_mark)}: {text}")
 
 
 def _place(name: str, number: int, mark: Any) -> str:

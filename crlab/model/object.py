@@ -103,15 +103,15 @@ def _shown(tree: Any, view: Any) -> Any:
     from crlab.model.redaction import below, shown
 
     trail = []
-    while type(view) is not KubeObject and view._above is not None:
-        view, field = view._above, view._field
+    while type(view) is not KubeObject and view._above is not None:  # noqa: SLF001 - the same class
+        view, field = view._above, view._field  # noqa: SLF001 - the same class
         trail.append((view, field))
     under, kind = "", ""
     for above, field in reversed(trail):
         if isinstance(above, KubeObject):
             kind = str(above.get("kind") or "")
         if not isinstance(above, FrozenList):
-            node = above._decoded() if isinstance(above, KubeObject) else above._tree
+            node = above._decoded() if isinstance(above, KubeObject) else above._tree  # noqa: SLF001 - the same class
             under = below(node, under, field, kind)
     return shown(tree, under)
 
@@ -213,7 +213,7 @@ class FrozenList(_Frozen, Sequence[Any]):
         if self._cut is None:
             return _shown(self._items, self)
         whole, index = self._cut  # the flag before an argument says what it is
-        return whole._as_shown()[index]
+        return whole._as_shown()[index]  # noqa: SLF001 - the same class
 
 
 class _KubeObjectMeta(msgspec.StructMeta):

@@ -90,6 +90,23 @@ def _init_reason(obj: Obj) -> str | None:
     return None
 
 
+def _container_reason(obj: Obj, reason: str) -> str:
+    """Return why the last container that is not ready is so; `reason` if all are."""
+    has_running = False
+    for status in reversed(_statuses(obj, "containerStatuses")):
+        waiting = mapping(dig(status, "state", "waiting"))
+        terminated = dig(status, "state", "terminated")
+        if waiting.get("reason"):
+            reason = str(waiting["reason"])
+        elif terminated is not None:
+            reason = _ended(mapping(terminated))
+        elif status.get("ready") is True and dig(status, "state", "running") is not None:
+            has_running = True
+    if reason == "Completed" and has_running:
+        return "Running" if _has_condition(obj, "Ready") else "NotReady"
+    return reason
+
+
 def pod_status(obj: Obj) -> str:
     """Return the one word that kubectl shows as a pod's status."""
     phase = str(dig(obj, "status", "phase") or "")
@@ -101,18 +118,7 @@ def pod_status(obj: Obj) -> str:
     if waiting_init is not None:
         reason = waiting_init
     if waiting_init is None or _has_condition(obj, "Initialized"):
-        has_running = False
-        for status in reversed(_statuses(obj, "containerStatuses")):
-            waiting = mapping(dig(status, "state", "waiting"))
-            terminated = dig(status, "state", "terminated")
-            if waiting.get("reason"):
-                reason = str(waiting["reason"])
-            elif terminated is not None:
-                reason = _ended(mapping(terminated))
-            elif status.get("ready") is True and dig(status, "state", "running") is not None:
-                has_running = True
-        if reason == "Completed" and has_running:
-            reason = "Running" if _has_condition(obj, "Ready") else "NotReady"
+        reason = _container_reason(obj, reason)
     if dig(obj, "metadata", "deletionTimestamp"):
         if dig(obj, "status", "reason") == "NodeLost":
             return "Unknown"

@@ -11,9 +11,9 @@ Source: sieve-project/sieve (intermediate state, unobserved state, stale state).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from crlab.client.list_watch import ListOptions, ListPage, WatchEvent
+from crlab.client.list_watch import ListOptions, ListPage, WatchEvent, WatchStream
+from crlab.client.lister_watcher import ResourceListerWatcher
 from crlab.controller.call import Call
 
 
@@ -77,7 +77,7 @@ class FaultyListerWatcher:
 
     supports_watch_list = False
 
-    def __init__(self, inner: Any, plan: FaultPlan) -> None:
+    def __init__(self, inner: ResourceListerWatcher, plan: FaultPlan) -> None:
         self._inner = inner
         self._plan = plan
         self._name = inner.resource.gvr.group_resource
@@ -105,12 +105,12 @@ class FaultyListerWatcher:
 
 
 class _FaultyStream:
-    def __init__(self, inner: Any, plan: FaultPlan, name: str) -> None:
+    def __init__(self, inner: WatchStream, plan: FaultPlan, name: str) -> None:
         self._inner = inner
         self._plan = plan
         self._name = name
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
     def read(self, timeout_seconds: float | None) -> list[WatchEvent]:

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crlab.controller.controller import Controller
 from crlab.errors import ConfigError, UnknownResource
 from crlab.model.argument import checked_text
 from crlab.model.plural import counted
@@ -121,7 +122,7 @@ class Rbac:
 
 def derive(
     trace: Trace,
-    controller: Any,
+    controller: Controller,
     *,
     service_account: str = "",
     user: str = "",
@@ -242,7 +243,7 @@ def _request_rights(records: Iterable[TraceRecord], actor: str) -> set[Right]:
     return rights
 
 
-def _owner_rights(records: Iterable[TraceRecord], controller: Any) -> set[Right]:
+def _owner_rights(records: Iterable[TraceRecord], controller: Controller) -> set[Right]:
     """Return what the owner references need that a controller wrote."""
     rights = set()
     for record in _requests_of(records, f"controller/{controller.name}"):

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crlab.cache import SharedInformer
+from crlab.client.list_watch import ListerWatcher
 from crlab.controller.controller import Controller
 from crlab.errors import ConfigError, CrlabError, UnknownResource, describe_error
 from crlab.model.argument import checked_answer, checked_function
@@ -51,7 +52,7 @@ class World(Protocol):
     ids: Any
     trace: Any
 
-    def close(self) -> Any:
+    def close(self) -> object:
         """End it."""
 
 
@@ -247,7 +248,7 @@ class _Life:
         for informer in self._informers.values():
             informer.start()
 
-    def _informer(self, model: Any) -> SharedInformer:
+    def _informer(self, model: SharedInformer) -> SharedInformer:
         world = self._world
         inner = [self._like(each) for each in model.lister_watchers]
         return SharedInformer(
@@ -261,9 +262,12 @@ class _Life:
             name=f"stress-{self._plan.life}-{model.resource.gvr.resource}",
         )
 
-    def _like(self, model: Any) -> FaultyListerWatcher:
+    def _like(self, model: ListerWatcher) -> FaultyListerWatcher:
         inner = self._world.client.lister_watcher(
-            model.resource, model.namespace, model.label_selector, model.field_selector
+            model.resource,
+            model.namespace,
+            getattr(model, "label_selector", ""),
+            getattr(model, "field_selector", ""),
         )
         return FaultyListerWatcher(inner, self._plan)
 
@@ -385,7 +389,7 @@ def _state(world: World, resources: set[str]) -> dict[str, Any]:
     return state
 
 
-def _steady(value: Any) -> Any:
+def _steady(value: object) -> object:
     """Return an object without what differs from run to run."""
     if isinstance(value, dict):
         return {

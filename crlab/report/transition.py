@@ -8,7 +8,6 @@ Thread: immutable; any.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from crlab.model.escape import plain
 from crlab.trace.record import TraceRecord
@@ -100,7 +99,7 @@ class Transition:
         """Trace seqs of what led to it."""
         return self.record.causes
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> object:
         """Return one detail of the telling record, e.g. ``get("type")``."""
         return self.record.get(name, default)
 

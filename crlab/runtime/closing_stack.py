@@ -63,7 +63,7 @@ class ClosingStack:
         *,
         rank: int = 0,
         stop: Callable[[], Any] | None = None,
-        thing: Any = None,
+        thing: object = None,
     ) -> Callable[[], None]:
         """Close by `closer`; return the undo.
 
@@ -83,7 +83,7 @@ class ClosingStack:
             self._parts.append(part)
         return lambda: self._drop(part)
 
-    def remove(self, thing: Any) -> None:
+    def remove(self, thing: object) -> None:
         """Forget what closed itself; None is nothing."""
         with self._lock:
             self._parts = [p for p in self._parts if p.thing is None or p.thing is not thing]

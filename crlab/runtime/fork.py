@@ -33,7 +33,7 @@ def _forked() -> None:
     global _generation
     _generation += 1
     for held in list(_locks):
-        held._at_fork_reinit()
+        held._at_fork_reinit()  # noqa: SLF001 - what threading itself calls after a fork
     for reference in list(_told.values()):
         method = reference()
         if method is not None:

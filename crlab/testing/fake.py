@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crlab.lab.lab import Lab
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fake_lab(
-    *manifests: Any, seed: int = 0, controllers: Sequence[str] | bool = True
+    *manifests: object, seed: int = 0, controllers: Sequence[str] | bool = True
 ) -> Iterator[Lab]:
     """Give a manual sandbox with `manifests` applied; close it afterwards.
 

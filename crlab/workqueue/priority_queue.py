@@ -176,7 +176,8 @@ class PriorityQueue(RateLimitingQueue[K]):
     def _place_locked(self, item: K) -> int:
         return self._line.order(item)
 
-    def _rejoin_locked(self, item: K, place: int) -> None:
+    def _rejoin_locked(self, item: K, place: frozenset[K] | int) -> None:
+        assert isinstance(place, int)
         self._line.insert(place, item)
 
     def _begin_locked(self, item: K) -> None:

@@ -348,12 +348,13 @@ class WorkQueue(Generic[K]):
             if not self._processing and self._is_draining:
                 self._drained.notify_all()
 
-    def _place_locked(self, item: K) -> Any:
+    def _place_locked(self, item: K) -> frozenset[K] | int:
         """Return the place of a key in the line: who is before it."""
         return frozenset(takewhile(lambda other: other != item, self._queue))
 
-    def _rejoin_locked(self, item: K, place: Any) -> None:
+    def _rejoin_locked(self, item: K, place: frozenset[K] | int) -> None:
         """Put a key back to a place, whoever was taken meanwhile."""
+        assert isinstance(place, frozenset)
         self._queue.insert(sum(1 for _ in takewhile(place.__contains__, self._queue)), item)
 
     def __repr__(self) -> str:
@@ -497,7 +498,7 @@ class WorkQueue(Generic[K]):
         del state, item
         return 0
 
-    def _record(self, kind: str, item: K, **fields: Any) -> int:
+    def _record(self, kind: str, item: K, **fields: Any) -> int:  # noqa: ANN401 - the record's
         if self._trace is None:
             return 0
         fields.setdefault("data", {"queue": self.name})

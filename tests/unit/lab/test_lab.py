@@ -112,14 +112,13 @@ def test_the_past_takes_up_columns_that_could_not_be_read(lab: crlab.Lab) -> Non
     lab.apply(my_service("a"))
     lab.settle()
     outage = lab.faults.status(503, resource="customresourcedefinitions", times=None)
-    past = services.history
-    assert "replicas" not in past.at().df.columns.str.lower()
+    assert "replicas" not in services.at().df.columns.str.lower()
 
     outage.remove()
     lab.advance(2)
     lab.settle()
 
-    assert list(past.at().df.columns) == list(services.df.columns)
+    assert list(services.at().df.columns) == list(services.df.columns)
 
 
 def test_the_newest_revision_is_a_moment_as_text_and_as_int(lab: crlab.Lab) -> None:
