@@ -250,7 +250,7 @@ class ApiServer:
         if refusal is not None:
             raise refusal
         if info.is_resource:
-            answer = self._resource(request, info, identity)
+            answer = self._resource(request, info, identity, record)
             self.fault_gate.after(request, info, record)
             return answer
         return self._root.answer(request)
@@ -282,10 +282,10 @@ class ApiServer:
         record.name = info.name
 
     def _resource(
-        self, request: HttpRequest, info: RequestInfo, identity: Identity
+        self, request: HttpRequest, info: RequestInfo, identity: Identity, record: AuditRecord
     ) -> HttpResponse | WatchResponse:
         is_watch = info.verb == "watch"
-        watch_faults = self.fault_gate.open_watch(request, info) if is_watch else None
+        watch_faults = self.fault_gate.open_watch(request, info, record) if is_watch else None
         answer = self._router.route(request, info, identity, watch_faults)
         if isinstance(answer, WatchResponse):
             assert watch_faults is not None

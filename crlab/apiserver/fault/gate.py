@@ -118,11 +118,13 @@ class FaultGate:
             if fault.take(info, record=record):
                 raise ConnectionResetError("the server hung up (injected fault)")
 
-    def open_watch(self, request: HttpRequest, info: RequestInfo) -> WatchFaults:
+    def open_watch(
+        self, request: HttpRequest, info: RequestInfo, record: AuditRecord
+    ) -> WatchFaults:
         """Return what shapes the lines of a watch that is about to open."""
-        watch = WatchFaults(self, info, request)
+        watch = WatchFaults(self, info, request, record)
         for fault in self._fitting(request, info, "open"):
-            self._check_window(fault, watch, request, info)
+            self._check_window(fault, watch, request, info, record)
         return watch
 
     def register(self, watch: WatchFaults, nudge: Callable[[], None]) -> None:
@@ -278,7 +280,12 @@ class FaultGate:
         raise invalid("ListOptions", "meta.k8s.io", "", [cause])
 
     def _check_window(
-        self, fault: InjectedFault, watch: WatchFaults, request: HttpRequest, info: RequestInfo
+        self,
+        fault: InjectedFault,
+        watch: WatchFaults,
+        request: HttpRequest,
+        info: RequestInfo,
+        record: AuditRecord,
     ) -> None:
         asked = request.parameter("resourceVersion")
         found = self._registry.get(info.group, info.resource)
@@ -288,7 +295,7 @@ class FaultGate:
             missed = self._storage.entries_after(found.storage_name, int(asked))
         except Compacted:
             return  # too old for the server itself
-        if len(missed) > fault.data["events"] and fault.take(info):
+        if len(missed) > fault.data["events"] and fault.take(info, record=record):
             oldest = missed[-fault.data["events"] - 1].revision
             watch.fail_with(expired(f"too old resource version: {asked} ({oldest})"))
 

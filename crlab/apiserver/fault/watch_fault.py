@@ -22,6 +22,7 @@ from crlab.apiserver.representation import error_line
 from crlab.apiserver.status import StatusError
 
 if TYPE_CHECKING:
+    from crlab.apiserver.audit_log import AuditRecord
     from crlab.apiserver.fault.fault_rule import InjectedFault
     from crlab.apiserver.fault.gate import FaultGate
     from crlab.apiserver.request import HttpRequest, RequestInfo
@@ -65,6 +66,7 @@ class WatchFaults:
         "_faults",
         "_held",
         "_late",
+        "_record",
         "ending",
         "info",
         "is_over",
@@ -72,8 +74,11 @@ class WatchFaults:
         "request",
     )
 
-    def __init__(self, faults: FaultGate, info: RequestInfo, request: HttpRequest) -> None:
+    def __init__(
+        self, faults: FaultGate, info: RequestInfo, request: HttpRequest, record: AuditRecord
+    ) -> None:
         self._faults = faults
+        self._record = record  # of the request that opened it; it says what became of its lines
         self.info = info
         self.request = request
         self.ending = ""
@@ -126,14 +131,16 @@ class WatchFaults:
                 continue
             if fault.kind == "stall":
                 self._stall(fault)
-            elif (fault.kind != "mid_line" or line is not None) and fault.take(self.info):
+            elif (fault.kind != "mid_line" or line is not None) and fault.take(
+                self.info, record=self._record
+            ):
                 self._break(fault, out, line)
                 return True
         return False
 
     def _stall(self, fault: InjectedFault) -> None:
         if not fault.is_holding(self):
-            if not fault.take(self.info):
+            if not fault.take(self.info, record=self._record):
                 return
             fault.hold(self)
         self.is_stalled = True
@@ -161,7 +168,9 @@ class WatchFaults:
             if fault.kind not in _ALTER:
                 continue
             event = event or WatchLine.read(line)
-            if not fault.fits_event(event) or not fault.take(self.info, event.name):
+            if not fault.fits_event(event) or not fault.take(
+                self.info, event.name, record=self._record
+            ):
                 continue
             if fault.kind == "reorder":
                 self._late = line
