@@ -97,7 +97,7 @@ class Listener:
         clock: Clock,
         trace: Trace,
         source: str = "",
-        max_backlog: int = 10_000,
+        max_backlog: int,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
