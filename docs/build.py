@@ -33,6 +33,7 @@ PAGES = (  # in this order; further files of docs/ follow by name
     ("docs/architecture.md", "Architecture"),
     ("docs/coming-from.md", "Coming from…"),
     ("docs/views.md", "Views"),
+    ("docs/rules.md", "The rules of the machine"),
     ("docs/glossary.md", "Glossary"),
     ("docs/apiserver.md", "The embedded API server"),
     ("docs/reliability.md", "Reliability"),

@@ -16,7 +16,7 @@ Source: kubernetes/client-go:tools/cache/fifo.go (Queue), the_real_fifo.go, delt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -170,8 +170,3 @@ class Queue(Protocol):
         """Return what is queued, oldest first."""
 
     def __len__(self) -> int: ...
-
-
-def types_of(deltas: Iterable[Delta]) -> list[str]:
-    """Return the deltas' types as plain strings."""
-    return [str(delta.type) for delta in deltas]

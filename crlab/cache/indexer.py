@@ -211,6 +211,7 @@ class Indexer:
             return Snapshot(rows, self.resource_version, self.generation, self.versions)
 
     def _index_locked(self, name: str) -> Index:
+        assert self._lock.locked()
         index = self._indices.get(name)
         if index is None:
             known = sorted(self._indices)
@@ -254,6 +255,7 @@ class Indexer:
                     done[key] = obj
 
     def _refuse_known_locked(self, made: Mapping[str, Index]) -> None:
+        assert self._lock.locked()
         clash = sorted(made.keys() & self._indices.keys())
         if clash:
             raise IndexerConflict(f"an index named {', '.join(clash)} exists already")
@@ -303,6 +305,7 @@ class Indexer:
 
     def _apply_locked(self, changes: Sequence[Change], reached: Reached) -> None:
         """Change the rows, and the indices by namespace, which follow from the key."""
+        assert self._lock.locked()
         items = self._items
         by_namespace = [x for x in self._indices.values() if x.func is meta_namespace_index]
         for key, obj in changes:
@@ -321,6 +324,7 @@ class Indexer:
 
     def _reach_locked(self, reached: Reached) -> None:
         """Take the versions; the caller knows that they do not go back unduly."""
+        assert self._lock.locked()
         if isinstance(reached, str):
             reached = {"": reached} if reached else {}
         if reached:

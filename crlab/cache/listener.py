@@ -97,7 +97,7 @@ class Listener:
         clock: Clock,
         trace: Trace,
         source: str = "",
-        max_backlog: int = 10_000,
+        max_backlog: int,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
@@ -142,6 +142,8 @@ class Listener:
         with self._cond:
             if self._is_closed:
                 return
+            # Chosen here and not at delivery: the flag says whom the present resync is for, and
+            # may have changed by the time a slow handler comes to these.
             if not self.is_syncing:
                 notifications = [note for note in notifications if not note.is_sync]
             room = max(0, self.max_backlog - len(self._backlog))
@@ -174,6 +176,8 @@ class Listener:
 
     def _merge_locked(self, place: Notification, note: Notification) -> bool:
         """Fold `note` into the one that waits in `place`; False if it needs its own."""
+        # The waiting notification is shared with the other handlers' backlogs: it is never
+        # changed, a copy of its own is kept beside it.
         waiting = self._merged.get(id(place), place)
         if waiting.type is DELETE:
             # What was added in this place is gone before it was told: the next life takes
@@ -202,6 +206,8 @@ class Listener:
     def _take_locked(self, most: int) -> list[Notification]:
         """Take the oldest, a small part of what may wait: what was taken merges no more."""
         backlog = self._backlog
+        # What is taken is out of reach of merging: a large batch for a slow handler would make
+        # it hear old states while newer ones pile up behind.
         most = min(most, max(1, self.max_backlog // _SHARE))
         if self._newest is None:
             return [backlog.popleft() for _ in range(min(most, len(backlog)))]

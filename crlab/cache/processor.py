@@ -37,7 +37,7 @@ from crlab.runtime.clock import Clock
 from crlab.runtime.driver import BATCH
 from crlab.trace.record import Draft, Trace, TraceStage
 
-MAX_GRAVES = 10_000
+MAX_DELETED = 10_000
 _INDEXER = TraceStage.INDEXER
 _DELETED = DeltaType.DELETED
 _FROM_LIST = (DeltaType.REPLACED, DeltaType.SYNC)
@@ -73,7 +73,7 @@ class Processor:
         self._turn = threading.Lock()  # one thread at a time pops and stores
         self._listeners: tuple[Listener, ...] = ()
         self._joining: tuple[Listener, ...] = ()
-        self._graves: OrderedDict[str, str] = OrderedDict()
+        self._deleted: OrderedDict[str, str] = OrderedDict()
         self.is_idle = True
         self.replaced_scopes: frozenset[str] = frozenset()
         self.ignored_older = 0
@@ -214,7 +214,7 @@ class Processor:
         is_from_list = delta.type in _FROM_LIST
         if not is_from_list and self._is_old_news(obj, old):
             return None
-        self._graves.pop(key, None)
+        self._deleted.pop(key, None)
         if old is None:
             return Notification(ADD, key, obj, None, initial, False, delta.cause, at)
         is_same = is_from_list and _is_same(old, obj)
@@ -227,7 +227,7 @@ class Processor:
                 return False
             is_same = _is_same(old, obj)
         else:
-            held = self._graves.get(obj.key, "")
+            held = self._deleted.get(obj.key, "")
             is_same = bool(held) and held == obj.resource_version
         if is_same:
             self.ignored_repeated += 1
@@ -246,11 +246,11 @@ class Processor:
                 return None
         else:
             version = delta.resource_version or (old.resource_version if old else "")
-        grave = self._graves.get(delta.key)
-        if old is None and grave is not None and not revision.is_older(grave, version):
+        deleted = self._deleted.get(delta.key)
+        if old is None and deleted is not None and not revision.is_older(deleted, version):
             self.ignored_repeated += 1
             return None
-        self._bury(delta.key, version)
+        self._note_deleted(delta.key, version)
         return Notification(
             DELETE,
             delta.key,
@@ -260,12 +260,12 @@ class Processor:
             at=at,
         )
 
-    def _bury(self, key: str, version: str) -> None:
-        """Remember a deletion, so that an event from before it cannot raise the dead."""
-        self._graves[key] = version
-        self._graves.move_to_end(key)
-        if len(self._graves) > MAX_GRAVES:
-            self._graves.popitem(last=False)
+    def _note_deleted(self, key: str, version: str) -> None:
+        """Remember a deletion, so that an event from before it does not bring the object back."""
+        self._deleted[key] = version
+        self._deleted.move_to_end(key)
+        if len(self._deleted) > MAX_DELETED:
+            self._deleted.popitem(last=False)
 
     # The whole store ---------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ class Processor:
             others = {k: o for k, o in before.items() if o is not None and not delta.covers(k)}
             before = {key: obj for key, obj in before.items() if key not in others}
         if delta.is_new_epoch:
-            self._graves.clear()
+            self._deleted.clear()
         items: dict[str, KubeObject] = {}
         notes: list[Notification] = []
         changed: list[str] = []
@@ -301,10 +301,13 @@ class Processor:
         gone = [key for key in before if key not in items]
         kinds[2] = len(gone)
         deletions = []
+        # By key, for want of an order: the list does not say in which order they went.
         for key in sorted(gone):
-            self._bury(key, delta.resource_version)
+            self._note_deleted(key, delta.resource_version)
             tombstone = DeletedFinalStateUnknown(key, before[key])
             deletions.append(Notification(DELETE, key, tombstone, old=before[key], at=at))
+        # The store first, then the handlers, deletions before the rest: a handler that looks
+        # into the cache finds the whole list there, and never half of it.
         self._swap({**others, **items} if others else items, delta, changed, gone)
         self._replaced([*deletions, *notes], delta, kinds)
 

@@ -30,12 +30,11 @@ from crlab.cache import reflector_state as machine
 from crlab.cache.fifo import Delta, DeltaType, Queue, is_in_scope
 from crlab.cache.listing import Listing, Transform
 from crlab.cache.outside import Outside
-from crlab.cache.rediscovery import served_as
 from crlab.cache.reflector_log import ReflectorLog
 from crlab.cache.reflector_message import RESTING, Health, Phase, Policy, State
 from crlab.cache.request_budget import RequestBudget
 from crlab.cache.stream_reader import StreamReader
-from crlab.cache.watch_error import status_error
+from crlab.cache.watch_error import served_as, status_error
 from crlab.cache.watch_verdict import Verdict, judge, usual_count
 from crlab.client.list_watch import EndOfStream, ListerWatcher, WatchEvent
 from crlab.errors import ApiError, CrlabError, DecodeError, describe_error, let_go

@@ -57,12 +57,14 @@ class ResyncPlan:
             self._plans[listener] = _Plan(wish, self._determine_locked(wish), now)
 
     def _shrink_locked(self, seconds: float) -> None:
+        assert self._lock.locked()
         self.check_seconds = seconds
         for plan in self._plans.values():
             plan.seconds = self._determine_locked(plan.requested_seconds)
             plan.next_at = self._clock.monotonic() + plan.seconds
 
     def _determine_locked(self, wish: float) -> float:
+        assert self._lock.locked()
         if wish == 0 or self.check_seconds == 0:
             return 0.0
         return max(wish, self.check_seconds)

@@ -11,6 +11,24 @@ Guarantees (reliability C1-C11):
      limit and name the threads they had to abandon.
   5. It starts once. A forked child cannot use it (`LifecycleError`), nor hang on it.
 
+The contract, of which more is told in docs/rules.md:
+
+The cache holds a state that the server had, on its way to the one it has. It may lag by any
+time; once changes end and the server answers, it becomes what the server holds. Of each object
+it shows a subsequence of the server's states, in the server's order: a relist may skip some,
+so work from what is there, not from the number of notifications. Two objects have no order
+between them. A reader may be ahead of the handlers, never behind: the cache changes first.
+
+A relist asks the server and tells what differs, and equal states as updates; a resync asks
+nobody and tells a handler again what the cache holds. A deletion that was missed is inferred
+from a list and comes as a `DeletedFinalStateUnknown`, whose last known state may be old. A key
+is no identity: an object made anew may come as one update with two uids.
+
+A handler is called one notification after another; handlers do not wait for each other. A
+handler neither works for long nor relies on another having run. Nobody changes an object it
+was given: it is everybody's. After `stop` a backlog is not delivered, and the cache stays
+readable as it was last.
+
 Thread: any, for every method. Threads it owns: ``crlab-reflector-<res>``,
 ``crlab-processor-<res>``, one ``crlab-listener-<res>-<n>`` per handler, and
 ``crlab-auditor-<res>`` if audits were asked for. `_lock` guards the handles and the

@@ -2,7 +2,10 @@
 
 From: the errors of the client. To: `reflector_state.py`, which has one row per kind.
 
-Thread: pure functions.
+After a 404 it also finds out whether the resource is gone, or only the version of it that is
+watched (crlab's own, fault 38; client-go goes on asking for the version).
+
+Thread: pure functions, but `served_as`: the reflector's, a few requests, each said to `on_request`.
 Source: kubernetes/client-go:tools/cache/reflector.go (isExpiredError,
 isTooLargeResourceVersionError, isWatchErrorRetriable), apimachinery/pkg/api/errors.
 """
@@ -10,10 +13,11 @@ isTooLargeResourceVersionError, isWatchErrorRetriable), apimachinery/pkg/api/err
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from crlab.client.list_watch import ListerWatcher
 from crlab.errors import (
     ApiError,
     BadRequest,
@@ -94,3 +98,14 @@ def status_error(status: Mapping[str, Any] | None, resource: str) -> ApiError:
         tried=f"watch {resource}",
         retry_after_seconds=float(seconds) if isinstance(seconds, int | float) else None,
     )
+
+
+def served_as(
+    lister_watcher: ListerWatcher, error: BaseException, on_request: Callable[[], None]
+) -> tuple[str, ...]:
+    """Return the resource's names in other versions, () unless it answered 404 in its own."""
+    if classify(error) is not WatchFault.NOT_FOUND:
+        return ()
+    find = getattr(lister_watcher, "other_versions", None)
+    found: tuple[str, ...] = () if find is None else find(on_request)
+    return found

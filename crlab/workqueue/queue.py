@@ -144,6 +144,9 @@ class WorkQueue(Generic[K]):
             self._delay_locked(item, delay_seconds, trigger)
 
     def _add_locked(self, item: K, trigger: Trigger | None, causes: tuple[int, ...] | None) -> None:
+        # client-go forgets an add that collapses; here its reason is kept, so that a run can
+        # say of all that asked for it. The counts and the reason change under one lock: a
+        # taker sees the key with the reasons it has by then, never without.
         is_collapsed = item in self._dirty
         if is_collapsed:
             self._metrics.collapsed += 1
@@ -152,6 +155,8 @@ class WorkQueue(Generic[K]):
         else:
             self._dirty[item] = self._clock.monotonic()
             self._metrics.adds += 1
+            # A key in a worker's hands only becomes dirty: `done` queues it, so that no two
+            # workers ever have it at once.
             if item not in self._processing:
                 self._queue.append(item)
                 if self._waiters:
@@ -271,6 +276,8 @@ class WorkQueue(Generic[K]):
         if self._is_shutting_down or deadline.is_over():
             return False
         timeout = deadline.remaining_seconds()
+        # No thread moves delayed keys, as one does in client-go: whoever waits sleeps until
+        # the earliest of them is due, and makes it ready itself.
         first_at = self._delayed.first_at()
         if first_at is not None:
             due = max(0.0, first_at - self._clock.monotonic())
@@ -317,6 +324,7 @@ class WorkQueue(Generic[K]):
                 self._queue.append(item)
                 if self._waiters:
                     self._ready.notify()
+            # As upstream: a key that is dirty again wakes a taker, not whoever drains.
             elif not self._processing and self._is_draining:
                 self._drained.notify_all()
 

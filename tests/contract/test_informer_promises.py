@@ -293,11 +293,11 @@ def test_metadata_of_a_deleted_key_is_forgotten_in_time():
 
     rig = listed().start()
     rig.server.stream.feed(
-        *[event("DELETED", pod(f"p{n}", 11 + n)) for n in range(processor.MAX_GRAVES + 50)]
+        *[event("DELETED", pod(f"p{n}", 11 + n)) for n in range(processor.MAX_DELETED + 50)]
     )
     rig.driver.settle(10**6)
 
-    assert len(rig.informer._processor._graves) == processor.MAX_GRAVES
+    assert len(rig.informer._processor._deleted) == processor.MAX_DELETED
 
 
 def test_stop_needs_no_driver_and_ends_the_stream():

@@ -7,7 +7,7 @@ from support.informer_rig import Rig, quick
 from support.scripted import bookmark, error_event, event, pod
 
 from crlab.cache.delta_fifo import DeltaFIFO
-from crlab.cache.fifo import Delta, DeltaType, types_of
+from crlab.cache.fifo import Delta, DeltaType
 from crlab.cache.per_item_fifo import PerItemFIFO
 from crlab.cache.queue_kind import make_queue
 from crlab.cache.real_fifo import RealFIFO
@@ -28,6 +28,11 @@ class Known:
 
     def get_by_key(self, key):
         return self.objects.get(key)
+
+
+def types_of(deltas):
+    """Return the deltas' types as plain strings."""
+    return [str(delta.type) for delta in deltas]
 
 
 def classic(*known):

@@ -153,7 +153,7 @@ BUGS: dict[str, list[tuple[object, str, object]]] = {
         (DeltaFIFO, "_infer_locked", lambda self, listed, replaced: 0)
     ],
     "404 does not empty the cache": [(machine, "advance", _without(machine.Empty))],
-    "graves are forgotten": [(processor, "MAX_GRAVES", 0)],
+    "graves are forgotten": [(processor, "MAX_DELETED", 0)],
     "versions are compared as text": [(revision, "is_older", lambda left, right: left < right)],
 }
 
