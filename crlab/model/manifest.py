@@ -73,10 +73,10 @@ def _number(node: yaml.ScalarNode) -> int | float:
 
 def _construct(loader: Any, node: yaml.Node, name: str, number: int) -> Any:
     """Build a document, counting what aliases expand to."""
-    return _Builder(loader, name, number).value(node, 0)
+    return _DocumentBuilder(loader, name, number).value(node, 0)
 
 
-class _Builder:
+class _DocumentBuilder:
     """Makes plain JSON of one document's nodes; refuses what has none, or is too much."""
 
     def __init__(self, loader: Any, name: str, number: int) -> None:
