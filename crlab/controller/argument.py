@@ -6,8 +6,8 @@ Thread: pure functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from crlab.controller.informer_like import InformerLike
 from crlab.controller.reconcile import Request
 from crlab.errors import ConfigError
 from crlab.model.argument import checked_function
@@ -18,7 +18,7 @@ from crlab.workqueue import PriorityQueue, RateLimiter, RateLimitingQueue
 from crlab.workqueue.rate_limiter import checked_seconds
 
 
-def checked_informer(informer: Any, where: str) -> Any:
+def checked_informer(informer: InformerLike, where: str) -> InformerLike:
     if not hasattr(informer, "add_event_handler") or not hasattr(informer, "resource"):
         raise ConfigError(
             f"{where} takes informers, not {informer!r}; lab.controller also takes their names"
@@ -28,7 +28,7 @@ def checked_informer(informer: Any, where: str) -> Any:
 
 def check_arguments(
     name: str,
-    reconcile: Any,
+    reconcile: object,
     workers: int,
     max_retries: int | None,
     timeout_seconds: float | None,

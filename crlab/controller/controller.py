@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from crlab.client.dynamic import DynamicClient
 from crlab.controller.argument import check_arguments, checked_informer, make_queue
 from crlab.controller.breakpoint import Breakpoints
 from crlab.controller.call import CallHook
@@ -31,6 +32,7 @@ from crlab.controller.enqueue import (
     Predicate,
 )
 from crlab.controller.environment import Environment
+from crlab.controller.informer_like import InformerLike
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import CacheReader
 from crlab.controller.reconcile import Request
@@ -80,11 +82,11 @@ class Controller:
         name: str,
         reconcile: Reconcile,
         *,
-        informer: Any,
-        owns: Sequence[Any] = (),
-        watches: Mapping[Any, Mapper] | None = None,
+        informer: InformerLike,
+        owns: Sequence[InformerLike] = (),
+        watches: Mapping[InformerLike, Mapper] | None = None,
         predicates: Sequence[Predicate] = (),
-        client: Any,
+        client: DynamicClient,
         driver: Driver,
         clock: Clock,
         ids: Ids,
@@ -206,7 +208,7 @@ class Controller:
         self.pool.nudge()
 
     @property
-    def informers(self) -> list[Any]:
+    def informers(self) -> list[InformerLike]:
         """The informers it listens to, its own resource's first."""
         return self.sources.informers
 
@@ -376,7 +378,9 @@ class Controller:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def twin(self, informer_for: Callable[[Any], Any], **parts: Any) -> Controller:
+    def twin(
+        self, informer_for: Callable[[InformerLike], InformerLike], **parts: Any
+    ) -> Controller:
         """Return a controller like this one over other informers.
 
         Args:
