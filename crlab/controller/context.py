@@ -148,7 +148,7 @@ class Context:
     def _is_late(self) -> bool:
         return self._until is not None and self._env.clock.monotonic() >= self._until
 
-    def log(self, message: Any, *arguments: Any) -> None:
+    def log(self, message: object, *arguments: object) -> None:
         """Note something about this run: ``ctx.log("scaled %s to %d", name, 3)``.
 
         It is shown with its step, kept in the trace, and logged as ``crlab.controller`` (info)
@@ -619,7 +619,7 @@ class Context:
         return f"<Context {join_key(self.namespace, self.name)} attempt {self.attempt}>"
 
 
-def _formatted(message: Any, arguments: tuple[Any, ...]) -> str:
+def _formatted(message: object, arguments: tuple[object, ...]) -> str:
     is_named = len(arguments) == 1 and isinstance(arguments[0], Mapping) and arguments[0]
     try:
         return (
@@ -629,7 +629,7 @@ def _formatted(message: Any, arguments: tuple[Any, ...]) -> str:
         return " ".join(map(_text, (message, *arguments)))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     try:
         return str(value)
     except Exception:  # noqa: BLE001 - a user's object

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from crlab.client.dynamic import DynamicClient
 from crlab.controller.breakpoint import Breakpoints
 from crlab.controller.call import CallHook
 from crlab.controller.context import Context
@@ -30,6 +31,7 @@ from crlab.controller.enqueue import (
     Predicate,
 )
 from crlab.controller.environment import Environment
+from crlab.controller.informer_like import InformerLike
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import CacheReader
 from crlab.controller.reconcile import Request
@@ -82,11 +84,11 @@ class Controller:
         name: str,
         reconcile: Reconcile,
         *,
-        informer: Any,
-        owns: Sequence[Any] = (),
-        watches: Mapping[Any, Mapper] | None = None,
+        informer: InformerLike,
+        owns: Sequence[InformerLike] = (),
+        watches: Mapping[InformerLike, Mapper] | None = None,
         predicates: Sequence[Predicate] = (),
-        client: Any,
+        client: DynamicClient,
         driver: Driver,
         clock: Clock,
         ids: Ids,
@@ -208,7 +210,7 @@ class Controller:
         self.pool.nudge()
 
     @property
-    def informers(self) -> list[Any]:
+    def informers(self) -> list[InformerLike]:
         """The informers it listens to, its own resource's first."""
         return self.sources.informers
 
@@ -375,7 +377,9 @@ class Controller:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def twin(self, informer_for: Callable[[Any], Any], **parts: Any) -> Controller:
+    def twin(
+        self, informer_for: Callable[[InformerLike], InformerLike], **parts: Any
+    ) -> Controller:
         """Return a controller like this one over other informers.
 
         Args:
@@ -412,7 +416,7 @@ class Controller:
         return f"<Controller {self.name} of {self.resource.gvr.group_resource} {state}>"
 
 
-def _checked_informer(informer: Any, where: str) -> Any:
+def _checked_informer(informer: InformerLike, where: str) -> InformerLike:
     if not hasattr(informer, "add_event_handler") or not hasattr(informer, "resource"):
         raise ConfigError(
             f"{where} takes informers, not {informer!r}; lab.controller also takes their names"
@@ -422,7 +426,7 @@ def _checked_informer(informer: Any, where: str) -> Any:
 
 def _check_arguments(
     name: str,
-    reconcile: Any,
+    reconcile: object,
     workers: int,
     max_retries: int | None,
     timeout_seconds: float | None,

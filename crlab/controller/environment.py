@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crlab.cache.revision import has_reached
+from crlab.client.dynamic import DynamicClient
 from crlab.controller.call import CallHook
 from crlab.controller.overlay import MutationOverlay
 from crlab.controller.reader import CacheReader
@@ -35,7 +36,7 @@ class Environment:
         name: str,
         resource: ApiResource,
         *,
-        client: Any,
+        client: DynamicClient,
         reader: CacheReader,
         recorder: EventRecorder,
         driver: Driver,

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 from crlab.model.plural import counted
 
@@ -69,24 +69,24 @@ _printed: ContextVar[Printed | None] = ContextVar("crlab_printed", default=None)
 class _Proxy:
     """Writes to the stream below, and keeps a copy for the run it comes from."""
 
-    def __init__(self, below: Any) -> None:
-        self._below = below
+    def __init__(self, below: TextIO) -> None:
+        self.below = below
 
-    def write(self, text: str) -> Any:
+    def write(self, text: str) -> object:
         run = _printed.get()
         if run is not None and isinstance(text, str):
             run.add(text)
-        return self._below.write(text)
+        return self.below.write(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._below, name)
+        return getattr(self.below, name)
 
-    def __iter__(self) -> Any:
-        return iter(self._below)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.below)
 
 
 @contextmanager
@@ -115,4 +115,4 @@ def _end() -> None:
     with _lock:
         _runs -= 1
         if _runs == 0 and isinstance(sys.stdout, _Proxy):
-            sys.stdout = sys.stdout._below  # noqa: SLF001 - the same class
+            sys.stdout = sys.stdout.below

@@ -225,7 +225,7 @@ def _has(func: IndexFunc | None, obj: KubeObject, value: str) -> bool:
         return False
 
 
-def _state(answer: Any) -> KubeObject | None:
+def _state(answer: object) -> KubeObject | None:
     try:
         return KubeObject.of(answer) if isinstance(answer, Mapping) else None
     except (DecodeError, KeyFuncError):

@@ -116,7 +116,7 @@ class Result:
 DONE = Result()
 
 
-def checked_result(answer: Any) -> Result:
+def checked_result(answer: object) -> Result:
     """Return what a reconcile answered as a `Result`.
 
     Raises:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from crlab.client.dynamic import DynamicClient
 from crlab.controller.event_correlator import EventCorrelator, Observed
 from crlab.errors import AlreadyExists, ConfigError, CrlabError, NotFound, TransportError
 from crlab.model.mask import MASK, VALUE_MASK
@@ -62,7 +63,7 @@ class EventRecorder:
         self,
         component: str,
         *,
-        client: Any,
+        client: DynamicClient,
         driver: Driver,
         clock: Clock,
         ids: Ids,

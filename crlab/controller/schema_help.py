@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crlab.client.dynamic import DynamicClient
 from crlab.errors import ConfigError, CrlabError, nearest
 from crlab.model.resource import ApiResource
 from crlab.trace.cause import caused_by
@@ -147,7 +148,7 @@ class SchemaReader:
     Thread: any; a race reads it twice, with equal results.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: DynamicClient) -> None:
         self._client = client
         self._known: dict[str, SchemaNode] = {}
 

@@ -8,7 +8,6 @@ Thread: handlers run on the informers' threads; the rest from any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from crlab.controller.enqueue import (
     Event,
@@ -21,6 +20,7 @@ from crlab.controller.enqueue import (
     owner_keys,
 )
 from crlab.controller.environment import Environment
+from crlab.controller.informer_like import HandlerLike, InformerLike
 from crlab.controller.reconcile import Request
 from crlab.errors import ConfigError, describe_error
 from crlab.model.argument import checked_function
@@ -37,9 +37,9 @@ class Sources:
         resource: ApiResource,
         queue: RateLimitingQueue[str],
         environment: Environment,
-        informer: Any,
-        owned: Sequence[Any],
-        mappers: Mapping[Any, Mapper],
+        informer: InformerLike,
+        owned: Sequence[InformerLike],
+        mappers: Mapping[InformerLike, Mapper],
         predicates: Sequence[Predicate],
     ) -> None:
         """Check and take the parts; nothing is registered yet.
@@ -52,7 +52,7 @@ class Sources:
         self._resource = resource
         self._queue = queue
         self._env = environment
-        self._registrations: list[Any] = []
+        self._registrations: list[HandlerLike] = []
         self._has_synced = False
         for each in predicates:
             checked_function(each, "a predicate", ("event",))
@@ -61,14 +61,14 @@ class Sources:
         self._pairs += [self._watched(each, mapper) for each, mapper in mappers.items()]
 
     def _source(
-        self, informer: Any, keys_of: KeysOf, predicates: Sequence[Predicate] = ()
-    ) -> tuple[Any, EventSource]:
+        self, informer: InformerLike, keys_of: KeysOf, predicates: Sequence[Predicate] = ()
+    ) -> tuple[InformerLike, EventSource]:
         source = EventSource(
             informer.resource, keys_of, self._put, self._report, self._worked, predicates
         )
         return informer, source
 
-    def _owned(self, informer: Any) -> tuple[Any, EventSource]:
+    def _owned(self, informer: InformerLike) -> tuple[InformerLike, EventSource]:
         if self._resource.is_namespaced and not informer.resource.is_namespaced:
             raise ConfigError(
                 f"{informer.resource.gvr.group_resource} are cluster-scoped and cannot be "
@@ -77,7 +77,7 @@ class Sources:
             )
         return self._source(informer, owner_keys(self._resource))
 
-    def _watched(self, informer: Any, mapper: Mapper) -> tuple[Any, EventSource]:
+    def _watched(self, informer: InformerLike, mapper: Mapper) -> tuple[InformerLike, EventSource]:
         what = f"what watches has for {informer.resource.gvr.group_resource}"
         checked_function(mapper, what, ("obj",), may_yield=True)
         return self._source(informer, mapped_keys(mapper, self._resource))
@@ -100,7 +100,7 @@ class Sources:
             registration.remove()
 
     @property
-    def informers(self) -> list[Any]:
+    def informers(self) -> list[InformerLike]:
         """The informers, the controller's own resource's first."""
         return [informer for informer, _ in self._pairs]
 
@@ -131,7 +131,7 @@ class Sources:
     def unsynced_states(self) -> list[str]:
         """What the informers of these are doing, with the cause, one sentence each."""
         return [
-            f"{informer.resource.gvr.group_resource} is {informer.status}"
+            f"{informer.resource.gvr.group_resource} is {getattr(informer, 'status', 'not synced')}"
             for (informer, _), registration in zip(self._pairs, self._registrations, strict=False)
             if not registration.has_synced
         ]

@@ -69,9 +69,12 @@ class Worker:
 
     def wait(self) -> None:
         """Wait for a key, or until the caches have synced."""
+        # Unsynced caches tell nobody when they have synced: this wait has to look again.
         timeout = None if self._controller.has_synced else SYNC_POLL_SECONDS
         queue = self._controller.queue
         if timeout is not None or self._pool.is_paused or queue.is_shutting_down:
+            # Not on the queue: a key that waits there may not be taken yet (or, once it shuts
+            # down, ever), so its wait would return at once and the thread would spin.
             self._pool.wait_idle(timeout, lambda: self._is_woken)
         else:
             queue.wait(until=lambda: self._is_woken)
@@ -79,6 +82,8 @@ class Worker:
 
     def wake(self) -> None:
         """Make `wait` return."""
+        # The flag comes first: whoever is about to wait sees it. It cannot be known here in
+        # which of the two places the worker stands, so both are woken.
         self._is_woken = True
         self._pool.wake_idle()
         self._controller.queue.wake()

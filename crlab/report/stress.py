@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crlab.cache import SharedInformer
 from crlab.client.list_watch import ListerWatcher
 from crlab.controller.controller import Controller
+from crlab.controller.informer_like import InformerLike
 from crlab.errors import ConfigError, CrlabError, UnknownResource, describe_error
 from crlab.model.argument import checked_answer, checked_function
 from crlab.model.diff import Change, diff
@@ -248,7 +249,8 @@ class _Life:
         for informer in self._informers.values():
             informer.start()
 
-    def _informer(self, model: SharedInformer) -> SharedInformer:
+    def _informer(self, model: InformerLike) -> SharedInformer:
+        assert isinstance(model, SharedInformer)  # as every informer of a lab is
         world = self._world
         inner = [self._like(each) for each in model.lister_watchers]
         return SharedInformer(

@@ -190,6 +190,16 @@ def test_a_run_of_looks_stops_before_a_breakpoint(lab: crlab.Lab) -> None:
     assert [record.request.name for record in work.run()] == ["c", "a", "b"]
 
 
+def test_the_run_button_says_which_breakpoint_stopped_it(lab: crlab.Lab) -> None:
+    """As a run from a cell does."""
+    work = controller_of(lab, lambda r, ctx: None, "a", "b")
+    work.breakpoints.add("default/b")
+
+    work.stepper().run()
+
+    assert str(work.controller.stepper.stopped_at) == "default/b"
+
+
 def test_workers_stop_before_a_breakpoint_whatever_was_looked_at(lab: crlab.Lab) -> None:
     """The look goes its round, the workers go by the queue."""
     work = controller_of(lab, lambda r, ctx: None, "a", "b", "c")
