@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from crlab.cache.listener import Listener
 
+MAX_BACKLOG = 10_000  # notifications that wait for one handler before those of a key are merged
+
 
 class HandlerRegistration:
     """One handler of one informer."""

@@ -47,7 +47,7 @@ from crlab.cache import revision
 from crlab.cache.audit import Audit, AuditRow, compare, listed_at, together
 from crlab.cache.auditor import Auditor
 from crlab.cache.fifo import Queue
-from crlab.cache.handler import HandlerRegistration
+from crlab.cache.handler import MAX_BACKLOG, HandlerRegistration
 from crlab.cache.index import IndexFunc
 from crlab.cache.indexer import Indexer
 from crlab.cache.informer_status import InformerState, InformerStatus, combined, status_of
@@ -121,7 +121,7 @@ class SharedInformer:
         internal_retry_seconds: float = 0.0,
         poll_seconds: float | None = None,
         audit_seconds: float | None = None,
-        max_backlog: int = 10_000,
+        max_backlog: int = MAX_BACKLOG,
         watch_error_handler: Callable[[BaseException | str], None] | None = None,
         timing: Timing | None = None,
         name: str | None = None,

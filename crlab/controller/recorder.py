@@ -30,7 +30,7 @@ from crlab.runtime.ids import Ids
 from crlab.trace.cause import caused_by
 from crlab.trace.record import Trace, TraceStage
 
-MAX_BACKLOG = 1000
+EVENT_BACKLOG = 1000
 MAX_TRIES = 12
 RETRY_SECONDS = 10.0
 TYPES = ("Normal", "Warning")
@@ -125,7 +125,7 @@ class EventRecorder:
             if written is None:
                 self.filtered += 1
                 return
-            if len(self._backlog) >= MAX_BACKLOG:
+            if len(self._backlog) >= EVENT_BACKLOG:
                 self.dropped += 1
                 return
             self._backlog.append(_Pending(*written, dry_run, causes))

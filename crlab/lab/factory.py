@@ -1,6 +1,6 @@
 """From what a user asks an informer to be, to a `SharedInformer`.
 
-From: `Lab.informer`, whose arguments `question.py` has checked. To: the lab, which keeps it.
+From: `Lab.informer`; `informer_argument.py` has checked its arguments. To: the lab, which keeps it.
 
 Thread: any.
 """

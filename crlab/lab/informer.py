@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlab.cache import SharedInformer
 from crlab.errors import AlreadyStarted, AlreadyStopped, ConfigError, NotCached, nearest
+from crlab.lab.informer_argument import check_columns
 from crlab.lab.parts import Parts, lane_of, namespace_of, namespaces_of
-from crlab.lab.question import check_columns
 from crlab.model.argument import (
     checked_count,
     checked_key,
@@ -255,7 +255,7 @@ class Informer:
             Index "handler" (str); delivered, backlog, error_count (int64), last_error (str),
             has_synced (bool).
         """
-        from crlab.frame.cache_frame import handlers_frame
+        from crlab.frame.handlers_frame import handlers_frame
 
         note_read(self._parts.trace)
         return handlers_frame(self.shared)
@@ -350,7 +350,7 @@ class Informer:
             RangeIndex; type ("Added", "ReplacedAll", ...), key ("" for the whole cache),
             resource_version (str), is_tombstone (bool), objects (int64).
         """
-        from crlab.frame.cache_frame import deltas_frame
+        from crlab.frame.deltas_frame import deltas_frame
 
         note_read(self._parts.trace)
         return deltas_frame(self.shared)
@@ -418,7 +418,7 @@ class Informer:
             )
         if self._parts.kind == "replay":
             raise ConfigError("cannot audit: a recording has no server to compare the cache with")
-        from crlab.frame.cache_frame import audit_frame
+        from crlab.frame.audit_frame import audit_frame
 
         return audit_frame(self.shared)
 
@@ -428,7 +428,7 @@ class Informer:
         Shape:
             Index "path" (str); bytes (int64), share (float64, 0 to 1).
         """
-        from crlab.frame.cache_frame import memory_frame
+        from crlab.frame.memory_frame import memory_frame
 
         checked_count(top, "top")
         return memory_frame(self.shared, top)

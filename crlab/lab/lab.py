@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from crlab.errors import ConfigError, SandboxOnly
 from crlab.lab import open_lab
 from crlab.lab.factory import chosen_namespaces, shared_informer
+from crlab.lab.informer_argument import check_question, check_resource, check_sources
 from crlab.lab.life import LabState, Rank
 from crlab.lab.pace import Pace
 from crlab.lab.parts import LabKind, Parts, lane_of
-from crlab.lab.question import check_question, check_resource, check_sources
 from crlab.model.argument import (
     checked_function,
     checked_key,

@@ -21,10 +21,10 @@ from crlab.client.transport import Query, Response
 from crlab.client.write_gate import WriteGate
 from crlab.errors import ReadOnlyError, UnknownResource, nearest
 from crlab.frame.replay import Replay, ReplayControl
+from crlab.lab.informer_argument import check_resource
 from crlab.lab.lab import Lab
 from crlab.lab.lab_recorder import watched_resources
 from crlab.lab.parts import Parts
-from crlab.lab.question import check_resource
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
 from crlab.runtime.clock import Clock
 from crlab.runtime.driver import Driver, ManualDriver, ThreadDriver

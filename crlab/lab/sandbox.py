@@ -117,7 +117,7 @@ class Sandbox(Lab):
             subresource, namespace, name (str), code (int64), duration_seconds (float64),
             request_bytes, response_bytes (of a watch: so far), revision (int64), fault (str).
         """
-        from crlab.frame.cache_frame import audit_log_frame
+        from crlab.frame.audit_frame import audit_log_frame
 
         return audit_log_frame(self._own("read the audit log").audit.records)
 

@@ -3,8 +3,8 @@
 From: redaction of objects, texts of errors, columns of frames. Knows texts and names only.
 
 Guarantees:
-  1. One table of shapes and one of names; `may_hold_secret` is made of the same tables, so it
-     never says no where `mask_value` or `mask_text` would mask.
+  1. One table of shapes, here, and one of names (`secret_name.py`); `may_hold_secret` is made of
+     the same tables, so it never says no where `mask_value` or `mask_text` would mask.
   2. Every masked value matches `VALUE_MASK`; what is masked already stays as it is.
   3. Time grows with the length of a text, whatever is in it.
 
@@ -20,10 +20,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+
+from crlab.model.secret_name import NAMES, SETTINGS, is_secret, is_secret_name
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 VALUE_MASK = re.compile(r"<redacted: \d+ bytes>")  # what stands where a value was
@@ -31,78 +32,6 @@ MASK = "<redacted>"  # the same in free text, which nobody can take for the valu
 _MARK = "<redacted: "
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
-
-# --- names -----------------------------------------------------------------------------
-
-# (a piece that every such name has, in lower case; the pattern, on the name in snake case)
-_NAMES = (
-    ("pass", r"pass_?w(?:or)?d|pass_?phrase|pass_?code|(?<!by)(?<!com)pass(?:_(?!through)|$)"),
-    ("pwd", r"pwd"),
-    ("secret", r"secret"),
-    ("token", r"token"),
-    ("cred", r"credential|(?:^|_)creds?(?:_|$)"),
-    ("cookie", r"cookie"),
-    ("jwt", r"(?:^|_)jwt(?:_|$)"),
-    ("auth", r"authorization|(?:^|_)auth$"),
-    ("docker", r"docker_?cfg|docker_?config_?json"),
-    ("kube", r"kube_?config"),
-    (
-        "key",
-        r"(?:api|access|private|signing|encryption|master|auth|account|ssh|tls|client|sas|app"
-        r"|stripe|shared|storage|license)_?key",
-    ),
-    ("webhook", r"webhook_?url|slack_?webhook"),
-    ("conn", r"conn(?:ection)?_?str(?:ing)?"),
-    ("dsn", r"(?:^|_)dsn(?:_|$)"),
-    ("pin", r"(?:^|_)pin(?:_|$)"),
-    ("otp", r"(?:^|_)otp(?:_|$)"),
-    ("pat", r"(?:^|_)pat(?:_|$)"),
-    ("salt", r"(?:^|_)salt(?:_|$)"),
-    ("hmac", r"(?:^|_)hmac(?:_|$)"),
-    ("sa", r"(?:^|_)id_(?:rsa|dsa|ecdsa)(?:_|$)"),
-    ("ed25519", r"(?:^|_)id_ed25519(?:_|$)"),
-    ("pem", r"_pem$"),
-)
-_SECRET_NAME = re.compile("|".join(pattern for _, pattern in _NAMES))
-# DJANGO_KEY, and the file server.key; `key` alone is a reference's word
-_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*_KEY|[^/]+\.key")
-_PLAIN_KEY = re.compile(
-    r"(?:^|_)(?:public|primary|foreign|partition|sort|cache|topology|routing|row|hash|label"
-    r"|annotation|index|group|object|lookup)_key$"
-)
-_HARMLESS_NAME = re.compile(  # settings of a secret, and what only points at one
-    r"^(?:max|min|num|total|is|has|uses?|enabled?|disabled?|requires?|allows?|automount|mount|no"
-    r"|skip|with|supports)_"
-    r"|_(?:file|path|dir|names?|namespaces?|refs?|references?|selector|ttl|seconds|minutes|hours"
-    r"|days|duration|timeout|enabled|disabled|expiry|expiration|expires|at|in|count|length|size"
-    r"|bytes|types?|mode|policy|class|provider|issuer|audiences?|format|algorithm|rotation"
-    r"|interval|period|age|required|version|store|kind|group|status|user|username|pub|public|requests?)$"
-    r"|(?<!webhook)(?<!slack)_(?:url|uri|endpoint|host|port)$"
-)
-_JOINT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SEPARATOR = re.compile(r"[^A-Za-z0-9]+")
-_SETTINGS = frozenset({"", "true", "false", "none", "null", "enabled", "disabled", "yes", "no"})
-
-
-@lru_cache(maxsize=8192)
-def is_secret_name(name: str) -> bool:
-    """Whether a field, key, variable, header or flag of this name usually holds a secret."""
-    prefix, _, name = name.rpartition("/")
-    snake = _SEPARATOR.sub("_", _JOINT.sub("_", name.lstrip("-"))).lower()
-    if snake.endswith("_secret") and "ingress" in prefix:
-        return False  # an ingress names a Secret in such annotations
-    if not _SECRET_NAME.search(snake):
-        return bool(_KEY_NAME.fullmatch(name)) and not _PLAIN_KEY.search(snake)
-    return not _HARMLESS_NAME.search(snake)
-
-
-def is_secret(name: str, value: Any) -> bool:
-    """Whether a scalar that stands under `name` is a secret by that name."""
-    if isinstance(value, str):
-        return is_secret_name(name) and value.lower() not in _SETTINGS
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return name != "pass" and is_secret_name(name)  # {"pass": 3, "fail": 0} are counts
 
 
 def mask(value: Any, *, encoded: bool = False) -> str:
@@ -203,7 +132,7 @@ _DOCUMENT = re.compile(
     r"-key-data|" + re.escape(LAST_APPLIED) + r"|\bauths\\{0,3}[\"']?\s{0,8}:"
     r"|\bkind\\{0,3}[\"']?\s{0,8}:\s{0,8}\\{0,3}[\"']?Secret(?:List)?\b"
 )
-_STEMS = ("last-applied", *(stem for stem, _ in _NAMES))
+_STEMS = ("last-applied", *(stem for stem, _ in NAMES))
 _HINT, _STEM = (re.compile("|".join(map(re.escape, words))) for words in (_HINTS, _STEMS))
 _URL_END = re.compile(r"://|\s|[\"'`](?=[\s,;:)\]}>\\]|$)")
 _PORT = re.compile(r"\d{1,5}[/?#]")
@@ -344,7 +273,7 @@ def _mask_fields(text: str, *, free: bool) -> str:
         if is_secret_name(found["name"]) and _is_field(text, found, free):
             start, stop = _value_of(text, found, free)
             value = text[start:stop]
-            if value.strip(" \t\r\n).,;`").lower() not in _SETTINGS:
+            if value.strip(" \t\r\n).,;`").lower() not in SETTINGS:
                 parts += [text[done:start], mask(value)]
                 done = after = stop
         found = _FIELD.search(text, after)

@@ -29,8 +29,6 @@ from crlab.errors import DecodeError
 from crlab.model.mask import (
     LAST_APPLIED,
     VALUE_MASK,
-    is_secret,
-    is_secret_name,
     mask,
     mask_text,
     mask_value,
@@ -39,6 +37,7 @@ from crlab.model.mask import (
 )
 from crlab.model.object import KubeObject, thawed, tree_of
 from crlab.model.resource import ApiResource, GroupVersionKind, GroupVersionResource
+from crlab.model.secret_name import is_secret, is_secret_name
 
 __all__ = [
     "LAST_APPLIED",

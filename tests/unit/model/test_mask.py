@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from crlab.model.mask import (
     MASK,
     VALUE_MASK,
-    is_secret_name,
     mask,
     mask_text,
     mask_value,
     may_hold_secret,
 )
+from crlab.model.secret_name import is_secret_name
 
 CANARY = "c4n4ryc4n4ryc4n4ry"
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"
