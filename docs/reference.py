@@ -39,6 +39,7 @@ PARTS = (  # page, title, modules: their __all__, else all public definitions, o
             "crlab.widgets.fault:FaultView",
         ),
     ),
+    ("report", "Reports", ("crlab.report",)),
     ("fault", "Faults", ("crlab.lab.fault",)),
     ("cache", "The informer", ("crlab.cache",)),
     ("workqueue", "The workqueue", ("crlab.workqueue",)),
