@@ -280,7 +280,3 @@ def _read_pair(certificate_path: str, key_path: str) -> ClientCertificate:
         read_secret_file(certificate_path, "the client certificate"),
         read_secret_file(key_path, "the client key"),
     )
-
-
-def _ca(cluster: NamedEntry, text: str) -> bytes | None:
-    return decoded_value(text, cluster, "certificate-authority-data") if text else None

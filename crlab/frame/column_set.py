@@ -35,7 +35,6 @@ from crlab.model.resource import ApiResource
 
 ColumnSpec = Column | str | Callable[[KubeObject], Any] | tuple[str, str]
 ColumnsArgument = Mapping[str, ColumnSpec] | Sequence[str | Column] | None
-WIDE_RULE = "crlab/wide/1"
 
 IDENTITY: dict[str, tuple[str, ...]] = {
     "key": (),

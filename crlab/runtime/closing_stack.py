@@ -16,15 +16,13 @@ the parts; no closer runs under it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Self
 
 import msgspec
 
 from crlab.errors import AlreadyStopped, StopTimeout, describe_error
 from crlab.runtime import fork
-
-Closer = Callable[[], Iterable[str] | None]
 
 
 class _Part(msgspec.Struct, eq=False):

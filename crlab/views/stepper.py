@@ -5,12 +5,7 @@ Thread: pure functions.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
-from types import TracebackType
-
 from crlab.model.escape import H, Markup, esc, joined, plain
-from crlab.model.redaction import mask_text
 from crlab.views.event import diff_html, diff_text
 from crlab.views.format import count, lag
 from crlab.views.grid import grid
@@ -18,33 +13,6 @@ from crlab.views.state import MAX_ROWS, CallState, QueueState, StepperState, Ste
 
 MAX_TEXT = 6000
 MAX_LINES = 20
-
-
-def user_traceback(error: BaseException, *, own: Sequence[str] = ("crlab",)) -> str:
-    """Return `error` as text with the user's frames only.
-
-    Args:
-        own: names of packages whose frames are left out (the machinery's). If nothing
-            else is left, the last frame stays, so that there is always a place.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    modules = _modules(error.__traceback__)
-    kept = [
-        frame
-        for frame, module in zip(frames, modules, strict=True)
-        if module.partition(".")[0] not in own
-    ]
-    lines = ["Traceback (your frames):\n", *traceback.format_list(kept or frames[-1:])]
-    lines += map(mask_text, traceback.format_exception_only(error))
-    return plain("".join(lines), limit=MAX_TEXT, multiline=True).rstrip()
-
-
-def _modules(tb: TracebackType | None) -> list[str]:
-    names = []
-    while tb is not None:
-        names.append(str(tb.tb_frame.f_globals.get("__name__", "")))
-        tb = tb.tb_next
-    return names
 
 
 def queue_text(queue: QueueState) -> str:

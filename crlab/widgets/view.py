@@ -28,13 +28,14 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar
 
-from crlab.errors import CrlabError
+from crlab.errors import CrlabError, describe_error
 from crlab.model.escape import H, Markup, esc, joined, plain
+from crlab.model.redaction import mask_text
 from crlab.runtime import fork
 from crlab.runtime.notebook_cell import ByCell
+from crlab.runtime.teller import traceback_of
 from crlab.views.header import static_page, static_text, status_html
 from crlab.views.state import StatusState
-from crlab.views.stepper import user_traceback
 from crlab.views.style import style_sheet
 from crlab.widgets import display
 from crlab.widgets.render_loop import COMMANDS, HEARTBEAT_SECONDS, RENDER, Sent, Ticket
@@ -263,7 +264,8 @@ class View:
     def _told(self, error: BaseException) -> str:
         if isinstance(error, CrlabError):
             return plain(f"{type(error).__name__}: {error}", limit=600)
-        return user_traceback(error)
+        text = traceback_of(error) or describe_error(error)
+        return plain(mask_text(text), limit=6000, multiline=True).rstrip()
 
     # --- commands -------------------------------------------------------------------------
 

@@ -15,11 +15,11 @@ Source: k8s.io/apimachinery/pkg/util/managedfields, structured-merge-diff/merge/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlab.apiserver.patch.compare import SERVER_OWNED, PathError, compare_objects, is_same
+from crlab.apiserver.patch.compare import SERVER_OWNED, PathError, compare_objects
 from crlab.apiserver.patch.field_set import FieldSet, Node, difference, union
 from crlab.apiserver.patch.type_schema import Schema, TypeNode, compile_schema
 
@@ -247,17 +247,6 @@ def strip(fields: Node) -> Node:
         else:
             del rest["f:metadata"]
     return rest
-
-
-def keep_times(old: Sequence[Tree] | None, new: Sequence[Tree]) -> list[Tree]:
-    """Return the old list if the new one differs from it in times alone."""
-    if old and len(old) == len(new):
-        timeless = [{k: v for k, v in entry.items() if k != "time"} for entry in new]
-        by_key = sorted(timeless, key=_sort_key)
-        before = sorted(({k: v for k, v in e.items() if k != "time"} for e in old), key=_sort_key)
-        if is_same(by_key, before):
-            return list(old)
-    return list(new)
 
 
 def _sort_key(entry: Mapping[str, Any]) -> tuple[str, ...]:
