@@ -130,9 +130,10 @@ class CallRecorder:
         known = None
         if call.is_write and call.name and self._env.keeps_bodies:
             known = self._known(resource, key)
-        held = None
+        held = raw = None  # what reads see, and what the cache itself holds
         if call.name and not call.subresource and self._reader.informer(resource) is not None:
             held = self._reader.cached(resource, key)
+            raw = self._reader.held(resource, key)
         clock = self._env.clock
         started = clock.monotonic()
         before = self._env.trace.last_seq
@@ -162,7 +163,7 @@ class CallRecorder:
         for hook in self._env.hooks:
             hook.after(done)
         if call.is_write:
-            self._remember(resource, key, call, answer)
+            self._remember(resource, key, call, answer, raw)
         elif call.verb == "get" and not call.subresource and isinstance(answer, Mapping):
             self._seen[resource.gvr.group_resource, key] = answer
             self._reader.learn_read(resource, answer)
@@ -219,7 +220,14 @@ class CallRecorder:
                 return cached  # else what was seen says more of it where the cache is masked
         return seen
 
-    def _remember(self, resource: ApiResource, key: str, call: Call, answer: Any) -> None:
+    def _remember(
+        self,
+        resource: ApiResource,
+        key: str,
+        call: Call,
+        answer: Any,
+        held: KubeObject | None,
+    ) -> None:
         if call.is_dry_run or not isinstance(answer, Mapping):
             return
         plural = resource.gvr.group_resource
@@ -230,7 +238,7 @@ class CallRecorder:
                 self._seen[plural, written.key] = written.object
             elif written.is_gone:
                 self._seen.pop((plural, written.key), None)
-            self._reader.learn(resource, written, known)
+            self._reader.learn(resource, written, known, held)
 
 
 def _is_absence(error: CrlabError, call: Call, resource: ApiResource) -> bool:

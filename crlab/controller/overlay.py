@@ -33,17 +33,26 @@ class _OwnWrite:
         object: as the cache will hold it; None: not there.
         version: what the cache has to reach; of a deletion, to have seen the object; "" unknown.
         uid: of a deletion, whose; "" for all else.
+        earlier: of a deletion, the uid that the key had in the cache when it was asked for: a
+            cache that holds it, or has it no more, is behind the deletion.
         is_certain: of a deletion: False if the object may still be there, terminating.
     """
 
-    __slots__ = ("is_certain", "object", "uid", "until", "version")
+    __slots__ = ("earlier", "is_certain", "object", "uid", "until", "version")
 
     def __init__(
-        self, obj: KubeObject | None, version: str, uid: str = "", *, certain: bool = True
+        self,
+        obj: KubeObject | None,
+        version: str,
+        uid: str = "",
+        *,
+        earlier: str = "",
+        certain: bool = True,
     ) -> None:
         self.object = obj
         self.version = version
         self.uid = uid
+        self.earlier = earlier
         self.is_certain = certain
         self.until = 0.0
 
@@ -54,9 +63,9 @@ class _OwnWrite:
             return has_reached or (held is not None and _is_newer(held, self.version))
         if held is None:
             return bool(self.version) and has_reached
-        if held.uid not in ("", self.uid):
+        if held.uid not in ("", self.uid, self.earlier):
             return not is_older(held.resource_version, self.version)
-        return not self.is_certain and _is_terminating(held)
+        return held.uid != self.earlier and not self.is_certain and _is_terminating(held)
 
 
 class MutationOverlay:
@@ -77,11 +86,23 @@ class MutationOverlay:
             self._put((resource, key), _OwnWrite(obj, resource_version))
 
     def deleted(
-        self, resource: str, key: str, uid: str, after: str = "", *, certain: bool = True
+        self,
+        resource: str,
+        key: str,
+        uid: str,
+        after: str = "",
+        *,
+        earlier: str = "",
+        certain: bool = True,
     ) -> None:
-        """Remember that the object of a uid is gone; it was there at the version `after`."""
+        """Remember that the object of a uid is gone; it was there at the version `after`.
+
+        Args:
+            earlier: the uid of another object that had the key when the deletion was asked for.
+        """
         if uid:
-            self._put((resource, key), _OwnWrite(None, after, uid, certain=certain))
+            entry = _OwnWrite(None, after, uid, earlier=earlier, certain=certain)
+            self._put((resource, key), entry)
 
     def _put(self, key: _Key, entry: _OwnWrite) -> None:
         with self._lock:

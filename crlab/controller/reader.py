@@ -64,6 +64,13 @@ class CacheReader:
         held: KubeObject | None = informer.indexer.get_by_key(key)
         return self.overlay.newest(plural, key, held, version)
 
+    def held(self, resource: ApiResource, key: str) -> KubeObject | None:
+        """Return what the cache itself holds of a key, own writes aside; needs an informer."""
+        held: KubeObject | None = self._informers[resource.gvr.group_resource].indexer.get_by_key(
+            key
+        )
+        return held
+
     def cached_list(self, resource: ApiResource, namespace: str) -> list[KubeObject]:
         """Return the newest known states, sorted by key; needs an informer."""
         informer = self._informers[resource.gvr.group_resource]
@@ -131,11 +138,18 @@ class CacheReader:
 
     # -- what the server said --------------------------------------------------------------
 
-    def learn(self, resource: ApiResource, written: Written, known: Any = None) -> None:
+    def learn(
+        self,
+        resource: ApiResource,
+        written: Written,
+        known: Any = None,
+        held: KubeObject | None = None,
+    ) -> None:
         """Lay what a write did over the cache.
 
         Args:
             known: the last state of the object that the run saw.
+            held: what the cache held before the write was sent: it is older for certain.
         """
         plural, key = resource.gvr.group_resource, written.key
         informer = self._informers.get(plural)
@@ -149,7 +163,10 @@ class CacheReader:
             for state in states:
                 if state.uid == uid:
                     after = newest(after, state.resource_version)
-            self.overlay.deleted(plural, key, uid, after, certain=written.is_certain)
+            earlier = held.uid if held is not None and held.uid != uid else ""
+            self.overlay.deleted(
+                plural, key, uid, after, earlier=earlier, certain=written.is_certain
+            )
         elif written.object is not None:
             self._learn_state(informer, written.object)
         elif written.version and cached is not None:
