@@ -9,7 +9,7 @@ crashes, loses an event or restarts on an old list, it is started again, as a pr
 be, with empty caches; what it remembered itself is gone.
 
 Thread: the caller's; worlds have a manual driver.
-Source: sieve-project/sieve (the oracle), informers.md scenario catalogue.
+Source: sieve-project/sieve (the oracle).
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ Guarantees:
   1. `seq` grows by one per record; records are never reordered or changed.
   2. The log is bounded by count and by bytes of object payload; what fell off the old
      end is counted in `dropped`, and `first_seq` says where the log begins.
-  3. `append` does not block on readers and calls nobody's code.
+  3. `append` does not block on readers. What taps it is called after the lock is given back, on
+     the thread that appends: a tap sets a flag, and waits for nothing.
 
 Causes link records: watch event → delta → stored → notification → trigger → reconcile →
 request → watch event.
