@@ -34,7 +34,7 @@ from crlab.runtime.notebook_cell import ByCell
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crlab.cache import HandlerRegistration, Lister
+    from crlab.cache import HandlerRegistration, Indexer, InformerStatus, Lister
     from crlab.controller import Draft
     from crlab.frame.failing_column import FailingColumn
     from crlab.frame.live_frame import LiveFrame
@@ -119,7 +119,7 @@ class Informer:
         return self
 
     @property
-    def status(self) -> Any:
+    def status(self) -> InformerStatus:
         """What can be claimed of the cache now: state, age, cause (`InformerStatus`)."""
         note_read(self._parts.trace)
         note_read(Seconds(self._parts.clock))  # it ages by itself
@@ -146,7 +146,7 @@ class Informer:
     # -- the cache -----------------------------------------------------------------------
 
     @property
-    def indexer(self) -> Any:
+    def indexer(self) -> Indexer:
         """The cache itself, with its indices."""
         return self.shared.indexer
 

@@ -28,7 +28,7 @@ LIST_MODES = ("auto", "watchlist", "list")
 OURS = frozenset({"driver", "clock", "ids", "trace", "redact", "lister_watcher"})
 
 
-def check_resource(resource: Any, taker: str) -> None:
+def check_resource(resource: object, taker: str) -> None:
     """Raise unless `resource` can name one.
 
     Raises:
@@ -49,9 +49,9 @@ def check_question(
     queue: str,
     list_mode: str,
     namespaces: Sequence[Any],
-    columns: Any,
-    indexers: Any,
-    transform: Any,
+    columns: object,
+    indexers: object,
+    transform: object,
     options: Mapping[str, Any],
 ) -> None:
     """Raise unless an informer can be made of these arguments.
@@ -83,7 +83,7 @@ def check_question(
     _check_options(options)
 
 
-def check_columns(columns: Any) -> None:
+def check_columns(columns: object) -> None:
     """Raise unless these can be columns.
 
     Raises:
@@ -96,7 +96,7 @@ def check_columns(columns: Any) -> None:
         )
 
 
-def check_sources(informer: Any, owns: Any, watches: Any, predicates: Any) -> None:
+def check_sources(informer: object, owns: object, watches: object, predicates: object) -> None:
     """Raise unless a controller can listen to these.
 
     Raises:
@@ -122,14 +122,14 @@ def check_sources(informer: Any, owns: Any, watches: Any, predicates: Any) -> No
         checked_function(each, "a predicate", ("event",))
 
 
-def _check_source(source: Any, taker: str) -> None:
+def _check_source(source: object, taker: str) -> None:
     from crlab.lab.informer import Informer
 
     if not isinstance(source, Informer):
         check_resource(source, taker)
 
 
-def _check_functions(indexers: Any, transform: Any) -> None:
+def _check_functions(indexers: object, transform: object) -> None:
     if indexers is not None and not isinstance(indexers, Mapping):
         raise ConfigError(f"indexers maps names to functions, not a {type(indexers).__name__}")
     for name in indexers or ():

@@ -1002,7 +1002,7 @@ class Lab:
         return f"Lab({self._parts.title}, {rights}, {state})"
 
 
-def _check_informer(informer: Any, taker: str) -> None:
+def _check_informer(informer: object, taker: str) -> None:
     from crlab.lab.informer import Informer
 
     if informer is not None and not isinstance(informer, Informer):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crlab.lab.parts import Parts
     from crlab.report.explain import Explanation
     from crlab.widgets.stepper import StepperView
+    from crlab.workqueue import RateLimitingQueue
 
 
 class LabController:
@@ -195,7 +196,7 @@ class LabController:
     # -- looking -------------------------------------------------------------------------
 
     @property
-    def queue(self) -> Any:
+    def queue(self) -> RateLimitingQueue[str]:
         """The workqueue; ``queue.snapshot()`` shows it."""
         return self.controller.queue
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlab.apiserver import ApiServer
+from crlab.apiserver import ApiServer, StorageSnapshot
 from crlab.client.kubeconfig import write_kubeconfig
 from crlab.errors import ConfigError, ResourceExpired
 from crlab.lab.builtin_controller import BuiltinControllers
@@ -32,6 +32,9 @@ from crlab.runtime.dependency import refuse_read
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crlab.cache import SharedInformer
+    from crlab.controller.informer_like import InformerLike
+    from crlab.lab.informer import Informer
     from crlab.lab.lab_controller import LabController
     from crlab.report.stress import StressReport
     from crlab.widgets.fault import FaultView
@@ -140,11 +143,11 @@ class Sandbox(Lab):
 
     # -- its time -------------------------------------------------------------------------
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> tuple[StorageSnapshot, object]:
         """Return the whole server at this moment, for `restore`. Costs next to nothing."""
         return self._own("take a snapshot").snapshot()
 
-    def restore(self, snapshot: Any) -> int:
+    def restore(self, snapshot: tuple[StorageSnapshot, object]) -> int:
         """Put a snapshot back, under a new revision; watches end and informers list again.
 
         Returns:
@@ -153,8 +156,6 @@ class Sandbox(Lab):
         Raises:
             ConfigError: that is no snapshot.
         """
-        from crlab.apiserver import StorageSnapshot
-
         server = self._own("restore")
         is_snapshot = isinstance(snapshot, tuple) and len(snapshot) == 2
         if not is_snapshot or not isinstance(snapshot[0], StorageSnapshot):
@@ -212,9 +213,9 @@ class Sandbox(Lab):
 
     def _take_twin(self, model: LabController) -> LabController:
         """Build another lab's controller here, over this lab's informers."""
-        theirs = {informer.shared: informer for informer in model.lab.informers}
+        theirs: dict[InformerLike, Informer] = {x.shared: x for x in model.lab.informers}
 
-        def informer_for(shared: Any) -> Any:
+        def informer_for(shared: InformerLike) -> SharedInformer:
             like = theirs[shared]
             return self.informer(
                 like.resource,
@@ -303,7 +304,7 @@ class Sandbox(Lab):
         return self.server
 
 
-def _revision(revision: Any) -> int:
+def _revision(revision: object) -> int:
     """Return a resourceVersion as a number."""
     if isinstance(revision, str) and revision.isascii() and revision.isdigit():
         return int(revision)
