@@ -155,9 +155,12 @@ class PriorityModel(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.queue = PriorityQueue(clock=self.clock)
         self.entries, self.running, self.order = {}, {}, 0
+        self.delayed = {}  # key → which delay it was; keys due at one time come in that order
 
     def merged(self, key, priority, due):
         known = self.entries.get(key)
+        if known is None or due < known[1]:
+            self.delayed[key] = self.order
         if known is not None:
             priority, due = max(priority, known[0]), min(due, known[1])
         now = self.clock.monotonic()
@@ -184,7 +187,7 @@ class PriorityModel(RuleBasedStateMachine):
         now = self.clock.monotonic()
         newly = [s.key for s in self.queue.snapshot().queued]
         due = [k for k, e in self.entries.items() if now - 1 < e[1] <= now and k in newly]
-        for key in sorted(due, key=lambda k: (self.entries[k][1], newly.index(k))):
+        for key in sorted(due, key=lambda k: (self.entries[k][1], self.delayed[k])):
             self.order += 1
             self.entries[key] = (*self.entries[key][:2], self.order)
 
