@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from crlab.errors import ConfigError
-from crlab.views.filter import FilterError
+from crlab.views.filter import Filter, FilterError
 from crlab.views.state import (
     CallState,
     ColumnState,
@@ -81,13 +81,7 @@ class FakeTable(Fake):
         keys = sorted(self.values, reverse=query.is_descending)
         if query.filter:
             query.filter.check(("name", "n"))
-            keys = [
-                k
-                for k in keys
-                if query.filter.matches(
-                    {"name": k.split("/")[-1], "n": self.values[k]}.__getitem__, lambda k=k: [k]
-                )
-            ]
+            keys = [key for key in keys if self._matches(query.filter, key)]
         shown = keys[query.offset : query.offset + query.limit]
         rows = tuple(
             Row(
@@ -110,6 +104,10 @@ class FakeTable(Fake):
             query.is_descending,
         )
 
+    def _matches(self, wanted: Filter, key: str) -> bool:
+        row = {"name": key.split("/")[-1], "n": self.values[key]}
+        return wanted.matches(row.__getitem__, lambda: [key])
+
 
 class FakeEvents(Fake):
     """A stream of two events; either can be opened."""
@@ -122,8 +120,13 @@ class FakeEvents(Fake):
             EventRow(1, AT, "ADDED", t, f"default/{t}", "7", (), t),
         )
         opened = next((row for row in rows if row.seq == query.opened), None)
-        detail = opened and EventDetail(
-            opened,
+        detail = None if opened is None else self._detail(opened)
+        return EventsState(t, rows, 2, 2, self.status, query.offset, detail)
+
+    def _detail(self, row: EventRow) -> EventDetail:
+        t = self.text
+        return EventDetail(
+            row,
             (Diff("~", f".spec.{t}", t, f"{t}!"), Diff("+", t, "", t), Diff("-", t, t)),
             t,
             t,
@@ -131,7 +134,6 @@ class FakeEvents(Fake):
             SideBySide(f"rv 7 {t}", f"rv 8 {t}", ((" ", t, t), ("~", t, f"{t}!"))),
             f"{t} did it",
         )
-        return EventsState(t, rows, 2, 2, self.status, query.offset, detail)
 
 
 class FakeRate(Fake):

@@ -254,7 +254,9 @@ class FaultRig:
     def healths(self) -> set[str]:
         """Return every word its state has been, however short."""
         records = self.informer.trace.records()
-        return {record.data["health"] for record in records if record.kind == "state"}
+        return {
+            record.data["health"] for record in records if record.kind == "state" and record.data
+        }
 
     def until_state(self, *words: str) -> None:
         self.until(lambda: self.state in words)

@@ -7,10 +7,12 @@ I1-I8 hold at every change or after every step, Q1-Q6 whenever the faults have e
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ from crlab.runtime.driver import ThreadDriver
 from crlab.runtime.ids import Ids
 from crlab.trace.record import Trace
 from support.fault_proxy import semantic, toxic
+from support.fault_proxy.fault import Fault
 from support.fault_rig import BURST, CONFIG_MAPS, PATH, RATE, FaultRig, Fold, cached, truth
 from support.poll import pause, until
 from support.server import make_server
@@ -48,8 +51,11 @@ def bookmark_line(version: str) -> bytes:
     return json.dumps({"type": "BOOKMARK", "object": obj}).encode() + b"\n"
 
 
-ANSWERS = {
-    **{str(code): (lambda c=code: semantic.Status(c)) for code in (401, 403, 404, 410, 429, 500)},
+ANSWERS: dict[str, Callable[[], Fault]] = {
+    **{
+        str(code): functools.partial(semantic.Status, code)
+        for code in (401, 403, 404, 410, 429, 500)
+    },
     "503": lambda: semantic.Status(503),
     "too large": semantic.TooLarge,
     "html": lambda: semantic.Status(200, b"<html>Log in</html>"),
@@ -62,7 +68,7 @@ ANSWERS = {
     "another kind": lambda: semantic.Body(lambda tree: tree.update(kind="SecretList")),
     "redirect": lambda: semantic.Redirect("http://127.0.0.1:9/"),
 }
-STREAMS = {
+STREAMS: dict[str, Callable[[], Fault]] = {
     "end": semantic.End,
     "fin": lambda: semantic.End(is_clean=False),
     "rst": toxic.ResetPeer,
@@ -76,7 +82,7 @@ STREAMS = {
     "old bookmark": lambda: Inject(bookmark_line("1")),
     "slices of a byte": lambda: toxic.Slicer(1),
 }
-EVENTS = {
+EVENTS: dict[str, Callable[[], Fault]] = {
     "rst mid-line": toxic.RstMidLine,
     "fin mid-line": toxic.FinMidLine,
     "all but the newline": lambda: toxic.FinMidLine(is_clean=True, is_whole=True),
@@ -384,6 +390,7 @@ class HttpHistory(RuleBasedStateMachine):
         assert len(threads) <= 9 + 2 * len(self.folds) + 2 * len(self.others), f"I6: {threads}"
         status = self.informer.status
         if status.state.value == "live":
+            assert status.age_seconds is not None, f"I8: {status}"
             assert status.age_seconds <= IDLE_SECONDS, f"I8: {status}"
         journal = self.rig.proxy.journal
         pages = [e for e in journal.entries("request", "list", self.mark) if "continue" in e.detail]

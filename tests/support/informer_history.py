@@ -7,6 +7,7 @@ fifty steps and ten minutes of back-off takes milliseconds.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ REQUEST_FAULTS = {
     "cut": lambda: TransportError("cut", phase="list"),
     "garbage": lambda: DecodeError("not a list"),
 }
-STREAM_FAULTS = {
+STREAM_FAULTS: dict[str, Callable[[], list[WatchEvent | Exception]]] = {
     "end": lambda: [EndOfStream()],
     "cut": lambda: [TransportError("cut", phase="watch")],
     "garbage": lambda: [DecodeError("not an event")],
@@ -265,7 +266,7 @@ class History(RuleBasedStateMachine):
         assert [problem for told in self.told for problem in told.problems] == []
         assert "default/ghost" not in self.informer.indexer
         for name, index in self.informer.indexer._indices.items():
-            expected = {}
+            expected: dict[str, list[str]] = {}
             for obj in self.informer.indexer.list():
                 for value in index.func(obj):
                     expected.setdefault(value, []).append(obj.key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crlab.cache import SharedInformer
 from crlab.cache.reflector import Timing
 from crlab.runtime.clock import FakeClock
@@ -115,7 +117,7 @@ class Rig:
         """Return the options of a request."""
         return self.server.asked[number][1]
 
-    def verbs(self) -> list[str]:
+    def verbs(self) -> Sequence[str]:
         return self.server.verbs()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,6 @@ class Kernel:
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         environment["CRLAB_DISPLAY"] = "widget"
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.kernel_cmd = [
-            sys.executable,
-            "-m",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-        ]
         self.manager.start_kernel(env=environment)
         self.client: Any = self.manager.client()
         self.client.start_channels()

@@ -15,6 +15,7 @@ import crlab
 from crlab.controller.context import Context
 from crlab.controller.reconcile import Request
 from crlab.errors import CrlabError
+from crlab.runtime.driver import ManualDriver
 from support.informer_rig import quick
 
 PLACES = ("a", "b")
@@ -46,7 +47,9 @@ class OwnWrites(RuleBasedStateMachine):
         self.lab = crlab.sandbox(seed=0, driver="manual", controllers=False)
         for place in PLACES:
             self.lab.client.create("namespaces", {"metadata": {"name": place}})
-        self.history = {key: [(0, None)] for key in KEYS}  # (revision, resourceVersion or None)
+        self.history: dict[str, list[tuple[int, str | None]]] = {
+            key: [(0, None)] for key in KEYS
+        }  # (revision, resourceVersion or None)
         self.seen = dict.fromkeys(KEYS, 0)  # the revision a read of a key may not go behind
         self.made = dict.fromkeys(KEYS, 0)  # that of the newest own write
         self.lab.server.storage.subscribe(self.committed)
@@ -142,6 +145,7 @@ class OwnWrites(RuleBasedStateMachine):
     # -- stages --------------------------------------------------------------------------
 
     def move(self, stage, steps):
+        assert isinstance(self.lab.driver, ManualDriver)
         for _ in range(steps):
             self.lab.driver.step(lambda each: each.name == stage)
 
@@ -232,7 +236,7 @@ class OwnWrites(RuleBasedStateMachine):
                 key
                 for key in KEYS
                 if self.history[key][-1][1]
-                != (held.get_by_key(key) and held.get_by_key(key).resource_version)
+                != ((obj := held.get_by_key(key)) and obj.resource_version)
                 or int(self.shared.resource_version_in(key[0]) or 0) < self.seen[key]
             ]
             assert news, text

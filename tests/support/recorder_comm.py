@@ -39,7 +39,14 @@ def recorded() -> Iterator[Recorder]:
     recorder = Recorder()
 
     class RecorderComm(BaseComm):
-        def publish_msg(self, msg_type: str, data: Any = None, **more: Any) -> None:
+        def publish_msg(
+            self,
+            msg_type: str,
+            data: dict[str, Any] | None = None,
+            metadata: dict[str, Any] | None = None,
+            buffers: list[bytes] | None = None,
+            **more: Any,
+        ) -> None:
             state = (data or {}).get("state", {}) if isinstance(data, dict) else {}
             size = len(str(data))
             name = threading.current_thread().name

@@ -59,6 +59,7 @@ class Client:
 
     def send(self, step: dict[str, Any]) -> http.client.HTTPConnection:
         """Send a step's request; return the connection to read from."""
+        assert self._base.hostname is not None, "a server's URL has a host"
         connection = http.client.HTTPConnection(self._base.hostname, self._base.port, timeout=20)
         headers = {"Accept": "application/json", "User-Agent": "crlab-transcripts/1"}
         token = self._tokens.get(step.get("as") or "admin")

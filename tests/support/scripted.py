@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.errors import TransportError
@@ -127,7 +127,7 @@ class ScriptedListerWatcher:
 
     @staticmethod
     def _answer(answer, options):
-        if isinstance(answer, Callable) and not isinstance(answer, type):
+        if callable(answer) and not isinstance(answer, type):
             answer = answer(options)
         if isinstance(answer, BaseException):
             raise answer
@@ -138,7 +138,7 @@ class ScriptedListerWatcher:
         """The newest stream."""
         return self.streams[-1]
 
-    def verbs(self) -> list[str]:
+    def verbs(self) -> Sequence[str]:
         """What was asked, in order: "list", "watch" or "stream"."""
         return [verb for verb, _ in self.asked]
 

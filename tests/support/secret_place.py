@@ -27,6 +27,7 @@ SHAPES = (
 )
 NAMES = ("password", "apiKey", "DB_PASSWORD", "DBPASS", "NEO4J_AUTH", "STRIPE_KEY", "id_rsa")
 PLAIN = ("spec", "env", "config", "note", "items", "value", "name", "data", "list")
+SIBLINGS: tuple[dict[str, Any], ...] = ({}, {"colour": "red"}, {"type": "a", "size": 3})
 KINDS = ("Pod", "Deployment", "ConfigMap", "Widget", "Secret", "Event")
 
 
@@ -49,9 +50,9 @@ def secret_objects(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
         )
     )
     for field in draw(st.lists(st.sampled_from(PLAIN), max_size=3)):
-        siblings = draw(st.sampled_from([{}, {"colour": "red"}, {"type": "a", "size": 3}]))
+        siblings = draw(st.sampled_from(SIBLINGS))
         value = draw(st.sampled_from([{**siblings, field: value}, {field: [siblings, value]}]))
-    meta = {"name": "x", "namespace": "default", "annotations": {"a": "b"}}
+    meta: dict[str, Any] = {"name": "x", "namespace": "default", "annotations": {"a": "b"}}
     if isinstance(value, str) and draw(st.booleans()):
         meta["annotations"] = {"note": value}
     obj = {"apiVersion": "v1", "kind": kind, "metadata": meta}
@@ -117,7 +118,7 @@ def harmless_objects() -> list[dict[str, Any]]:
         },
     }
     column = {"name": "Token", "type": "string", "jsonPath": ".spec.passwordSecretRef.name"}
-    version = {"name": "v1", "schema": {"openAPIV3Schema": schema}}
+    version: dict[str, Any] = {"name": "v1", "schema": {"openAPIV3Schema": schema}}
     version["additionalPrinterColumns"] = [column]
     rule = {"apiGroups": [""], "resources": ["secrets", "tokenreviews"], "verbs": ["get"]}
     return [

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import replace
 from unittest import mock
+
+from msgspec.structs import replace
 
 from crlab.cache import processor, reflector, reflector_state, revision
 from crlab.cache.delta_fifo import DeltaFIFO
-from crlab.cache.fifo import Delta
-from crlab.cache.indexer import Indexer
+from crlab.cache.index import Index
 from crlab.cache.listener import Listener, NotificationType
 from crlab.cache.processor import Processor
 from crlab.cache.real_fifo import RealFIFO
 from crlab.cache.reflector import Reflector
+from crlab.cache.reflector_message import Close, Collect, Empty, Replace
 from crlab.cache.watch_verdict import Verdict, judge
 
 machine = reflector_state
@@ -46,27 +47,21 @@ def _version_past_the_bad(event, last):
 
 
 def _resume_for_ever(state, reason, policy):
-    return machine._watch(state, machine.Close())
+    return machine._watch(state, Close())
 
 
 def _reopen_after_410(state, failed, fault, policy):
-    return machine._watch(state, machine.Close())
+    return machine._watch(state, Close())
 
 
 def _forget_deletions(self, delta, is_initial):
     before = self._indexer.read().rows
     kept = {obj.key: obj for obj in delta.items}
     items = [*delta.items, *(obj for key, obj in before.items() if key not in kept)]
-    _replace_all(self, _with_items(delta, items), is_initial)
+    _replace_all(self, replace(delta, items=items), is_initial)
 
 
 _replace_all = Processor._replace_all
-
-
-def _with_items(delta, items):
-    return Delta(
-        delta.type, items=items, resource_version=delta.resource_version, cause=delta.cause
-    )
 
 
 def _untold_deletions(self, notes):
@@ -80,24 +75,24 @@ def _half_replace(self, items, delta, changed, gone):
     self._indexer.apply([(key, items[key]) for key in changed], delta.resource_version)
 
 
-def _no_unavailable(state, policy, *, is_full=False):
-    return _list(replace(state, is_version_unavailable=False), policy, full=is_full)
+def _no_unavailable(state, policy, *, full=False):
+    return _list(replace(state, is_version_unavailable=False), policy, full=full)
 
 
 _list = machine._list
 
 
-def _old_epoch(self, items, version, *, is_new_epoch, pages=0):
-    if not is_new_epoch:
-        _queue_replace(self, items, version, new_epoch=is_new_epoch, pages=pages)
+def _old_epoch(self, items, version, *, new_epoch, pages=0):
+    if not new_epoch:
+        _queue_replace(self, items, version, new_epoch=new_epoch, pages=pages)
 
 
 _queue_replace = Reflector._queue_replace
 
 
-def _drop_under_load(self, deltas):
+def _drop_under_load(self, deltas, *, waking=True):
     if len(self) < 3:
-        _add(self, deltas)
+        _add(self, deltas, waking=waking)
 
 
 _add = RealFIFO.add
@@ -115,18 +110,11 @@ def _double_join(self, notes):
     _push(self, [note for note in notes if note.type is NotificationType.ADD])
 
 
-def _stale_index(self, changes, values, version):
-    _apply_locked(self, changes, [[()] * len(self._indices) for _ in changes], version)
-
-
-_apply_locked = Indexer._apply_locked
-
-
 def _trust_epoch(state, version, asked, policy):
     return machine._watch(
-        machine._taken(state, machine.revision.newest(state.last_version, version)),
-        machine.Collect(),
-        machine.Replace(version),
+        machine._taken(state, revision.newest(state.last_version, version)),
+        Collect(),
+        Replace(version),
     )
 
 
@@ -146,13 +134,13 @@ BUGS: dict[str, list[tuple[object, str, object]]] = {
     "the queue drops under load": [(RealFIFO, "add", _drop_under_load)],
     "late handlers are not replayed": [(Listener, "push", _deaf_to_late)],
     "adds are told twice": [(Listener, "push", _double_join)],
-    "indices are not moved": [(Indexer, "_apply_locked", _stale_index)],
-    "pages are not collected": [(machine, "advance", _without(machine.Collect))],
-    "the stream is not closed on a relist": [(machine, "advance", _without(machine.Close))],
+    "indices are not moved": [(Index, "put", lambda self, key, values: None)],
+    "pages are not collected": [(machine, "advance", _without(Collect))],
+    "the stream is not closed on a relist": [(machine, "advance", _without(Close))],
     "the classic queue ignores queued keys in a relist": [
         (DeltaFIFO, "_infer_locked", lambda self, listed, replaced: 0)
     ],
-    "404 does not empty the cache": [(machine, "advance", _without(machine.Empty))],
+    "404 does not empty the cache": [(machine, "advance", _without(Empty))],
     "graves are forgotten": [(processor, "MAX_DELETED", 0)],
     "versions are compared as text": [(revision, "is_older", lambda left, right: left < right)],
 }

@@ -121,7 +121,7 @@ class TinyCluster:
         return Controller(
             options.pop("name", "test"),
             reconcile,
-            client=self,
+            client=self,  # type: ignore[arg-type]  # it has the client's verbs that are tested
             driver=self.driver,
             clock=self.clock,
             trace=self.trace,

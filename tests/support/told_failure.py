@@ -23,7 +23,7 @@ CONFIG = {
     "data": {"n": "0"},
 }
 Told = tuple[crlab.Lab, str, str, str]  # the lab it is told in; kind, where, key
-Scenario = Callable[[crlab.Lab], Iterator[Told]]
+Scenario = Callable[[crlab.Sandbox], Iterator[Told]]
 SCENARIOS: dict[str, Scenario] = {}
 SENTENCE = "seeded failure"
 
@@ -47,13 +47,13 @@ class Switch:
         return self.value
 
 
-def touch(lab: crlab.Lab, n: int = 1) -> None:
+def touch(lab: crlab.Sandbox, n: int = 1) -> None:
     """Change the ConfigMap, and let everything hear of it."""
     lab.client.patch("configmaps", "a", {"data": {"n": str(n)}}, namespace="default")
     lab.settle()
 
 
-def controller(lab: crlab.Lab, reconcile: Callable[..., Any], **options: Any) -> Any:
+def controller(lab: crlab.Sandbox, reconcile: Callable[..., Any], **options: Any) -> Any:
     """Make a controller named "c" of the ConfigMap."""
     informer = lab.informer("configmaps", namespace="default")
     made = lab.controller(informer, name="c", **options)(reconcile)
@@ -62,7 +62,7 @@ def controller(lab: crlab.Lab, reconcile: Callable[..., Any], **options: Any) ->
 
 
 @scenario
-def a_key_that_fails(lab: crlab.Lab) -> Iterator[Told]:
+def a_key_that_fails(lab: crlab.Sandbox) -> Iterator[Told]:
     reconcile = Switch()
     made = controller(lab, lambda request, ctx: reconcile())
     made.step()
@@ -73,7 +73,7 @@ def a_key_that_fails(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_key_that_is_given_up(lab: crlab.Lab) -> Iterator[Told]:
+def a_key_that_is_given_up(lab: crlab.Sandbox) -> Iterator[Told]:
     reconcile = Switch()
     made = controller(lab, lambda request, ctx: reconcile(), max_retries=0)
     made.step()
@@ -84,7 +84,7 @@ def a_key_that_is_given_up(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_predicate(lab: crlab.Lab) -> Iterator[Told]:
+def a_predicate(lab: crlab.Sandbox) -> Iterator[Told]:
     predicate = Switch(False)
     controller(lab, lambda request, ctx: None, predicates=[predicate])
     yield lab, "predicate", "controller/c", "default/a"
@@ -93,7 +93,7 @@ def a_predicate(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_mapper(lab: crlab.Lab) -> Iterator[Told]:
+def a_mapper(lab: crlab.Sandbox) -> Iterator[Told]:
     mapper = Switch(())
     seen = lab.informer("configmaps")
     lab.controller("serviceaccounts", name="c", watches={seen: mapper})(lambda request, ctx: None)
@@ -104,7 +104,7 @@ def a_mapper(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_run_that_does_not_return(lab: crlab.Lab) -> Iterator[Told]:
+def a_run_that_does_not_return(lab: crlab.Sandbox) -> Iterator[Told]:
     told: list[Told] = []
 
     def reconcile(request: Any, ctx: Any) -> None:
@@ -123,7 +123,7 @@ def a_run_that_does_not_return(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_worker_that_ends(lab: crlab.Lab) -> Iterator[Told]:
+def a_worker_that_ends(lab: crlab.Sandbox) -> Iterator[Told]:
     lab.faults.status(503, resource="secrets", times=None)
     made = lab.controller("secrets", name="c")(lambda request, ctx: None)
     made.start()
@@ -140,7 +140,7 @@ def a_worker_that_ends(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_event_that_is_lost(lab: crlab.Lab) -> Iterator[Told]:
+def an_event_that_is_lost(lab: crlab.Sandbox) -> Iterator[Told]:
     made = controller(lab, lambda request, ctx: ctx.event("Seen", f"{ctx.object['data']}"))
     refused = Forbidden(SENTENCE, code=403, reason="Forbidden")
     with mock.patch.object(EventRecorder, "_write", side_effect=refused):
@@ -153,7 +153,7 @@ def an_event_that_is_lost(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_handler(lab: crlab.Lab) -> Iterator[Told]:
+def a_handler(lab: crlab.Sandbox) -> Iterator[Told]:
     handler = Switch()
     informer = lab.informer("configmaps", namespace="default")
     informer.add_event_handler(on_add=handler, on_update=handler, name="h")
@@ -164,7 +164,7 @@ def a_handler(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_index(lab: crlab.Lab) -> Iterator[Told]:
+def an_index(lab: crlab.Sandbox) -> Iterator[Told]:
     index = Switch(())
     well = {"well": lambda obj: ("x",)}
     lab.informer("configmaps", namespace="default", indexers={"by-n": index, **well})
@@ -175,7 +175,7 @@ def an_index(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_transform_of_a_list(lab: crlab.Lab) -> Iterator[Told]:
+def a_transform_of_a_list(lab: crlab.Sandbox) -> Iterator[Told]:
     switch = Switch()
 
     def transform(obj: Any) -> Any:
@@ -191,7 +191,7 @@ def a_transform_of_a_list(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_transform_of_an_event(lab: crlab.Lab) -> Iterator[Told]:
+def a_transform_of_an_event(lab: crlab.Sandbox) -> Iterator[Told]:
     switch = Switch()
     switch.is_on = False
 
@@ -209,11 +209,11 @@ def a_transform_of_an_event(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_column_function(lab: crlab.Lab) -> Iterator[Told]:
+def a_column_function(lab: crlab.Sandbox) -> Iterator[Told]:
     column = Switch(1)
     informer = lab.informer("configmaps", namespace="default")
     lab.settle()
-    frame = informer.with_columns({"mine": column})
+    frame = informer.with_columns({"mine": column})  # type: ignore[dict-item]  # a function is a column too
     with pytest.raises(ColumnFailed):  # it is the only row
         assert len(frame.df)
     yield lab, "column", "informer/configmaps/default column mine", "default/a"
@@ -223,7 +223,7 @@ def a_column_function(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_watch_error_handler(lab: crlab.Lab) -> Iterator[Told]:
+def a_watch_error_handler(lab: crlab.Sandbox) -> Iterator[Told]:
     handler = Switch()
     lab.faults.status(503, resource="configmaps")
     lab.informer("configmaps", namespace="default", watch_error_handler=handler)
@@ -241,7 +241,7 @@ def a_watch_error_handler(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_audit(lab: crlab.Lab) -> Iterator[Told]:
+def an_audit(lab: crlab.Sandbox) -> Iterator[Told]:
     lab.informer("configmaps", namespace="default", audit_seconds=10)
     lab.settle()
     lab.faults.status(503, resource="configmaps", verb="list")
@@ -253,7 +253,7 @@ def an_audit(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_informer_that_is_refused(lab: crlab.Lab) -> Iterator[Told]:
+def an_informer_that_is_refused(lab: crlab.Sandbox) -> Iterator[Told]:
     nobody = lab.as_user("nobody")
     nobody.informer("configmaps", namespace="default")
     lab.settle()
@@ -278,7 +278,7 @@ def an_informer_that_is_refused(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_informer_of_what_is_gone(lab: crlab.Lab) -> Iterator[Told]:
+def an_informer_of_what_is_gone(lab: crlab.Sandbox) -> Iterator[Told]:
     from crlab.examples import myservice
 
     lab.apply(myservice.CRD)
@@ -295,7 +295,7 @@ def an_informer_of_what_is_gone(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_informer_that_does_not_sync(lab: crlab.Lab) -> Iterator[Told]:
+def an_informer_that_does_not_sync(lab: crlab.Sandbox) -> Iterator[Told]:
     lab.faults.status(503, resource="configmaps", times=None)
     lab.informer("configmaps", namespace="default")
     for _ in range(4):
@@ -309,7 +309,7 @@ def an_informer_that_does_not_sync(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def an_informer_that_is_cut_off(lab: crlab.Lab) -> Iterator[Told]:
+def an_informer_that_is_cut_off(lab: crlab.Sandbox) -> Iterator[Told]:
     lab.informer("configmaps", namespace="default")
     lab.settle()
     lab.faults.refuse()
@@ -325,7 +325,7 @@ def an_informer_that_is_cut_off(lab: crlab.Lab) -> Iterator[Told]:
 
 
 @scenario
-def a_controller_of_the_server(lab: crlab.Lab) -> Iterator[Told]:
+def a_controller_of_the_server(lab: crlab.Sandbox) -> Iterator[Told]:
     runner = lab.builtin_controllers.controllers["namespace"].runner
     well, runner._reconcile = runner._reconcile, Switch()
     lab.client.create("namespaces", {"metadata": {"name": "b"}})

@@ -118,7 +118,7 @@ def _ordered(value: dict[str, Any]) -> dict[str, Any]:
         rows = value.get(key)
         if isinstance(rows, list) and all(isinstance(r, dict) and name in r for r in rows):
             value = {**value, key: sorted(rows, key=lambda row: row[name])}
-    details = value.get("details")
+    details: Any = value.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     if value.get("kind") != "Status" or not isinstance(causes, list):
         return value
@@ -134,7 +134,7 @@ def _ordered(value: dict[str, Any]) -> dict[str, Any]:
 def _mark_metadata(metadata: Any, keep: frozenset[str], is_floor: bool) -> Any:
     if not isinstance(metadata, dict):
         return mark(metadata, keep)
-    found = {}
+    found: dict[str, Any] = {}
     for key, item in metadata.items():
         if key == "resourceVersion" and isinstance(item, str) and item.isdigit() and item != "0":
             found[key] = Rv(int(item), is_floor)

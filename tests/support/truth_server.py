@@ -7,9 +7,11 @@ that a history may want; all in memory and without a thread.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from crlab.client.list_watch import EndOfStream, ListOptions, ListPage, WatchEvent
 from crlab.errors import api_error
+from crlab.model.object import KubeObject
 from support.scripted import PODS, bookmark, event, pod
 
 
@@ -24,7 +26,7 @@ def too_large():
 class TruthStream:
     """A watch: a cursor on the log, with extra lines and an end a fault may put in."""
 
-    def __init__(self, server: TruthServer, cursor: int, initial: list[WatchEvent]) -> None:
+    def __init__(self, server: TruthServer, cursor: int, initial: Sequence[WatchEvent]) -> None:
         self.server = server
         self.cursor = cursor
         self.extra: deque = deque(initial)
@@ -32,7 +34,7 @@ class TruthStream:
         self.is_mute = False
 
     def read(self, timeout_seconds):
-        events = []
+        events: list[WatchEvent] = []
         if self.is_mute:
             return events
         while self.extra:
@@ -62,7 +64,7 @@ class TruthServer:
         self.supports_watch_list = has_watch_list
         self.revision = 95  # soon three digits: versions are numbers, not text
         self.objects: dict = {}
-        self.log: list[tuple[int, str, object]] = []
+        self.log: list[tuple[int, str, KubeObject]] = []
         self.compacted = 0
         self.streams: list[TruthStream] = []
         self.list_faults: deque = deque()
@@ -167,7 +169,7 @@ class TruthServer:
             raise gone()
         return self._opened(asked, [])  # a future version is accepted, and silent
 
-    def _opened(self, cursor: int, initial: list[WatchEvent]) -> TruthStream:
+    def _opened(self, cursor: int, initial: Sequence[WatchEvent]) -> TruthStream:
         stream = TruthStream(self, cursor, initial)
         self.streams.append(stream)
         return stream

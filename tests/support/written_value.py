@@ -77,7 +77,7 @@ def json_form(value: Any) -> Any:
 class World:
     """A sandbox, one thing in it, and a controller whose run does what it is told."""
 
-    def __init__(self, lab: crlab.Lab) -> None:
+    def __init__(self, lab: crlab.Sandbox) -> None:
         self.lab, self.client = lab, lab.client
         lab.apply(CRD)
         self.todo: Callable[[Any], Any] = lambda ctx: None
@@ -94,9 +94,10 @@ class World:
 
     def in_run(self, todo: Callable[[Any], Any]) -> None:
         self.todo = todo
-        error = self.controller.step("default/x").error
-        if error is not None:
-            raise error
+        record = self.controller.step("default/x")
+        assert record is not None, "the key was not run"
+        if record.error is not None:
+            raise record.error
 
     @property
     def writes(self) -> int:

@@ -11,10 +11,13 @@ import http.client
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from support.bench import payload
+
+if TYPE_CHECKING:  # a subject's constructor pays for its imports
+    from crlab.cache.shared_informer import ListMode
 
 
 class Seen:
@@ -36,7 +39,8 @@ class Seen:
 class Subject(Protocol):
     """A client under measurement; its constructor pays for imports, `start` returns at once."""
 
-    is_watching: bool
+    @property
+    def is_watching(self) -> bool: ...
 
     def start(self, seen: Seen) -> None: ...
 
@@ -46,7 +50,7 @@ class Subject(Protocol):
 class Crlab:
     """The front door: connect, informer, handler; trace and indices on."""
 
-    list_mode = "auto"
+    list_mode: ListMode = "auto"
 
     def __init__(self, kind: payload.Kind, url: str) -> None:
         import crlab
@@ -217,6 +221,7 @@ class KubernetesAsyncio(_Asyncio):
         api = self._client.ApiClient(configuration)
         group, _, version = self._kind.api_version.rpartition("/")
         args: dict[str, Any] = {}
+        call: Any
         if not group:
             call = self._client.CoreV1Api(api).list_pod_for_all_namespaces
         else:
@@ -224,7 +229,7 @@ class KubernetesAsyncio(_Asyncio):
             args = {"group": group, "version": version, "plural": self._kind.plural}
         token = None
         while True:
-            paging = {"_continue": token} if token else {}
+            paging: dict[str, str] = {"_continue": token} if token else {}
             found = await call(limit=500, **paging, **args)
             items, metadata = _parts(found)
             for obj in items:
@@ -239,7 +244,7 @@ class KubernetesAsyncio(_Asyncio):
 
     def _keep(self, obj: Any, seen: Seen) -> None:
         metadata = obj["metadata"] if isinstance(obj, dict) else obj.metadata
-        get = metadata.get if isinstance(metadata, dict) else metadata.to_dict().get
+        get: Any = metadata.get if isinstance(metadata, dict) else metadata.to_dict().get
         if isinstance(metadata, dict):
             key = (get("namespace"), get("name"))
         else:

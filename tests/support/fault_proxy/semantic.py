@@ -19,7 +19,12 @@ REASONS |= {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailab
 
 def status_body(code: int, message: str = "", **more: Any) -> bytes:
     """Return a Status."""
-    body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    body: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+    }
     body |= {"message": message or f"fault {code}", "code": code, "reason": REASONS.get(code, "")}
     return json.dumps(body | more).encode()
 
