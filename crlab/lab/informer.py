@@ -8,7 +8,7 @@ Thread: any; see the parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from crlab.cache import HandlerRegistration, Indexer, InformerStatus, Lister
     from crlab.controller import Draft
+    from crlab.frame.column_set import ColumnsArgument
     from crlab.frame.failing_column import FailingColumn
     from crlab.frame.live_frame import LiveFrame
     from crlab.frame.time_travel import Moment, TimeTravel, When
@@ -283,7 +284,7 @@ class Informer:
         """
         return self.frame.df
 
-    def with_columns(self, columns: Mapping[str, str] | None = None, **options: Any) -> LiveFrame:
+    def with_columns(self, columns: ColumnsArgument = None, **options: Any) -> LiveFrame:
         """Return another live frame over the same cache: ``columns={"image": ".spec.image"}``.
 
         Args:

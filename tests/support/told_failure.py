@@ -213,7 +213,7 @@ def a_column_function(lab: crlab.Sandbox) -> Iterator[Told]:
     column = Switch(1)
     informer = lab.informer("configmaps", namespace="default")
     lab.settle()
-    frame = informer.with_columns({"mine": column})  # type: ignore[dict-item]  # a function is a column too
+    frame = informer.with_columns({"mine": column})
     with pytest.raises(ColumnFailed):  # it is the only row
         assert len(frame.df)
     yield lab, "column", "informer/configmaps/default column mine", "default/a"
