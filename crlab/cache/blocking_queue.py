@@ -53,16 +53,19 @@ class BlockingQueue:
             return self._has_synced_locked()
 
     def _has_synced_locked(self) -> bool:
+        assert fork.held(self._cond)
         return self._is_populated and self._initial == 0
 
     def _populated_locked(self, size: int) -> None:
         """Count `size` entries as the first population, if there was none before."""
+        assert fork.held(self._cond)
         if not self._is_populated:
             self._is_populated = True
             self._initial = size
 
     def _reach_locked(self, scope: str, version: str, *, new_epoch: bool = False) -> str:
         """Move a scope's version on; return what it is then."""
+        assert fork.held(self._cond)
         held = self._reached.get(scope, "")
         if not version or (not new_epoch and revision.is_older(version, held)):
             return held
@@ -77,11 +80,13 @@ class BlockingQueue:
 
     def _listed_locked(self, scope: str, keys: Iterable[str]) -> None:
         """Note what the first list of a scope is made of."""
+        assert fork.held(self._cond)
         if scope not in self._unapplied:
             self._unapplied[scope] = set(keys)
 
     def _applied_locked(self, keys: Iterable[str]) -> None:
         """Note that what was queued of these keys has been processed."""
+        assert fork.held(self._cond)
         waiting = [left for left in self._unapplied.values() if left]
         if waiting:
             done = set(keys)
@@ -90,4 +95,5 @@ class BlockingQueue:
 
     def _is_first_locked(self, key: str) -> bool:
         """Whether a key is of a first list that is not through."""
+        assert fork.held(self._cond)
         return any(key in left for left in self._unapplied.values())

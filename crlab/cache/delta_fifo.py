@@ -29,6 +29,7 @@ from crlab.cache.blocking_queue import BlockingQueue
 from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -72,6 +73,7 @@ class DeltaFIFO(BlockingQueue):
 
     def _infer_locked(self, listed: dict[str, None], replaced: Delta) -> int:
         """Queue a tombstone for each key that is queued or known and was not listed."""
+        assert fork.held(self._cond)
         count = 0
         for key in [*self._items, *(k for k in self._in_flight if k not in self._items)]:
             newest = self._newest_locked(key)
@@ -119,6 +121,7 @@ class DeltaFIFO(BlockingQueue):
 
     def _came_locked(self, delta: Delta) -> None:
         """Take the version of what came; the queue itself is of keys."""
+        assert fork.held(self._cond)
         if self._is_closed or not delta.resource_version:
             return
         self._is_ahead = True
@@ -127,6 +130,7 @@ class DeltaFIFO(BlockingQueue):
         self._reach_locked(delta.scope, delta.resource_version, new_epoch=delta.is_new_epoch)
 
     def _queue_locked(self, delta: Delta) -> None:
+        assert fork.held(self._cond)
         if self._is_closed:
             return
         deltas = self._items.setdefault(delta.key, [])
@@ -135,11 +139,13 @@ class DeltaFIFO(BlockingQueue):
         self._keys.setdefault(delta.key)
 
     def _newest_locked(self, key: str) -> Delta | None:
+        assert fork.held(self._cond)
         deltas = self._items.get(key) or self._in_flight.get(key)
         return deltas[-1] if deltas else None
 
     def _is_there_locked(self, key: str) -> bool:
         """Whether a deletion of the key means anything (rule 27)."""
+        assert fork.held(self._cond)
         if key in self._items:
             return True
         flying = self._in_flight.get(key)
@@ -165,6 +171,7 @@ class DeltaFIFO(BlockingQueue):
 
     def _versions_locked(self) -> dict[str, str]:
         """Return what the store is at once the key just taken is applied; {} is as before."""
+        assert fork.held(self._cond)
         self._round_left -= 1
         if self._keys and self._round_left > 0:
             return {}

@@ -22,6 +22,7 @@ import msgspec
 from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.real_fifo import RealFIFO
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -53,6 +54,7 @@ class PerItemFIFO(RealFIFO):
 
     def _vanished_locked(self, listed: set[str], replaced: Delta) -> Iterator[Delta]:
         """Make a tombstone for each key that the list lacks and nobody deleted."""
+        assert fork.held(self._cond)
         newest = self._newest_locked()
         for key, delta in newest.items():
             if key not in listed and delta.type is not DeltaType.DELETED and replaced.covers(key):
@@ -64,6 +66,7 @@ class PerItemFIFO(RealFIFO):
 
     def _newest_locked(self) -> dict[str, Delta]:
         """Return the last of each key that is in flight or queued."""
+        assert fork.held(self._cond)
         newest = dict(self._in_flight)
         newest.update((delta.key, delta) for delta in self._entries if delta.key)
         return newest

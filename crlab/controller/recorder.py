@@ -196,6 +196,7 @@ class EventRecorder:
             self._news.notify_all()
 
     def _is_due_locked(self) -> bool:
+        assert self._lock.locked()
         return bool(self._backlog) and self._backlog[0].due_at <= self._clock.monotonic()
 
     def _take(self) -> _Pending | None:

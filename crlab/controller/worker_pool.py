@@ -79,11 +79,13 @@ class WorkerPool:
             self.nudge = wake
 
     def _begin_locked(self) -> None:
+        assert self._lock.locked()
         if self.is_running:
             raise AlreadyStarted(f"controller {self._controller.name} is running already")
         self.is_running, self.is_stopping, self.is_paused = True, False, False
 
     def _add_worker_locked(self) -> None:
+        assert self._lock.locked()
         worker = Worker(self._controller, self, self._numbers)
         self._numbers += 1
         self._slots.append(worker)

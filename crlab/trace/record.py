@@ -196,6 +196,7 @@ class Trace:
         return self._writes.get((resource, resource_version))
 
     def _trim_locked(self) -> None:
+        assert self._lock.locked()
         while self._records and (
             len(self._records) > self.max_records or self._payload_bytes > self.max_payload_bytes
         ):

@@ -18,6 +18,7 @@ import heapq
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.trace.record import Trace
 from crlab.workqueue.delay import check_delay
@@ -174,9 +175,11 @@ class PriorityQueue(RateLimitingQueue[K]):
             self._line.reorder(item)
 
     def _place_locked(self, item: K) -> int:
+        assert fork.held(self._ready)
         return self._line.order(item)
 
     def _rejoin_locked(self, item: K, place: frozenset[K] | int) -> None:
+        assert fork.held(self._ready)
         assert isinstance(place, int)
         self._line.insert(place, item)
 
@@ -190,6 +193,7 @@ class PriorityQueue(RateLimitingQueue[K]):
             super().done(item)
 
     def _shut_down_locked(self) -> None:
+        assert fork.held(self._ready)
         for item in self._delayed.entries:
             if item not in self._dirty:
                 self._priorities.pop(item, None)

@@ -33,6 +33,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from crlab.errors import ConfigError
 from crlab.model.argument import checked_optional
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock, RealClock
 from crlab.runtime.deadline import Deadline
 from crlab.runtime.dependency import note_read
@@ -190,6 +191,7 @@ class WorkQueue(Generic[K]):
         )
 
     def _delay_locked(self, item: K, delay_seconds: float, trigger: Trigger | None) -> None:
+        assert fork.held(self._ready)
         now = self._clock.monotonic()
         entry, is_first = self._delayed.put(item, now, now + delay_seconds)
         if is_first and self._waiters:
@@ -273,6 +275,7 @@ class WorkQueue(Generic[K]):
 
     def _wait_locked(self, deadline: Deadline) -> bool:
         """Wait once for news; False when there is no more to wait for."""
+        assert fork.held(self._ready)
         if self._is_shutting_down or deadline.is_over():
             return False
         timeout = deadline.remaining_seconds()
@@ -358,10 +361,12 @@ class WorkQueue(Generic[K]):
 
     def _place_locked(self, item: K) -> frozenset[K] | int:
         """Return the place of a key in the line: who is before it."""
+        assert fork.held(self._ready)
         return frozenset(takewhile(lambda other: other != item, self._queue))
 
     def _rejoin_locked(self, item: K, place: frozenset[K] | int) -> None:
         """Put a key back to a place, whoever was taken meanwhile."""
+        assert fork.held(self._ready)
         assert isinstance(place, frozenset)
         self._queue.insert(sum(1 for _ in takewhile(place.__contains__, self._queue)), item)
 
@@ -407,6 +412,7 @@ class WorkQueue(Generic[K]):
             return True
 
     def _shut_down_locked(self) -> None:
+        assert fork.held(self._ready)
         self._is_shutting_down = True
         self._delayed.clear()
         self._ready.notify_all()
