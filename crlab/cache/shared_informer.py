@@ -22,7 +22,7 @@ between them. A reader may be ahead of the handlers, never behind: the cache cha
 A relist asks the server and tells what differs, and equal states as updates; a resync asks
 nobody and tells a handler again what the cache holds. A deletion that was missed is inferred
 from a list and comes as a `DeletedFinalStateUnknown`, whose last known state may be old. A key
-is no identity: an object made anew may come as one update with two uids.
+is no identity: an object made again may come as one update with two uids.
 
 A handler is called one notification after another; handlers do not wait for each other. A
 handler neither works for long nor relies on another having run. Nobody changes an object it

@@ -70,7 +70,7 @@ class Pool:
         connection.wire.close()
 
     def context(self, certificate: ClientCertificate | None) -> ssl.SSLContext | None:
-        """Return the TLS context; made anew when the authority's file has changed."""
+        """Return the TLS context; made again when the authority's file has changed."""
         endpoint = self.endpoint
         if not endpoint.is_tls:
             return None
