@@ -33,6 +33,8 @@ class BlockingQueue:
 
     def wait(self) -> None:
         with self._cond:
+            # The flag keeps a `wake` that comes between the last step and this wait; a bare notify
+            # would be lost.
             while not len(self) and not self._is_woken and not self._is_closed:
                 self._clock.wait(self._cond, None)
             self._is_woken = False

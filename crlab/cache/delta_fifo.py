@@ -102,11 +102,14 @@ class DeltaFIFO(BlockingQueue):
                 assert known is not None
                 obj = known.get_by_key(key)
                 flying = self._in_flight.get(key)
+                # On its way to the store: its newest delta is what the store will hold.
                 if flying:
                     last = flying[-1].object
                     obj = last if isinstance(last, KubeObject) else None
                     if flying[-1].type is DeltaType.DELETED:
                         obj = None
+                # As upstream: a queued key is told of anyway, and the store's object behind it
+                # would bring an older state after a newer one.
                 if key not in self._items and obj is not None:
                     self._queue_locked(Delta(DeltaType.SYNC, key, obj, cause=cause))
             self._cond.notify_all()
@@ -165,6 +168,8 @@ class DeltaFIFO(BlockingQueue):
             key = next(iter(self._keys))
             del self._keys[key]
             deltas = self._items.pop(key)
+            # Upstream processes under the lock. Here a relist may come meanwhile, and must not
+            # judge by a store that these deltas have not reached.
             self._in_flight[key] = deltas
             is_initial = not self._has_synced_locked() or self._is_first_locked(key)
             return Popped(deltas, is_initial, 1, self._versions_locked())
@@ -172,6 +177,8 @@ class DeltaFIFO(BlockingQueue):
     def _versions_locked(self) -> dict[str, str]:
         """Return what the store is at once the key just taken is applied; {} is as before."""
         assert fork.held(self._cond)
+        # Keys overtake each other: what came before this round is applied only once every key that
+        # was queued at its beginning was taken.
         self._round_left -= 1
         if self._keys and self._round_left > 0:
             return {}

@@ -216,6 +216,7 @@ class EventRecorder:
                 return
             pending.due_at = self._clock.monotonic() + RETRY_SECONDS
             with self._lock:
+                # To the front again: an object's Events are written in their order.
                 self._backlog.appendleft(pending)
         except CrlabError as error:
             self._gave_up(pending, error)
@@ -230,7 +231,7 @@ class EventRecorder:
                 self._client.patch("events", event["metadata"]["name"], patch, **options)
                 return
             except NotFound:
-                pass  # it expired: write it anew
+                pass  # it expired: write it again
         try:
             self._client.create("events", event, **options)
         except AlreadyExists:

@@ -145,6 +145,8 @@ class WorkQueue(Generic[K]):
             self._delay_locked(item, delay_seconds, trigger)
 
     def _add_locked(self, item: K, trigger: Trigger | None, causes: tuple[int, ...] | None) -> None:
+        # No assertion of the lock here nor in the other steps of add, get and done: it costs them
+        # 4 to 17 %.
         # client-go forgets an add that collapses; here its reason is kept, so that a run can
         # say of all that asked for it. The counts and the reason change under one lock: a
         # taker sees the key with the reasons it has by then, never without.
@@ -227,6 +229,7 @@ class WorkQueue(Generic[K]):
                 return self._take_locked()
             deadline = Deadline(self._clock, timeout_seconds)
             while self._wait_locked(deadline):
+                # Looked at after every wait: another taker may have been faster.
                 if self._queue:
                     return self._take_locked()
             return None
@@ -342,6 +345,7 @@ class WorkQueue(Generic[K]):
             if item in self._dirty:
                 self._held[item] = self._place_locked(item)
                 self._queue.remove(item)
+            # To everybody else it is in processing: an add only marks it dirty, as during a run.
             self._processing[item] = self._clock.monotonic()
             return True
 
@@ -414,6 +418,7 @@ class WorkQueue(Generic[K]):
     def _shut_down_locked(self) -> None:
         assert fork.held(self._ready)
         self._is_shutting_down = True
+        # As client-go, whose delaying loop ends with the queue: what was delayed is lost.
         self._delayed.clear()
         self._ready.notify_all()
         self._drained.notify_all()
