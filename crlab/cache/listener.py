@@ -269,6 +269,7 @@ class Listener:
         return done
 
     def _take(self, most: int) -> bool:
+        # Without the lock: a push after this look is found by `wait`, which has it.
         if not self._backlog:
             return False
         with self._cond:
@@ -288,6 +289,7 @@ class Listener:
                 self._cond.notify_all()
         if is_over:
             self._on_progress()
+        # Outside the condition: it stops this stage, which comes back here to wake it.
         if callback is not None:
             callback()
 
@@ -295,6 +297,7 @@ class Listener:
         """Run `callback` once nothing waits and no call runs; now, if so already."""
         with self._cond:
             self._on_drained = callback
+            # `_finish` looks for the callback under the same lock, so one of the two runs it.
             if self._backlog or self._taken:
                 return
         callback()
@@ -389,6 +392,7 @@ class Listener:
         deadline = Deadline(self._clock, timeout_seconds)
         with self._cond:
             while self._backlog or self._taken:
+                # From inside its own handler it would wait for itself.
                 is_own = bool(self._taken) and self._caller == threading.get_ident()
                 if is_own or deadline.is_over():
                     return False

@@ -300,6 +300,8 @@ class SharedInformer:
         with self._lock:
             self._is_stopped = True  # said first; all that follows may be done twice
             handles = list(self._handles)
+        # Outside the lock: each of these takes locks of its own, and a stage that fails meanwhile
+        # comes for this one.
         for reflector in self._reflectors:
             reflector.stop()
         self.queue.close()
@@ -611,6 +613,7 @@ class SharedInformer:
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )
+            # The thread first: if it cannot be had, nothing is registered.
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
             self._resync.add(listener, resync_seconds, started=self._is_started)
@@ -639,6 +642,7 @@ class SharedInformer:
         with self._lock:
             handle = next((h for h in self._handles if h.stage is listener), None)
             self._handles = [h for h in self._handles if h.is_alive or not h.is_stopping]
+        # Not at once: a stopped stage would not deliver what waits.
         if handle is not None:
             listener.when_drained(handle.stop)
 

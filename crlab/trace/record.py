@@ -149,6 +149,8 @@ class Trace:
             self._payload_bytes += payload_bytes
             if seq - self.dropped > self.max_records or payload_bytes:
                 self._trim_locked()
+        # Outside the lock: a listener may read the trace, or append to it. So two threads may tell
+        # their records in another order than that of the numbers.
         for listener in self._listeners:
             listener(record)
         return seq
@@ -223,6 +225,7 @@ class Trace:
         """Return the records with after < seq <= until, oldest first."""
         note_read(self)
         with self._lock:
+            # The numbers have no gaps, so a record's place follows from its own.
             first = self.dropped + 1
             start = max(0, after + 1 - first)
             stop = len(self._records) if until is None else max(0, until + 1 - first)
