@@ -93,6 +93,7 @@ class Auditor:
 
     def wait(self) -> None:
         with self._cond:
+            # The flag keeps a `wake` that comes between the last step and this wait.
             if not self._is_woken:
                 self._clock.wait(self._cond, max(0.0, self._at - self._clock.monotonic()))
             self._is_woken = False
@@ -106,6 +107,8 @@ class Auditor:
         again = self._soon_seconds
         if self._is_ready():
             wrong = self._wrong()
+            # The list and the cache are read at two moments: an event on its way between them
+            # looks like drift, but not in two looks.
             confirmed = [row for row in wrong if _mark(row) in self._doubted]
             if confirmed:
                 self._drifts(confirmed)
@@ -129,6 +132,7 @@ class Auditor:
         self._trace.failures.worked("audit", f"informer/{self._source}")
         self.audits += 1
         self.last = audit
+        # "moving" rows changed while the audit ran: that proves nothing.
         wrong = [row for row in audit.rows if row.problem != "moving"]
         self._trace.append(
             TraceStage.REFLECTOR,

@@ -33,6 +33,8 @@ class BlockingQueue:
 
     def wait(self) -> None:
         with self._cond:
+            # The flag keeps a `wake` that comes between the last step and this wait; a bare notify
+            # would be lost.
             while not len(self) and not self._is_woken and not self._is_closed:
                 self._clock.wait(self._cond, None)
             self._is_woken = False
@@ -53,16 +55,19 @@ class BlockingQueue:
             return self._has_synced_locked()
 
     def _has_synced_locked(self) -> bool:
+        assert fork.held(self._cond)
         return self._is_populated and self._initial == 0
 
     def _populated_locked(self, size: int) -> None:
         """Count `size` entries as the first population, if there was none before."""
+        assert fork.held(self._cond)
         if not self._is_populated:
             self._is_populated = True
             self._initial = size
 
     def _reach_locked(self, scope: str, version: str, *, new_epoch: bool = False) -> str:
         """Move a scope's version on; return what it is then."""
+        assert fork.held(self._cond)
         held = self._reached.get(scope, "")
         if not version or (not new_epoch and revision.is_older(version, held)):
             return held
@@ -77,11 +82,13 @@ class BlockingQueue:
 
     def _listed_locked(self, scope: str, keys: Iterable[str]) -> None:
         """Note what the first list of a scope is made of."""
+        assert fork.held(self._cond)
         if scope not in self._unapplied:
             self._unapplied[scope] = set(keys)
 
     def _applied_locked(self, keys: Iterable[str]) -> None:
         """Note that what was queued of these keys has been processed."""
+        assert fork.held(self._cond)
         waiting = [left for left in self._unapplied.values() if left]
         if waiting:
             done = set(keys)
@@ -90,4 +97,5 @@ class BlockingQueue:
 
     def _is_first_locked(self, key: str) -> bool:
         """Whether a key is of a first list that is not through."""
+        assert fork.held(self._cond)
         return any(key in left for left in self._unapplied.values())

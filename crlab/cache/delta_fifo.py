@@ -29,6 +29,7 @@ from crlab.cache.blocking_queue import BlockingQueue
 from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -72,6 +73,7 @@ class DeltaFIFO(BlockingQueue):
 
     def _infer_locked(self, listed: dict[str, None], replaced: Delta) -> int:
         """Queue a tombstone for each key that is queued or known and was not listed."""
+        assert fork.held(self._cond)
         count = 0
         for key in [*self._items, *(k for k in self._in_flight if k not in self._items)]:
             newest = self._newest_locked(key)
@@ -100,11 +102,14 @@ class DeltaFIFO(BlockingQueue):
                 assert known is not None
                 obj = known.get_by_key(key)
                 flying = self._in_flight.get(key)
+                # On its way to the store: its newest delta is what the store will hold.
                 if flying:
                     last = flying[-1].object
                     obj = last if isinstance(last, KubeObject) else None
                     if flying[-1].type is DeltaType.DELETED:
                         obj = None
+                # As upstream: a queued key is told of anyway, and the store's object behind it
+                # would bring an older state after a newer one.
                 if key not in self._items and obj is not None:
                     self._queue_locked(Delta(DeltaType.SYNC, key, obj, cause=cause))
             self._cond.notify_all()
@@ -119,6 +124,7 @@ class DeltaFIFO(BlockingQueue):
 
     def _came_locked(self, delta: Delta) -> None:
         """Take the version of what came; the queue itself is of keys."""
+        assert fork.held(self._cond)
         if self._is_closed or not delta.resource_version:
             return
         self._is_ahead = True
@@ -127,6 +133,7 @@ class DeltaFIFO(BlockingQueue):
         self._reach_locked(delta.scope, delta.resource_version, new_epoch=delta.is_new_epoch)
 
     def _queue_locked(self, delta: Delta) -> None:
+        assert fork.held(self._cond)
         if self._is_closed:
             return
         deltas = self._items.setdefault(delta.key, [])
@@ -135,11 +142,13 @@ class DeltaFIFO(BlockingQueue):
         self._keys.setdefault(delta.key)
 
     def _newest_locked(self, key: str) -> Delta | None:
+        assert fork.held(self._cond)
         deltas = self._items.get(key) or self._in_flight.get(key)
         return deltas[-1] if deltas else None
 
     def _is_there_locked(self, key: str) -> bool:
         """Whether a deletion of the key means anything (rule 27)."""
+        assert fork.held(self._cond)
         if key in self._items:
             return True
         flying = self._in_flight.get(key)
@@ -159,12 +168,17 @@ class DeltaFIFO(BlockingQueue):
             key = next(iter(self._keys))
             del self._keys[key]
             deltas = self._items.pop(key)
+            # Upstream processes under the lock. Here a relist may come meanwhile, and must not
+            # judge by a store that these deltas have not reached.
             self._in_flight[key] = deltas
             is_initial = not self._has_synced_locked() or self._is_first_locked(key)
             return Popped(deltas, is_initial, 1, self._versions_locked())
 
     def _versions_locked(self) -> dict[str, str]:
         """Return what the store is at once the key just taken is applied; {} is as before."""
+        assert fork.held(self._cond)
+        # Keys overtake each other: what came before this round is applied only once every key that
+        # was queued at its beginning was taken.
         self._round_left -= 1
         if self._keys and self._round_left > 0:
             return {}

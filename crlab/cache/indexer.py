@@ -102,6 +102,7 @@ class Indexer:
     def get_by_key(self, key: str) -> KubeObject | None:
         """Return the object of a key, None if there is none."""
         note_read(self)
+        # Without the lock: one look into a dictionary, which `replace` swaps whole.
         return self._items.get(key)
 
     def __len__(self) -> int:
@@ -118,6 +119,7 @@ class Indexer:
         with self._lock:
             items, known = self._items.copy(), self._sorted
             generation = self.generation
+        # `known` may be used after the lock: a list of keys is replaced and never changed.
         keys = known if known is not None else self._sort(items, generation)
         return [items[key] for key in keys]
 
@@ -171,6 +173,8 @@ class Indexer:
         note_read(self)
         with self._lock:
             func = self._index_locked(name).func
+        # User code, so not under the lock; the index may be another one by the time it returns,
+        # and is looked up again.
         values = values_of(func, obj)
         found: dict[str, KubeObject] = {}
         with self._lock:
@@ -204,6 +208,8 @@ class Indexer:
         note_read(self)
         with self._lock:
             rows: dict[str, KubeObject | None]
+            # Only references are copied; the objects cannot change. So the lock is held for a
+            # moment, and the reader may take its time.
             if keys is None:
                 rows = dict(self._items)
             else:
@@ -238,6 +244,8 @@ class Indexer:
         """
         made = {name: Index(name, func) for name, func in checked_indexers(indexers).items()}
         done: dict[str, KubeObject] = {}
+        # The functions are user code and may be slow: they run over a copy, without the lock,
+        # until nothing has moved meanwhile. What is indexed already is not done again.
         while True:
             with self._lock:
                 self._refuse_known_locked(made)
@@ -300,6 +308,7 @@ class Indexer:
             for key in [key for key, obj in changes if obj is None]:
                 for index in custom:
                     self._failures.worked("index", self._place(index), key)
+        # After the lock: a listener may read the store.
         if changes:
             self._tell([key for key, _ in changes])
 
@@ -327,6 +336,7 @@ class Indexer:
         assert self._lock.locked()
         if isinstance(reached, str):
             reached = {"": reached} if reached else {}
+        # Replaced and not changed: snapshots hold the old mapping.
         if reached:
             self.versions = {**self.versions, **reached}
             self.resource_version = oldest_of(self.versions.values())
@@ -341,6 +351,7 @@ class Indexer:
         """
         while True:
             before = self._indices
+            # Filled beside the old ones, without the lock: readers wait for the swap alone.
             made = {name: Index(name, index.func) for name, index in before.items()}
             for index in made.values():
                 index.fill(items, (self._value(index, obj) for obj in items.values()))

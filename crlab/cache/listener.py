@@ -34,6 +34,7 @@ from crlab.cache.tombstone import DeletedFinalStateUnknown
 from crlab.errors import describe_error
 from crlab.model.argument import checked_answer
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.runtime.deadline import Deadline
 from crlab.trace.cause import caused_by, now_caused_by
@@ -153,12 +154,14 @@ class Listener:
             self._cond.notify_all()
 
     def _append_locked(self, notes: Sequence[Notification]) -> None:
+        assert fork.held(self._cond)
         self._backlog.extend(notes)
         self._initial += sum([note.is_in_initial_list for note in notes])
         if self._newest is not None:
             self._newest.update((note.key, note) for note in notes)
 
     def _append_full_locked(self, notes: Sequence[Notification]) -> None:
+        assert fork.held(self._cond)
         newest = self._newest
         if newest is None:  # nothing was merged yet, so an add has nothing to merge with
             adds = list(takewhile(lambda note: note.type is ADD, notes))
@@ -176,6 +179,7 @@ class Listener:
 
     def _merge_locked(self, place: Notification, note: Notification) -> bool:
         """Fold `note` into the one that waits in `place`; False if it needs its own."""
+        assert fork.held(self._cond)
         # The waiting notification is shared with the other handlers' backlogs: it is never
         # changed, a copy of its own is kept beside it.
         waiting = self._merged.get(id(place), place)
@@ -205,6 +209,7 @@ class Listener:
 
     def _take_locked(self, most: int) -> list[Notification]:
         """Take the oldest, a small part of what may wait: what was taken merges no more."""
+        assert fork.held(self._cond)
         backlog = self._backlog
         # What is taken is out of reach of merging: a large batch for a slow handler would make
         # it hear old states while newer ones pile up behind.
@@ -219,6 +224,7 @@ class Listener:
         return taken
 
     def _take_merged_locked(self, newest: dict[str, Notification]) -> Notification:
+        assert fork.held(self._cond)
         place = self._backlog.popleft()
         note = self._merged.pop(id(place), place)
         is_newest = newest.get(place.key) is place
@@ -263,6 +269,7 @@ class Listener:
         return done
 
     def _take(self, most: int) -> bool:
+        # Without the lock: a push after this look is found by `wait`, which has it.
         if not self._backlog:
             return False
         with self._cond:
@@ -282,6 +289,7 @@ class Listener:
                 self._cond.notify_all()
         if is_over:
             self._on_progress()
+        # Outside the condition: it stops this stage, which comes back here to wake it.
         if callback is not None:
             callback()
 
@@ -289,6 +297,7 @@ class Listener:
         """Run `callback` once nothing waits and no call runs; now, if so already."""
         with self._cond:
             self._on_drained = callback
+            # `_finish` looks for the callback under the same lock, so one of the two runs it.
             if self._backlog or self._taken:
                 return
         callback()
@@ -383,6 +392,7 @@ class Listener:
         deadline = Deadline(self._clock, timeout_seconds)
         with self._cond:
             while self._backlog or self._taken:
+                # From inside its own handler it would wait for itself.
                 is_own = bool(self._taken) and self._caller == threading.get_ident()
                 if is_own or deadline.is_over():
                     return False

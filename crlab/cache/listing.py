@@ -115,7 +115,7 @@ class Listing:
         self._fresh = {}
 
     def take(self) -> list[KubeObject]:
-        """Return everything, and begin anew."""
+        """Return everything, and start again with nothing."""
         items = self._items
         self.discard()
         return items

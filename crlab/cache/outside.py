@@ -26,7 +26,7 @@ class Outside:
         return self._sleep.slept_seconds
 
     def distrust(self, reason: str) -> None:
-        """Let the cache be listed anew."""
+        """Let the cache be listed again."""
         self._drift = reason
 
     def take(self, *, asking: bool) -> Slept | Drifted | None:

@@ -22,6 +22,7 @@ import msgspec
 from crlab.cache.fifo import Delta, DeltaType, KnownObjects, Popped
 from crlab.cache.real_fifo import RealFIFO
 from crlab.model.object import KubeObject
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 
 
@@ -40,6 +41,7 @@ class PerItemFIFO(RealFIFO):
             listed = {obj.key for obj in replaced.items}
             entries = list(self._vanished_locked(listed, replaced))
             entries.extend(map(replaced.of_item, replaced.items))
+            # Entries leave in order, so with the last of them the whole list is applied.
             if entries:
                 entries[-1] = msgspec.structs.replace(entries[-1], is_partial=False)
             self._entries.extend(entries)
@@ -53,6 +55,7 @@ class PerItemFIFO(RealFIFO):
 
     def _vanished_locked(self, listed: set[str], replaced: Delta) -> Iterator[Delta]:
         """Make a tombstone for each key that the list lacks and nobody deleted."""
+        assert fork.held(self._cond)
         newest = self._newest_locked()
         for key, delta in newest.items():
             if key not in listed and delta.type is not DeltaType.DELETED and replaced.covers(key):
@@ -64,6 +67,8 @@ class PerItemFIFO(RealFIFO):
 
     def _newest_locked(self) -> dict[str, Delta]:
         """Return the last of each key that is in flight or queued."""
+        assert fork.held(self._cond)
+        # In flight first: what is queued of the same key is newer, and overwrites it.
         newest = dict(self._in_flight)
         newest.update((delta.key, delta) for delta in self._entries if delta.key)
         return newest
@@ -73,12 +78,16 @@ class PerItemFIFO(RealFIFO):
             newest = self._newest_locked()
             for key in self._known_objects.list_keys():
                 obj = self._known_objects.get_by_key(key)
+                # As upstream: a queued key is told of anyway, and the store's object behind it
+                # would bring an older state after a newer one.
                 if not self._is_closed and key not in newest and obj is not None:
                     self._entries.append(Delta(DeltaType.SYNC, key, obj, cause=cause))
             self._cond.notify_all()
 
     def pop(self, limit: int) -> Popped | None:
         with self._cond:
+            # Both steps under one lock: a relist must find these entries queued or in flight. In
+            # between it would judge by a store that they have not reached.
             popped = super().pop(limit)
             if popped is not None:
                 self._in_flight = {delta.key: delta for delta in popped.deltas if delta.key}

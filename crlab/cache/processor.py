@@ -108,6 +108,8 @@ class Processor:
             if not self._joining:
                 return False
             listener = self._joining[0]
+        # Only the holder of `_turn` changes the store, so nothing can come between this list and
+        # the place among the listeners: the handler misses nothing and hears nothing twice.
         at = self._clock.monotonic()
         listener.push(
             [
@@ -134,6 +136,10 @@ class Processor:
 
         An event that comes alone reaches its handlers a change of threads earlier.
         """
+        # Index functions are user code and may be slow: on the reflector's thread they would hold
+        # up the stream. If the processor's own thread has the turn, waiting for it would too. In
+        # both cases that thread is woken, since the entries were queued without waking it; a queue
+        # keeps the wake for a thread that has just found it empty.
         if not self._indexer.has_custom_indices and self._turn.acquire(blocking=False):
             try:
                 while self._step(BATCH):
@@ -152,6 +158,7 @@ class Processor:
             self.is_idle = True
             return 0
         self._process(popped)
+        # After the store has it: until then the queue counts these entries as on their way.
         self._queue.done(popped)
         self.is_idle = True
         self.processed += popped.size
@@ -227,6 +234,8 @@ class Processor:
                 return False
             is_same = _is_same(old, obj)
         else:
+            # With the object gone, only its deletion can tell an event from before it from one
+            # that makes the object again.
             held = self._deleted.get(obj.key, "")
             is_same = bool(held) and held == obj.resource_version
         if is_same:
@@ -241,6 +250,8 @@ class Processor:
         obj = delta.object
         if isinstance(obj, KubeObject):
             version = obj.resource_version
+            # A DELETED event is at the version of the deletion: an older one was of an earlier
+            # object of this name.
             if old is not None and revision.is_older(version, old.resource_version):
                 self.ignored_older += 1
                 return None
@@ -275,6 +286,7 @@ class Processor:
         if delta.scope:
             others = {k: o for k, o in before.items() if o is not None and not delta.covers(k)}
             before = {key: obj for key, obj in before.items() if key not in others}
+        # The server's revision went back: what was remembered would refuse good events.
         if delta.is_new_epoch:
             self._deleted.clear()
         items: dict[str, KubeObject] = {}
@@ -301,7 +313,7 @@ class Processor:
         gone = [key for key in before if key not in items]
         kinds[2] = len(gone)
         deletions = []
-        # By key, for want of an order: the list does not say in which order they went.
+        # By key: the list does not say in which order they went.
         for key in sorted(gone):
             self._note_deleted(key, delta.resource_version)
             tombstone = DeletedFinalStateUnknown(key, before[key])
@@ -316,6 +328,8 @@ class Processor:
     ) -> None:
         """Bring the store to `items` in one step, by the cheaper of two ways."""
         version = {delta.scope: delta.resource_version} if delta.resource_version else {}
+        # Many changes: fill new dictionaries beside the old ones and swap them, so that readers do
+        # not wait. Few, as after a short break: index those few rows only.
         if len(changed) + len(gone) > len(items) // 8:
             self._indexer.replace(items, version, [*changed, *gone])
             return
@@ -367,6 +381,7 @@ class Processor:
             drafts.append(
                 (_INDEXER, "stored", self._resource, note.key, version, causes, data, size)
             )
+        # Appended in one go, so the numbers follow each other; 0 where nothing is kept.
         first = self._trace.append_many(drafts)
         for note, seq in zip(notes, count(first) if first else repeat(0), strict=False):
             note.cause = seq
@@ -380,6 +395,7 @@ class Processor:
 
     def _tell(self, notes: Sequence[Notification]) -> None:
         if notes:
+            # Without `_lock`: the tuple is replaced whole and never changed.
             for listener in self._listeners:
                 listener.push(notes)
 

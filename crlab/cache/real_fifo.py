@@ -43,6 +43,8 @@ class RealFIFO(BlockingQueue):
             if not self._is_closed:
                 self._is_populated = True
                 self._entries.extend(deltas)
+                # Without waking, the caller processes the entries itself: a woken thread would
+                # find none.
                 if waking:
                     self._cond.notify_all()
 
@@ -75,16 +77,22 @@ class RealFIFO(BlockingQueue):
             if not entries:
                 return None
             is_initial = not self._has_synced_locked()
+            # A batch never reaches over the end of the first population: all of it belongs to the
+            # initial list, or none.
             most = min(limit, MAX_BATCH, self._initial or limit)
             batch = [entries.popleft()]
             if batch[0].type not in WHOLE:
                 keys = {batch[0].key}
                 while entries and len(batch) < most:
                     following = entries[0]
+                    # A second entry of a key waits for the next batch: the store changes once a
+                    # batch, and handlers are to hear of every state.
                     if following.type in WHOLE or following.key in keys:
                         break
                     keys.add(following.key)
                     batch.append(entries.popleft())
+            # A partial entry is one item of a relist: the store is at the list's version only with
+            # the last of them.
             last = {x.scope: x for x in batch if x.resource_version and not x.is_partial}
             versions = {
                 scope: self._reach_locked(
@@ -108,6 +116,7 @@ class RealFIFO(BlockingQueue):
             return list(self._entries)
 
     def __len__(self) -> int:
+        # Without the lock: the length of a deque is one look.
         return len(self._entries)
 
     def head(self, count: int) -> list[Delta]:

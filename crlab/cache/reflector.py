@@ -224,11 +224,16 @@ class Reflector:
     def wait(self) -> None:
         if self._is_stopping:
             return
+        # An open stream is waited for at its socket, which `wake` does not reach; only closing the
+        # reader ends that wait. So it is cut short, or a sleep of the machine, an audit's finding
+        # or a timer would be noticed late.
         reader = self._reader
         if reader is not None and not self._due and not reader.events:
             reader.fetch(min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
             return
         with self._cond:
+            # Asked again under the lock: a `stop` since the first look has notified already, and
+            # does so only once.
             if not self._is_stopping:
                 self._clock.wait(self._cond, min(_MAX_WAIT_SECONDS, self._seconds_to_timer()))
 
@@ -240,6 +245,7 @@ class Reflector:
         """End the call or stream under way and do nothing more. Idempotent; any thread."""
         if self._is_stopping:
             return
+        # The flag before the abort: a call that ends by it must not be taken for a failure.
         self._is_stopping = True
         self._lister_watcher.abort()
         reader, timer = self._reader, self._timer
@@ -294,12 +300,16 @@ class Reflector:
                 return 0
             self._due.popleft()
             self._perform(action)
+            # One request a step: between two, a stop is seen, and a manual driver can halt.
             if is_request:
                 break
         return 1
 
     def _may_ask(self, action: message.Action) -> bool:
         """Whether the budget allows a request now; a page after a full one always is."""
+        # The budget is spent here only, so that no way through the machine (a watch that ends at
+        # once, a 410 after every list) becomes a storm of requests. A further page belongs to a
+        # list that was paid for; but empty pages could go on without end, so they pay.
         is_page = isinstance(action, message.List) and action.options.continue_token
         if is_page and not self._listing.was_empty:
             return True
@@ -346,6 +356,7 @@ class Reflector:
 
     def _ready_in(self, delay_seconds: float) -> None:
         self._ready_at = self._clock.monotonic() + delay_seconds
+        # Who advances a clock by hand goes from timer to timer: this wait has to be one.
         if self._is_scheduling:
             if self._timer is not None:
                 self._timer.cancel()
@@ -375,6 +386,8 @@ class Reflector:
     def _watch(self, action: message.Watch) -> None:
         self.requests += 1
         shortest = max(_MIN_WATCH_SECONDS, self.timing.min_watch_seconds)
+        # As client-go: between one and two times the least, so that watches that began together do
+        # not all end together.
         self._watch_seconds = int(self._ids.uniform(shortest, 2 * shortest))
         options = replace(
             action.options,
@@ -393,6 +406,8 @@ class Reflector:
         if self._is_stopping:  # `stop` came while it was being opened and did not see it
             stream.close()
             return
+        # After a stream that stayed silent an answer proves nothing yet (a proxy may give it): the
+        # age goes on until an event comes.
         if self.state.silent == 0:
             self.contact_at = self._clock.monotonic()
         if self._resync_at is None and self.resync_seconds > 0:
@@ -400,6 +415,7 @@ class Reflector:
         self._feed(message.Opened())
 
     def _failed(self, error: BaseException, *, in_stream: bool = False) -> None:
+        # What `stop` aborted is no failure.
         if not self._is_stopping:
             now = self._clock.monotonic()
             served = served_as(self._lister_watcher, error, self._budget.take)
@@ -487,6 +503,7 @@ class Reflector:
     def _take(self, reader: StreamReader, limit: int) -> int:
         """Judge events in order; those that are good go to the queue together."""
         events = reader.events
+        # Nearly all events are good: one tight loop counts them before any is judged alone.
         taken = usual_count(islice(events, limit), self.state.last_version)
         good = [events.popleft() for _ in range(taken)]
         while events and taken < limit:
@@ -545,6 +562,8 @@ class Reflector:
         self._see([(event.type, event.resource_version) for event in good])
         if was_unordered:
             deltas = _without_order(deltas)
+        # Few events reach their handlers sooner if they are processed here; of many, the processor
+        # works one part while this thread reads the next.
         is_direct = self._process_now is not None and len(deltas) <= DIRECT
         self._queue.add(deltas, waking=not is_direct)
         version = self.state.last_version
@@ -552,6 +571,8 @@ class Reflector:
             self._queue.bookmark(version, scope=self.scope)  # the last was refused, or was old
         if is_direct and self._process_now is not None:
             self._process_now()
+        # A watch that brought something was worth its request; only those that bring nothing use
+        # the budget up.
         if not reader.is_worth_it and self.state.last_version != before:
             reader.is_worth_it = True
             self._budget.give_back()
@@ -598,6 +619,7 @@ class Reflector:
         at = self._resync_at
         if at is None or self._clock.monotonic() < at:
             return False
+        # As client-go: the period goes on whether or not a handler wants this one.
         self._resync_at = self._clock.monotonic() + self.resync_seconds
         if not self._should_resync():
             return False

@@ -30,6 +30,7 @@ class RequestBudget:
     def delay_seconds(self) -> float:
         """Return how long to wait before the next request; 0 if it may go now."""
         self._fill()
+        # After a wait of just this delay the sum may be a rounding below 1.
         if self._tokens >= 1.0 - 1e-9:
             return 0.0
         return (1.0 - self._tokens) / self.per_second

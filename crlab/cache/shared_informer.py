@@ -22,7 +22,7 @@ between them. A reader may be ahead of the handlers, never behind: the cache cha
 A relist asks the server and tells what differs, and equal states as updates; a resync asks
 nobody and tells a handler again what the cache holds. A deletion that was missed is inferred
 from a list and comes as a `DeletedFinalStateUnknown`, whose last known state may be old. A key
-is no identity: an object made anew may come as one update with two uids.
+is no identity: an object made again may come as one update with two uids.
 
 A handler is called one notification after another; handlers do not wait for each other. A
 handler neither works for long nor relies on another having run. Nobody changes an object it
@@ -300,6 +300,8 @@ class SharedInformer:
         with self._lock:
             self._is_stopped = True  # said first; all that follows may be done twice
             handles = list(self._handles)
+        # Outside the lock: each of these takes locks of its own, and a stage that fails meanwhile
+        # comes for this one.
         for reflector in self._reflectors:
             reflector.stop()
         self.queue.close()
@@ -611,6 +613,7 @@ class SharedInformer:
                 max_backlog=self._max_backlog,
                 on_progress=self._changed,
             )
+            # The thread first: if it cannot be had, nothing is registered.
             if self._is_started:
                 self._handles.append(self.driver.add(listener, on_error=self._stage_failed))
             self._resync.add(listener, resync_seconds, started=self._is_started)
@@ -639,6 +642,7 @@ class SharedInformer:
         with self._lock:
             handle = next((h for h in self._handles if h.stage is listener), None)
             self._handles = [h for h in self._handles if h.is_alive or not h.is_stopping]
+        # Not at once: a stopped stage would not deliver what waits.
         if handle is not None:
             listener.when_drained(handle.stop)
 

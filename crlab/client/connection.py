@@ -46,6 +46,7 @@ def _encoded(method: str, target: str, headers: Mapping[str, str], body: bytes |
     lines += [f"{name}: {value}" for name, value in headers.items()]
     is_broken = any("\r" in line or "\n" in line for line in lines)
     encoded = Sealed("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b""))
+    # A traceback with locals would show the token in them.
     del lines
     if is_broken:
         raise TransportError("a header or path holds a line break; not sent", phase="write")
@@ -63,6 +64,7 @@ class Head:
         Raises:
             TransportError: it is not HTTP/1.1.
         """
+        # A bare newline may end a line too (RFC 9112, 2.2).
         lines = block.split(b"\r\n") if b"\r\n" in block else block.split(b"\n")
         found = _STATUS.match(lines[0])
         if found is None:
@@ -83,6 +85,7 @@ class Head:
     def _add(self, name: str, value: str) -> None:
         if name == "warning":
             self.warnings.append(value)
+        # Lines of one name are a list (RFC 9110, 5.2); framing refuses lengths that differ.
         if name in self.headers:
             value = f"{self.headers[name]}, {value}"
         self.headers[name] = value
@@ -113,6 +116,7 @@ class Answer:
             if not data:
                 data = self._wire.receive(timeout_seconds)
                 if not data:
+                    # Without a length this is how a body ends; with one it was cut.
                     self._framing.end()
                     break
             self.bytes_received += len(data)
@@ -165,6 +169,7 @@ class Connection:
             head = Head(block)
             if head.status >= 200:
                 return Answer(self.wire, head, method, data)
+            # Nobody asked for another protocol: what follows would not be HTTP.
             if head.status == 101:
                 break
         raise TransportError("the server sends interim answers only", phase="read")
@@ -183,6 +188,8 @@ class Connection:
             if not more:
                 if data:
                     raise TransportError("cut inside the headers", phase="read")
+                # Most often an idle connection that the server closed as the request went out: the
+                # transport decides whether to send it again.
                 raise NoAnswer
             data += more
 

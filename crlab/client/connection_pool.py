@@ -49,12 +49,15 @@ class Pool:
 
     def take(self, certificate: ClientCertificate | None) -> Connection | None:
         """Return an idle connection that is still good, None if there is none."""
+        # After a sleep of the machine the peers are gone, but the sockets look alive until written
+        # to.
         if self._sleep.notice():
             self._drop_idle()
         while True:
             with self._lock:
                 if not self._idle:
                     return None
+                # The one used last: the server is least likely to have closed it.
                 connection, used, since = self._idle.pop()
             is_young = self.clock.monotonic() - since < IDLE_SECONDS
             if used == certificate and is_young and not connection.wire.is_stale:
@@ -70,7 +73,7 @@ class Pool:
         connection.wire.close()
 
     def context(self, certificate: ClientCertificate | None) -> ssl.SSLContext | None:
-        """Return the TLS context; made anew when the authority's file has changed."""
+        """Return the TLS context; made again when the authority's file has changed."""
         endpoint = self.endpoint
         if not endpoint.is_tls:
             return None
@@ -78,6 +81,7 @@ class Pool:
         context = self._contexts.get(key)
         if context is None:
             context = endpoint.tls.context(certificate)
+            # Only the newest: what was rotated out is not used again.
             self._contexts = {key: context}
         return context
 

@@ -192,6 +192,7 @@ class Renewed:
         self._under_way = None  # its thread is the parent's
 
     def current(self, is_over: Callable[[], bool] = lambda: False) -> Credential:
+        # Without the lock: every request comes by here.
         credential = self._credential
         if credential is not None and self._is_fresh(credential):
             return credential
@@ -210,10 +211,14 @@ class Renewed:
                 thread = StageThread("credential", lambda: self._run(fetch))
             else:
                 thread = None
+            # Counted under the lock: the last of the others may leave in this moment, and would
+            # end a fetch that it thinks nobody waits for.
             fetch.waiting += 1
         try:
+            # Inside the `try`: if the thread cannot start, `_leave` clears the way for another.
             if thread is not None:
                 thread.start()
+            # In slices, since nobody notifies about `is_over`.
             while not fetch.done.wait(_SLICE_SECONDS):
                 if self._is_closed or is_over():
                     raise CredentialError(
@@ -232,6 +237,8 @@ class Renewed:
             fetch.failure = error
         now = self._clock.monotonic()
         with self._lock:
+            # Else everybody left it, and a newer one may be under way: nobody asked for this
+            # outcome.
             if self._under_way is fetch:
                 self._under_way = None
                 if fetch.credential is not None:
@@ -239,12 +246,15 @@ class Renewed:
                     self.error = ""
                 else:
                     self._failed = fetch
+                    # Whoever came while a slow plugin failed shares that failure: one run each, in
+                    # turn, would add up to minutes.
                     self._failed_until = now + min(now - started, MAX_SHARED_SECONDS)
         if fetch.failure is not None and not self._is_closed:
             if not self.error:
                 self.failed_at = self._clock.now()
             self.error = error_text(fetch.failure)
             self._teller.tell("client", logging.ERROR, self.kind, self.error, fetch.failure)
+        # Last: who wakes reads `error`.
         fetch.done.set()
 
     def _leave(self, fetch: _Fetch) -> None:
@@ -264,11 +274,14 @@ class Renewed:
 
     def invalidate(self, used: Credential) -> bool:
         with self._lock:
+            # A late 401 of an old token must not discard the new one.
             if self._credential is used:
                 self._credential = None
         return True
 
     def _is_fresh(self, credential: Credential) -> bool:
+        # Expiry is wall time, as the issuer wrote it. Age is monotonic: a wall clock that is set
+        # back must not keep a token alive.
         expires_at = credential.expires_at
         if expires_at is not None and self._clock.now() >= expires_at - SKEW_SECONDS:
             return False

@@ -62,7 +62,7 @@ class Discovery:
         return self.refresh() if rows is None else rows
 
     def refresh(self) -> tuple[ApiResource, ...]:
-        """Read everything anew.
+        """Read everything again.
 
         Raises:
             ApiError, TransportError, DecodeError: the roots could not be read.
@@ -87,7 +87,7 @@ class Discovery:
         """Return the resource that a name means.
 
         Raises:
-            UnknownResource: nothing is served under it, even after reading anew.
+            UnknownResource: nothing is served under it, even after reading again.
         """
         if isinstance(name, ApiResource):
             return name
@@ -116,7 +116,7 @@ class Discovery:
         """Return the resource whose objects are of a kind.
 
         Raises:
-            UnknownResource: nothing serves it, even after reading anew.
+            UnknownResource: nothing serves it, even after reading again.
         """
         for rows in (self._rows, None):
             for row in self.refresh() if rows is None else rows:

@@ -568,7 +568,7 @@ class DynamicClient:
         self.check_open(demand.tried)
         if demand.is_write and in_dry_run():
             demand = demand.as_dry_run()
-        if demand.is_dry_run:  # writes nothing, so it needs no leave
+        if demand.is_dry_run:  # writes nothing, so it needs no permission
             sent = demand.method, demand.path, demand.query, demand.body
             require_dry(*sent, tried=demand.tried)
         elif demand.is_write:

@@ -142,6 +142,8 @@ class ExecPlugin:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # may hold secrets; the user can run it by hand
                 env=env,
+                # A group of its own: one kill reaches whatever the plugin starts, and a Ctrl-C
+                # meant for the kernel does not reach the plugin.
                 start_new_session=True,
             )
         except OSError as error:
@@ -149,6 +151,7 @@ class ExecPlugin:
         except ValueError:  # a NUL, or what no program can be given
             raise self._failed("its arguments or env hold a NUL or a broken character") from None
         self._pid, self._process = os.getpid(), process
+        # A `kill` that came before Popen returned found no process to end.
         if kills != self._kills:
             _kill(process)
         deadline = Deadline(self._clock, self._timeout_seconds)
@@ -163,12 +166,14 @@ class ExecPlugin:
             ) from None
         finally:
             self._process = None
+            # After a success too: what the plugin left running would outlive the kernel.
             _kill_group(process)
         return output, code
 
     def _read(self, fd: int, deadline: Deadline) -> bytes:
         parts: list[bytes] = []
         size = 0
+        # Not `communicate`, which keeps whatever comes, however much.
         while is_readable(fd, deadline.remaining_seconds()):
             data = os.read(fd, 65536)
             if not data:

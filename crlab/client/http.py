@@ -228,6 +228,8 @@ class HttpTransport:
             answer = self._answer(connection, method, deadline)
         except (NoAnswer, TransportError) as error:
             self._drop(connection)
+            # The server may have closed an idle connection just as this was sent. It is sent again
+            # only if it does no harm to arrive twice.
             if is_reused and method in _IDEMPOTENT and not self._is_closed:
                 return self._exchange(method, target, headers, body, credential, deadline)
             if isinstance(error, NoAnswer):
@@ -314,6 +316,7 @@ class HttpTransport:
 
     def _adopt(self, connection: Connection) -> None:
         """Count a connection as under way, unless this transport is closed."""
+        # Under the lock with which `close` looks: a connection is found there, or refused here.
         with self._lock:
             if not self._is_closed:
                 self._live.add(connection.wire)

@@ -47,7 +47,7 @@ def retry_on_conflict(
 ) -> T:
     """Call `function` until it does not end in a `Conflict`, and return its value.
 
-    It must read the object anew each time. Other errors pass at once.
+    It must read the object again each time. Other errors pass at once.
 
     Args:
         pause: how to wait between tries; None waits on the machine's clock.

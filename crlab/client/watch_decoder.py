@@ -88,6 +88,7 @@ class WatchDecoder:
                 raise self._error
             return []
         head = chunk[: end + 1]
+        # Joined only once a line has ended: to join at each chunk would take quadratic time.
         if self._fragments:
             self._fragments.append(head)
             head = b"".join(self._fragments)
@@ -96,6 +97,7 @@ class WatchDecoder:
         events = self._decode_lines(head)
         if self._error is None and end + 1 < len(chunk):
             self._keep(chunk[end + 1 :])
+        # Good events from before a bad line go out first; the next call raises.
         if self._error is not None and not events:
             raise self._error
         return events

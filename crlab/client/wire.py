@@ -35,7 +35,7 @@ from crlab.runtime.deadline import Deadline
 from crlab.runtime.thread import StageThread
 
 RECEIVE_BYTES = 256 * 1024
-FIRST_RECEIVE_BYTES = 64 * 1024  # a buffer that is asked of the system anew costs more than a call
+FIRST_RECEIVE_BYTES = 64 * 1024  # a fresh buffer from the system costs more than a call
 SLICE_SECONDS = 0.05
 
 _Address = tuple[int, int, int, str, Any]
@@ -96,6 +96,7 @@ class Wire:
                 continue
             except (BlockingIOError, ssl.SSLWantWriteError):
                 write = True
+            # TLS may have to read before it can write (its own messages, as for new keys).
             except ssl.SSLWantReadError:
                 write = False
             except OSError as error:
@@ -124,6 +125,7 @@ class Wire:
                 self._require_open("read")
                 raise self._failed(_reason(error), phase="read") from None
             else:
+                # An abort looks like a clean end from here: after a shutdown `recv` returns b"".
                 if not data:
                     self._require_open("read")
                 is_much = len(data) >= FIRST_RECEIVE_BYTES
@@ -134,7 +136,7 @@ class Wire:
 
     @property
     def is_stale(self) -> bool:
-        """Whether an idle wire was closed by the other side (or sends unasked)."""
+        """Whether an idle wire was closed by the other side (or sends what nobody asked for)."""
         try:
             return self.is_aborted or self._ready(0.0, write=False)
         except (OSError, ValueError):
@@ -143,6 +145,8 @@ class Wire:
     @property
     def has_answer(self) -> bool:
         """Whether bytes can be read now, although a send failed."""
+        # A server that refuses a body answers and closes before it has read it all: its answer is
+        # worth more than the error of the send.
         try:
             return self._socket is not None and self._ready(0.5, write=False)
         except (OSError, ValueError):
@@ -190,11 +194,14 @@ class Wire:
     def _ready(self, timeout_seconds: float | None, *, write: bool, sliced: bool = False) -> bool:
         """Wait until the socket can be used; False if time ran out."""
         live = self._live()
+        # Bytes that the TLS layer has decrypted already: `poll` knows only the socket.
         if timeout_seconds != 0.0 and isinstance(live, ssl.SSLSocket) and live.pending():
             return True
         deadline = Deadline(self._clock, timeout_seconds)
         while True:
             left = deadline.remaining_seconds()
+            # A socket that is not connected yet cannot be shut down, so `abort` cannot end a poll:
+            # its flag is looked at between slices.
             part = min(left, SLICE_SECONDS) if sliced and left is not None else left
             if _poll(live, write, part):
                 return True
@@ -208,6 +215,7 @@ class Wire:
             self._socket = live
             live.setblocking(False)
             try:
+                # It returns at once, connected or not: what came of it is in SO_ERROR, later.
                 live.connect_ex(address)
                 if not self._ready(deadline.remaining_seconds(), write=True, sliced=True):
                     raise TimeoutError
@@ -215,6 +223,8 @@ class Wire:
                 number = live.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if number:
                     raise OSError(number, os.strerror(number))
+                # Every request is waited for: Nagle's algorithm would hold small ones back. And a
+                # watch may be silent for minutes: keep-alive finds a peer that is gone.
                 live.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 live.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 return
@@ -226,7 +236,7 @@ class Wire:
         raise failure or OSError(f"no address for {host}")
 
     def _resolve(self, host: str, port: int, deadline: Deadline) -> list[_Address]:
-        """Look a name up anew for every connection, in a thread that can be left behind."""
+        """Look a name up again for every connection, in a thread that can be left behind."""
         if host == "localhost" or _is_address(host):
             return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         found: list[list[_Address]] = []
@@ -241,6 +251,7 @@ class Wire:
             finally:
                 done.set()
 
+        # `getaddrinfo` has no time limit and nothing can interrupt it.
         StageThread("resolve", look_up).start()
         while not done.wait(min(SLICE_SECONDS, deadline.remaining_seconds() or 0.0)):
             self._require_open("connect")
@@ -275,6 +286,8 @@ class Wire:
         live = context.wrap_socket(
             self._live(), server_hostname=name, do_handshake_on_connect=False
         )
+        # `wrap_socket` takes the descriptor away from the plain socket: from here on `abort` must
+        # find this one.
         self._socket = live
         while True:
             self._require_open("connect")
@@ -295,6 +308,7 @@ def is_readable(fd: int, timeout_seconds: float | None) -> bool:
 
 
 def _poll(live: socket.socket | int, write: bool, timeout_seconds: float | None) -> bool:
+    # `select` fails on descriptors from 1024 on, which a long notebook session may reach.
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(live, select.POLLOUT if write else select.POLLIN)

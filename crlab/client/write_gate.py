@@ -2,8 +2,8 @@
 
 Guarantees:
   1. Nothing is written that `allow_writes` does not cover; the error says how to open a
-     connection that may. Cluster-scoped objects need leave for everything.
-  2. A dry run needs no leave: the server stores nothing, and refuses it where an admission
+     connection that may. Cluster-scoped objects need permission for everything.
+  2. A dry run needs no permission: the server stores nothing, and refuses it where an admission
      webhook does not say that it has no effects of its own.
 
 Thread: immutable.
@@ -27,7 +27,7 @@ _HARMLESS = {  # POSTs that store nothing
 
 
 class WriteGate:
-    """The leave to write.
+    """The permission to write.
 
     Attributes:
         allowed: "*" for everything, else the namespaces.

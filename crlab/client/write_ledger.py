@@ -144,6 +144,7 @@ class WriteLedger:
 
     def _last_locked(self, gone: Written) -> str:
         """Return the newest version of an object that this client wrote, "" if it wrote none."""
+        assert self._lock.locked()
         made = (x.version for _, _, x in reversed(self._writes) if x.uid == gone.uid and x.version)
         return next(made, "") if gone.uid else ""
 

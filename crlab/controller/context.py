@@ -472,7 +472,7 @@ class Context:
     def retry_on_conflict(self, attempt: Callable[[], T]) -> T:
         """Call `attempt` until it meets no Conflict: 5 tries, 10 ms (+10 %) apart (rule 67).
 
-        `attempt` must read what it changes anew, live, or it conflicts again.
+        `attempt` must read what it changes again, live, or it conflicts again.
         """
         return retry_on_conflict(attempt, pause=self._env.pause, ids=self._env.ids)
 

@@ -106,6 +106,7 @@ def _begin() -> None:
     global _runs
     with _lock:
         _runs += 1
+        # One proxy for all runs: whose print it is, the context variable says.
         if sys.stdout is not None and not isinstance(sys.stdout, _Proxy):
             sys.stdout = _Proxy(sys.stdout)
 
@@ -114,5 +115,6 @@ def _end() -> None:
     global _runs
     with _lock:
         _runs -= 1
+        # Whoever has put another stream there meanwhile keeps it.
         if _runs == 0 and isinstance(sys.stdout, _Proxy):
             sys.stdout = sys.stdout.below

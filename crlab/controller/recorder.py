@@ -196,6 +196,7 @@ class EventRecorder:
             self._news.notify_all()
 
     def _is_due_locked(self) -> bool:
+        assert self._lock.locked()
         return bool(self._backlog) and self._backlog[0].due_at <= self._clock.monotonic()
 
     def _take(self) -> _Pending | None:
@@ -215,6 +216,7 @@ class EventRecorder:
                 return
             pending.due_at = self._clock.monotonic() + RETRY_SECONDS
             with self._lock:
+                # To the front again: an object's Events are written in their order.
                 self._backlog.appendleft(pending)
         except CrlabError as error:
             self._gave_up(pending, error)
@@ -229,7 +231,7 @@ class EventRecorder:
                 self._client.patch("events", event["metadata"]["name"], patch, **options)
                 return
             except NotFound:
-                pass  # it expired: write it anew
+                pass  # it expired: write it again
         try:
             self._client.create("events", event, **options)
         except AlreadyExists:

@@ -119,6 +119,8 @@ class Runner:
                     result = checked_result(self._reconcile(request, context))
                 except BaseException as raised:  # noqa: BLE001 - no user code ends a worker
                     error = raised
+                # A thread that the reconcile began may still hold the context: its calls would go
+                # into a record that is closed.
                 context.end("it has returned")
                 duration = env.clock.monotonic() - started
                 if printed.lines:
@@ -141,10 +143,15 @@ class Runner:
                     },
                 )
             finally:
+                # After `_settle`: what is added while a key is in processing only marks it, and
+                # `done` queues it once. In `finally`: a key that is not given back never runs
+                # again.
                 if not dry_run:
                     queue.done(key)
+        # After `done`: this may log, and a slow handler of logging must not hold the key back.
         self._tell(key, error, outcome, dry_run=dry_run)
         with self._lock:
+            # The number and the place in the history go together: several workers come here.
             self.runs += 1
             self.errors += error is not None and not dry_run
             record = StepRecord(
@@ -264,4 +271,6 @@ class Runner:
 
 
 def _is_main_thread() -> bool:
+    # Python delivers Ctrl-C to the main thread only: in any other a KeyboardInterrupt was raised
+    # by the user's code, and is an error like the rest.
     return threading.current_thread() is threading.main_thread()

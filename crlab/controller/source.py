@@ -112,6 +112,7 @@ class Sources:
     @property
     def has_synced(self) -> bool:
         """Whether every handler has been offered the first list."""
+        # While `register` is under way, those still to come have not synced.
         if not self._has_synced:
             self._has_synced = len(self._registrations) == len(self._pairs) and all(
                 each.has_synced for each in self._registrations
@@ -138,6 +139,7 @@ class Sources:
 
     def _put(self, request: Request, trigger: Trigger, event: Event) -> None:
         if isinstance(self._queue, PriorityQueue):
+            # As controller-runtime: what a start or a resync brings must not hold up real changes.
             is_quiet = trigger.reason == "resync" or (event.is_initial and event.old is None)
             priority = LOW_PRIORITY if is_quiet else 0
             self._queue.add(request.key, trigger=trigger, priority=priority)

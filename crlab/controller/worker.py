@@ -46,12 +46,15 @@ class Worker:
     def step(self, limit: int) -> int:
         """Take one key through its reconcile; 0 if none is ready."""
         del limit  # one key at a time, so that a stop is noticed between two
+        # A reconcile that waits under a manual driver moves the stages, and this one is among
+        # them: its run must not begin another inside itself.
         if self._is_busy or not self._pool.is_ready_to_work():
             return 0
         key = self._controller.take_for_worker()
         if key is None:
             return 0
         self._is_busy = True
+        # The time first: the watchdog takes a worker that has a key for one whose time runs.
         self.started_at = self._controller.clock.monotonic()
         self.key = key
         try:

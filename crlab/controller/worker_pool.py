@@ -79,11 +79,13 @@ class WorkerPool:
             self.nudge = wake
 
     def _begin_locked(self) -> None:
+        assert self._lock.locked()
         if self.is_running:
             raise AlreadyStarted(f"controller {self._controller.name} is running already")
         self.is_running, self.is_stopping, self.is_paused = True, False, False
 
     def _add_worker_locked(self) -> None:
+        assert self._lock.locked()
         worker = Worker(self._controller, self, self._numbers)
         self._numbers += 1
         self._slots.append(worker)
@@ -115,6 +117,7 @@ class WorkerPool:
 
     def resume(self) -> None:
         """Let workers take keys again."""
+        # The flag before the wake: a worker looks at it as soon as it is woken.
         self.is_paused = False
         for worker in list(self._slots):
             worker.wake()
@@ -126,6 +129,7 @@ class WorkerPool:
             self.is_running = False
             self.is_stopping = True
             handles, self._slots = list(self._handles), []
+        # Outside the lock: `stop` wakes the stage, and that takes the queue's lock and `_idle`.
         for handle in handles:
             handle.stop()
 
@@ -151,6 +155,7 @@ class WorkerPool:
                     marked.append(worker)
                     if self.is_running:
                         self._add_worker_locked()
+        # Outside the lock: `failed` logs, and a handler of logging may wait.
         for worker in marked:
             if worker.handle is not None:
                 worker.handle.stop()
@@ -172,6 +177,8 @@ class WorkerPool:
             for worker in list(self._slots)
             if worker.key is not None
         ]
+        # Never 0: the clock is read again in `is_over`, and what is not quite over then must not
+        # make the thread spin.
         return max(0.001, min(left, default=self._timeout_seconds))
 
     @property

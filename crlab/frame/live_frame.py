@@ -148,11 +148,13 @@ class LiveFrame:
         note_read(self)
         self._learn()
         state = self._state() if self._state is not None else ""
+        # Without the lock: most reads find nothing new, and must not wait for one that does.
         frame = self._frame
         if frame is not None and self._is_current(frame) and self._pristine[3]["state"] == state:
             return frame
         try:
             with self._lock, unread():
+                # Looked at again: another thread may have made it while this one waited.
                 frame = self._frame
                 if frame is None or self._indexer.generation != self._generation or self._is_recast:
                     self._frame = self._refreshed()
@@ -188,6 +190,7 @@ class LiveFrame:
 
     def _mark(self, keys: Iterable[str] | None) -> None:
         generation = self._indexer.generation  # the writer's: nothing changes while we run
+        # Not `_lock`, which is held while a frame is built: the store's writer never waits for it.
         with self._dirty_lock:
             self._notified_generation = generation
             if keys is None:
@@ -203,7 +206,7 @@ class LiveFrame:
         return is_same and self._is_pristine(frame)
 
     def _hold(self, columns: Sequence[Column]) -> None:
-        """Begin anew with other columns."""
+        """Start again with other columns."""
         self._slots = Slots(columns)
         self._reader = RowReader(columns, self._failing)
 
@@ -281,15 +284,21 @@ class LiveFrame:
         for _ in range(_TRIES):
             with self._dirty_lock:
                 if self._is_all_dirty:
+                    # Before the read: a change meanwhile marks itself again, and is at worst read
+                    # twice.
                     self._is_all_dirty = False
                     self._dirty.clear()
                     return self._indexer.read(None), True
+                # Kept over the tries: what was taken from `_dirty` is not marked again.
                 keys |= self._dirty
                 self._dirty = set()
                 told = self._notified_generation
             snapshot = self._indexer.read(keys)
+            # As told: every change up to it has marked its keys. As in the last frame: there was
+            # none since, whatever is told meanwhile.
             if snapshot.generation in (told, self._generation):
                 return snapshot, False
+        # The writer never paused: the whole store is right at any moment.
         return self._indexer.read(None), True
 
     def _found_new_fields(self, objects: Iterable[KubeObject | None]) -> bool:

@@ -1,6 +1,6 @@
 """One step of the pipeline, as a person reads it: what happened, and the rule behind it.
 
-From: the trace records one unit of work left. To: `Lab.step`.
+From: the trace records of one unit of work. To: `Lab.step`.
 
 Thread: immutable; any.
 """

@@ -153,6 +153,8 @@ class FakeClock:
             return condition.wait()
         if timeout_seconds <= 0:
             return False
+        # The caller holds the condition, and `advance` takes it before it notifies: so nothing is
+        # lost between the entry and the wait.
         token = next(self._order)
         due = self._elapsed + timeout_seconds
         with self._lock:
@@ -173,12 +175,15 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move time on by `seconds`; run due callbacks in order and wake due waiters."""
         target = self._elapsed + seconds
+        # One by one and without the lock: a callback may schedule another that is due too.
         while (timer := self._pop_due(target)) is not None:
             if not timer.is_cancelled:
                 timer.callback()
         with self._lock:
             self._elapsed = target
             due = [cond for at, cond in self._waiting.values() if at <= target]
+        # Outside `_lock`: a waiter takes it with its condition held (in `wait`); to take them in
+        # the other order here would be a deadlock.
         for condition in due:
             with condition:
                 condition.notify_all()

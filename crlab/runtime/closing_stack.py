@@ -4,7 +4,7 @@ Guarantees:
   1. Every part gets its turn: the lowest rank first, in it the newest; a closer that raises
      keeps no other from its own, and its failure is told after all had theirs.
   2. An interrupt (whatever is no `Exception`) ends the waiting at once. The part it met and
-     those behind it stay, and the next `close` begins there; a closer must bear being called
+     those behind it stay, and the next `close` begins there; a closer must allow being called
      again after it was cut short. What had its turn gets no second one.
   3. A part that comes after everything was closed is refused, so that nothing is left over.
   4. A forked child forgets its parent's parts and touches none.
@@ -127,13 +127,16 @@ class ClosingStack:
         return abandoned
 
     def _close(self) -> None:
+        # All are asked to end before any is waited for: they end side by side.
         for part in self._in_order():
             if part.stop is not None and part.born == fork.generation():
                 self._call(part, part.stop)
+        # Sorted again each time: a closer may add or remove parts.
         while parts := self._in_order():
             part = parts[0]
             if part.born == fork.generation():
                 self._abandoned += self._call(part, part.closer)
+            # After its turn: one that an interrupt cut short keeps its place.
             self._drop(part)
         with self._lock:
             self.is_closed = not self._parts

@@ -99,6 +99,8 @@ class StageHandle:
     def _loop(self) -> None:
         stage = self.stage
         while not self.is_stopping:
+            # `stop` may come between this look and the wait: its wake is not lost, since a stage
+            # keeps it for the next wait, or never waits for long.
             if stage.step(BATCH) == 0 and not self.is_stopping:
                 stage.wait()
 
@@ -142,6 +144,7 @@ class ThreadDriver:
     ) -> StageHandle:
         handle = StageHandle(stage, on_error)
         with self._lock:
+            # One that another thread has added may not be alive yet, but nobody has stopped it.
             alive = [each for each in self._handles if each.is_alive or not each.is_stopping]
             self._handles = [*alive, handle]
         try:
@@ -196,6 +199,7 @@ class ManualDriver:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock
         self.steps = 0
+        # Reentrant: a reconcile that waits steps the driver that runs it.
         self._turn = threading.RLock()
         self._handles: list[StageHandle] = []
 
@@ -220,6 +224,7 @@ class ManualDriver:
         """Perform one unit of the first stage that has work; None if nothing moves."""
         # A dry run or a live expression that waits moves others: theirs is real, and not its.
         with self._turn, dry_run(False), unread():
+            # A copy: a step may add stages.
             for handle in list(self._handles):
                 if handle.is_stopping or (only is not None and not only(handle.stage)):
                     continue
@@ -257,6 +262,7 @@ class ManualDriver:
             with condition:
                 if predicate():
                     return True
+            # Outside the condition: stages notify it, and take locks of their own.
             if self.step() is not None:
                 continue
             if self.clock is None or deadline is None or deadline.is_over():

@@ -32,8 +32,8 @@ _numbers = itertools.count()
 def _forked() -> None:
     global _generation
     _generation += 1
-    for held in list(_locks):
-        held._at_fork_reinit()  # noqa: SLF001 - what threading itself calls after a fork
+    for each in list(_locks):
+        each._at_fork_reinit()  # noqa: SLF001 - what threading itself calls after a fork
     for reference in list(_told.values()):
         method = reference()
         if method is not None:
@@ -70,6 +70,15 @@ def condition() -> threading.Condition:
     made = threading.Condition()
     _locks.add(made)
     return made
+
+
+def held(condition: threading.Condition) -> bool:
+    """Whether the calling thread holds a condition; for assertions in `_locked` functions.
+
+    A plain `threading.Lock` does not know its owner: its own `locked` says only that
+    somebody has it.
+    """
+    return condition._is_owned()  # type: ignore[attr-defined,no-any-return] # noqa: SLF001 - nothing public says it
 
 
 def in_child(method: Callable[[], None]) -> None:

@@ -37,7 +37,7 @@ class SleepWatch:
         return self._counted(self._measured() - self._ahead_seconds)
 
     def notice(self) -> float:
-        """Return `slept_seconds` and begin anew."""
+        """Return `slept_seconds` and start counting again."""
         ahead = self._measured()
         gap, self._ahead_seconds = ahead - self._ahead_seconds, ahead
         return self._counted(gap)

@@ -118,6 +118,7 @@ class Teller:
         tell(area, level, text, traceback_of(error) if is_first else "")  # type: ignore[arg-type]
 
     def _kind_locked(self, name: tuple[str, ...]) -> tuple[_FailureKind, bool]:
+        assert self._lock.locked()
         now = self._clock.monotonic()
         kind = self._kinds.get(name)
         if kind is None:

@@ -150,6 +150,8 @@ class Trace:
             self._payload_bytes += payload_bytes
             if seq - self.dropped > self.max_records or payload_bytes:
                 self._trim_locked()
+        # Outside the lock: a listener may read the trace, or append to it. So two threads may tell
+        # their records in another order than that of the numbers.
         for listener in self._listeners:
             listener(record)
         return seq
@@ -197,6 +199,7 @@ class Trace:
         return self._writes.get((resource, resource_version))
 
     def _trim_locked(self) -> None:
+        assert self._lock.locked()
         while self._records and (
             len(self._records) > self.max_records or self._payload_bytes > self.max_payload_bytes
         ):
@@ -223,6 +226,7 @@ class Trace:
         """Return the records with after < seq <= until, oldest first."""
         note_read(self)
         with self._lock:
+            # The numbers have no gaps, so a record's place follows from its own.
             first = self.dropped + 1
             start = max(0, after + 1 - first)
             stop = len(self._records) if until is None else max(0, until + 1 - first)

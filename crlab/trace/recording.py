@@ -118,6 +118,8 @@ class Recorder:
         )
         try:
             self._write(self._deflater.compress(self._encoder.manifest(manifest)))
+            # Tapped before the history is read: a record between the two comes twice, and its seq
+            # tells; the other way round it would be missing.
             self._untap = trace.tap(self._tap)
             with self._wakeup:
                 known = {record.seq for record in self._queued}
@@ -155,10 +157,12 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what is queued; what cannot be written stops it (see `error`)."""
+        # A sync flush ends a block of zlib's: the file can be read to here, unfinished as it is.
         self._drain(zlib.Z_SYNC_FLUSH)
 
     def close(self) -> None:
         """Write what is left and the end; idempotent. It never raises what `error` tells."""
+        # In a forked child a thread of the parent may have held the lock, for ever.
         with self._wakeup if self._is_mine else nullcontext():
             self._is_closed = True
             if self._is_mine:
@@ -185,6 +189,8 @@ class Recorder:
     def _tap(self, record: TraceRecord) -> None:
         if not self.is_recording:
             return
+        # Not `_lock`, which is held while a disk writes: with a thread of its own to write, what
+        # appends to the trace never waits for the disk.
         with self._wakeup:
             self._queued.append(record)
             is_due = len(self._queued) >= _BATCH
@@ -213,6 +219,8 @@ class Recorder:
             if self.error is not None or self._file.closed or not self._is_mine:
                 return
             with self._wakeup:
+                # A trace numbers records under its lock but tells them after it: two threads may
+                # come here in the other order.
                 batch = sorted(self._queued, key=lambda record: record.seq)
                 self._queued = []
             try:

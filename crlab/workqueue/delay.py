@@ -71,9 +71,11 @@ class DelayedKeys(Generic[K]):
             entry.ready_at = ready_at  # its old heap entry is stale now
         else:
             return entry, False
+        # Equal times leave in the order they came; and heapq never has to compare two keys, which
+        # need have no order.
         self._pushes += 1
         heapq.heappush(self.heap, (ready_at, self._pushes, item, entry))
-        if len(self.heap) > 2 * len(self.entries) + 64:  # mostly stale: hold no dead keys
+        if len(self.heap) > 2 * len(self.entries) + 64:  # mostly stale: keep no keys that are gone
             self.heap[:] = [each for each in self.heap if self._is_live(each)]
             heapq.heapify(self.heap)
         return entry, self.heap[0][3] is entry
@@ -89,6 +91,7 @@ class DelayedKeys(Generic[K]):
 
     def pop(self, item: K) -> Delayed | None:
         """Take out one key, whenever it is due."""
+        # Its heap entry is left to go stale: to find it would be a search through the heap.
         return self.entries.pop(item, None)
 
     def first_at(self) -> float | None:
@@ -109,6 +112,8 @@ class DelayedKeys(Generic[K]):
         self.heap.clear()
 
     def _is_live(self, pushed: tuple[float, int, K, Delayed]) -> bool:
+        # By identity: a key that was taken out and delayed again has a new entry, perhaps for the
+        # same time.
         ready_at, _, item, entry = pushed
         return self.entries.get(item) is entry and entry.ready_at == ready_at
 

@@ -18,6 +18,7 @@ import heapq
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
+from crlab.runtime import fork
 from crlab.runtime.clock import Clock
 from crlab.trace.record import Trace
 from crlab.workqueue.delay import check_delay
@@ -52,6 +53,8 @@ class _PriorityLine(Generic[K]):
             self._put(item, self._place[item][1])
 
     def _put(self, item: K, order: int) -> None:
+        # A number belongs to one key, so heapq never has to compare two keys, which need have no
+        # order.
         self._place[item] = place = (-self._priority_of(item), order)
         heapq.heappush(self._heap, (*place, item))
 
@@ -123,6 +126,7 @@ class PriorityQueue(RateLimitingQueue[K]):
             self._merge_priority_locked(item, priority)
             absorbed = self._delayed.pop(item)
             self._add_locked(item, trigger, None)
+            # One run now stands for both: it is told the reasons of the delayed one too.
             if absorbed is not None:
                 for held, causes in absorbed.reasons():
                     self._add_locked(item, held, causes)
@@ -149,6 +153,7 @@ class PriorityQueue(RateLimitingQueue[K]):
             if priority is None:
                 priority = self._running.get(item, 0)
             if delay_seconds <= 0:
+                # `add` takes the lock once more: it is reentrant.
                 self.add(item, trigger=trigger, priority=priority)
                 return
             self._merge_priority_locked(item, priority)
@@ -161,6 +166,7 @@ class PriorityQueue(RateLimitingQueue[K]):
         self, item: K, *, trigger: Trigger | None = None, priority: int | None = None
     ) -> float:
         """Add `item` after the limiter's delay, which counts a failure; return the delay."""
+        # Before the lock: a limiter may be somebody else's code.
         delay_seconds = self.limiter.when(item)
         with self._lock:
             self._metrics.rate_limited.observe(delay_seconds)
@@ -174,13 +180,16 @@ class PriorityQueue(RateLimitingQueue[K]):
             self._line.reorder(item)
 
     def _place_locked(self, item: K) -> int:
+        assert fork.held(self._ready)
         return self._line.order(item)
 
     def _rejoin_locked(self, item: K, place: frozenset[K] | int) -> None:
+        assert fork.held(self._ready)
         assert isinstance(place, int)
         self._line.insert(place, item)
 
     def _begin_locked(self, item: K) -> None:
+        # Kept during the run: a retry that names no priority comes back with the same one.
         self._running[item] = self._priorities.pop(item, 0)
         super()._begin_locked(item)
 
@@ -190,6 +199,8 @@ class PriorityQueue(RateLimitingQueue[K]):
             super().done(item)
 
     def _shut_down_locked(self) -> None:
+        assert fork.held(self._ready)
+        # Delayed keys are dropped: nothing else would ever take their priorities out.
         for item in self._delayed.entries:
             if item not in self._dirty:
                 self._priorities.pop(item, None)
