@@ -17,11 +17,12 @@ included.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from crlab.errors import ConfigError, SandboxOnly
+from crlab.errors import ConfigError, IndexerConflict, SandboxOnly
 from crlab.lab import open_lab
 from crlab.lab.factory import chosen_namespaces, shared_informer
 from crlab.lab.informer_argument import check_question, check_resource, check_sources
@@ -417,10 +418,7 @@ class Lab:
         )  # fmt: skip
         known = self._known(identity)
         if known is not None:
-            have = known.indexer.indexers()
-            known.shared.add_indexers({k: f for k, f in (indexers or {}).items() if k not in have})
-            face = known if known.columns == columns else self._face(identity, columns)
-            return face.start() if start else face
+            return self._shared(identity, known, columns, indexers, start=start)
         shared = shared_informer(
             self._parts,
             found,
@@ -439,7 +437,10 @@ class Lab:
             **options,
         )
         made = Informer(self._parts, shared, columns)
-        return self._keep_informer(identity, made, start=start)
+        kept = self._keep_informer(identity, made, start=start)
+        if kept is made:
+            return made
+        return self._shared(identity, kept, columns, indexers, start=start)
 
     def _known(self, identity: tuple[object, ...]) -> Informer | None:
         """Return what was made for the same question, unless it was stopped."""
@@ -447,19 +448,41 @@ class Lab:
             faces = self._informers.get(identity)
         return faces[0] if faces and not faces[0].shared.is_stopped else None
 
-    def _face(self, identity: tuple[object, ...], columns: Any) -> Informer:
+    def _shared(
+        self,
+        identity: tuple[object, ...],
+        known: Informer,
+        columns: Any,
+        indexers: Mapping[str, Callable[..., Any]] | None,
+        *,
+        start: bool,
+    ) -> Informer:
+        """Return what was made before, with the indices and in the columns asked for now."""
+        for name, function in (indexers or {}).items():
+            # Another thread may add the same one now; the first stays, as at any other time.
+            with contextlib.suppress(IndexerConflict):
+                known.shared.add_indexers({name: function})
+        face = known if known.columns == columns else self._face(identity, known, columns)
+        return face.start() if start else face
+
+    def _face(self, identity: tuple[object, ...], known: Informer, columns: Any) -> Informer:
         """Return the informer that shows a cache in other columns; the same ones, the same one."""
         from crlab.lab.informer import Informer
 
         with self._lock:
-            faces = self._informers[identity]
+            faces = list(self._informers.get(identity, ()))
         for each in faces:
             if each.columns == columns:
                 return each
-        made = Informer(self._parts, faces[0].shared, columns)
-        self._parts.life.adopt(made, Rank.INFORMER, f"Informer {lane_of(made.shared)}")
+        # Made outside the lock, as it may ask the server what columns there are.
+        made = Informer(self._parts, known.shared, columns)
         with self._lock:
+            faces = self._informers.setdefault(identity, [known])
+            for each in faces:
+                if each.columns == columns:  # another thread was faster
+                    return each
             faces.append(made)
+        self._parts.life.adopt(made, Rank.INFORMER, f"Informer {lane_of(made.shared)}")
         return made
 
     def _keep_informer(
@@ -472,7 +495,7 @@ class Lab:
         with self._lock:
             faces = self._informers.get(identity, [])
             if faces and not faces[0].shared.is_stopped:
-                return faces[0].start() if start else faces[0]
+                return faces[0]
             self._informers[identity] = [made]
             if faces:  # stopped, and replaced
                 informers.remove(faces[0].shared)
@@ -973,9 +996,14 @@ class Lab:
             """Say what only a sandbox has, when it is asked of something else."""
             from crlab.lab.sandbox import Sandbox
 
-            if not name.startswith("_") and hasattr(Sandbox, name):
+            # A sandbox comes here when one of its own properties raises an `AttributeError`.
+            if (
+                not name.startswith("_")
+                and hasattr(Sandbox, name)
+                and not isinstance(self, Sandbox)
+            ):
                 raise SandboxOnly(
-                    f"cannot {name}: {self!r} is not a sandbox; crlab.sandbox() opens one"
+                    f"cannot use lab.{name}: {self!r} is not a sandbox; crlab.sandbox() opens one"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

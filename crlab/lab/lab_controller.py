@@ -8,6 +8,7 @@ Thread: any; see `crlab.controller.controller`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +189,7 @@ class LabController:
         self.controller.stop()
         left = self.controller.join(self._parts.life.patience_seconds())
         self.controller.close()
-        if self.controller in self._parts.controllers:
+        with contextlib.suppress(ValueError):  # another thread may have closed it meanwhile
             self._parts.controllers.remove(self.controller)
         self._parts.life.release(self)
         return left

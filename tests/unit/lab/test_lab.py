@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -23,6 +24,7 @@ from crlab.errors import (
     UnknownColumn,
     UnknownResource,
 )
+from crlab.lab.factory import shared_informer
 from crlab.runtime.thread import StageThread
 
 
@@ -600,6 +602,55 @@ def test_other_columns_give_another_frame_over_the_same_cache(lab: crlab.Lab) ->
     assert "img" not in plain.df
     assert dressed is lab.informer("myservices", columns={"img": ".spec.image"})
     assert lab.informers == [plain]
+
+
+def test_who_asks_at_the_same_time_shares_the_cache_and_gets_what_was_asked(
+    lab: crlab.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of threads that all find no informer one makes it; the others lose no column, no index."""
+    asked: list[dict[str, Any]] = [
+        {},
+        {"columns": {"img": ".spec.image"}},
+        {"columns": {"n": ".spec.replicas"}},
+        {"indexers": {"image": lambda obj: [obj["spec"]["image"]]}},
+    ] * 2
+    all_found_none = threading.Barrier(len(asked))
+
+    def make_together(*arguments: Any, **options: Any) -> Any:
+        all_found_none.wait(10)
+        return shared_informer(*arguments, **options)
+
+    monkeypatch.setattr("crlab.lab.lab.shared_informer", make_together)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        informers = list(pool.map(lambda options: lab.informer("myservices", **options), asked))
+
+    assert informers[:4] == informers[4:]
+    assert len({informer.shared for informer in informers}) == 1
+    assert "img" in informers[1].df
+    assert "n" in informers[2].df
+    assert "image" in informers[0].indexer.indexers()
+    assert len(lab.informers) == 1
+
+
+def test_a_lab_without_a_server_of_its_own_says_what_it_lacks() -> None:
+    """The name is given as it was written, also of what is no verb."""
+    with crlab.sandbox(driver="manual") as sandbox:
+        jane = sandbox.as_user("jane")
+
+        assert not hasattr(jane, "audit_log")
+        with pytest.raises(ConfigError, match=r"cannot use lab\.audit_log: .* is not a sandbox"):
+            jane.audit_log  # noqa: B018 - reading it is the test
+
+
+def test_a_sandbox_is_never_told_that_it_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A property that fails with an AttributeError is missing, not the server."""
+    with crlab.sandbox(driver="manual") as sandbox:
+        monkeypatch.delattr(sandbox, "_faults")
+
+        with pytest.raises(AttributeError) as caught:
+            sandbox.faults  # noqa: B018 - reading it is the test
+
+        assert not isinstance(caught.value, ConfigError)
 
 
 def test_several_caches_are_waited_for_by_client_gos_name(lab: crlab.Lab) -> None:
