@@ -2,7 +2,7 @@
 
 From: the reflector. To: the processor; what a queue keeps is the subclasses' business.
 
-Thread: see `queue.py`; `_cond` guards every field.
+Thread: see `fifo.py`; `_cond` guards every field.
 Source: kubernetes/client-go:tools/cache/delta_fifo.go, the_real_fifo.go (HasSynced).
 """
 

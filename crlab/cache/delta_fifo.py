@@ -15,7 +15,7 @@ Differs from client-go: processing does not run under the lock. To keep its mean
 deltas in the hands of the processor stay here until `done`, and count as if they had been
 applied; so no deletion is missed or doubled while one is in flight.
 
-Thread: see `queue.py`; `_cond` guards every field.
+Thread: see `fifo.py`; `_cond` guards every field.
 Source: kubernetes/client-go:tools/cache/delta_fifo.go (rules 25-33).
 """
 

@@ -9,7 +9,7 @@ Guarantees:
      store is at the list's version with the last of them.
   3. What is in the hands of the processor counts as applied (see `delta_fifo.py`).
 
-Thread: see `queue.py`; `_cond` guards every field.
+Thread: see `fifo.py`; `_cond` guards every field.
 Source: kubernetes/client-go:tools/cache/the_real_fifo.go (reconcileReplacement; rule 35).
 """
 

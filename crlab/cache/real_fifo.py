@@ -14,7 +14,7 @@ Guarantees:
 Differs from client-go: popping never runs the processing under the lock, whatever the
 depth, because nothing here reads the store. The non-atomic mode is `per_item_fifo.py`.
 
-Thread: see `queue.py`; `_cond` guards every field.
+Thread: see `fifo.py`; `_cond` guards every field.
 Source: kubernetes/client-go:tools/cache/the_real_fifo.go (rules 34-40).
 """
 
