@@ -3,8 +3,8 @@
 From: `Context`. To: the client; the run's list of `Call`; the overlay.
 
 Guarantees:
-  1. A call is recorded whether it succeeds or not, with secrets masked; what it changed is
-     found on the truth.
+  1. A call that is sent is recorded whether it succeeds or not, with secrets masked; what it
+     changed is found on the truth.
   2. What a write answers is laid over the cache, except in a dry run; and what a read of
      the server answers, where the cache is behind it.
 

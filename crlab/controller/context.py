@@ -7,8 +7,8 @@ Guarantees:
      run. Whatever is done to them reaches no cache, and no server before it is written.
   2. Reads see this controller's own writes and deletions (`overlay.py`), and never an older
      state after a newer.
-  3. Every read and write is recorded as a `Call`, and every request carries the run as its
-     cause and "controller/<name>" as its actor.
+  3. Every read, and every write that is sent, is recorded as a `Call`, and every request carries
+     the run as its cause and "controller/<name>" as its actor.
   4. In a dry run every write is sent as a server-side dry run, Events too.
   5. Once the run is over (returned, timed out, stopped) the context refuses further calls:
      a run that was given up cannot write behind its successor's back.

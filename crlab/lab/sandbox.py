@@ -41,16 +41,12 @@ if TYPE_CHECKING:
 
 
 class Sandbox(Lab):
-    """A lab with an embedded API server. Made by `crlab.sandbox()`.
-
-    Attributes:
-        server: the embedded `ApiServer`.
-    """
+    """A lab with an embedded API server. Made by `crlab.sandbox()`."""
 
     def __init__(self, parts: Parts, server: ApiServer, controllers: Sequence[str] = ()) -> None:
         """Take the parts and the server, which ends with the lab; start its own controllers."""
         super().__init__(parts)
-        self.server = server
+        self._server = server
         self._faults = LabFaults(parts, self._fault_panel)  # from the first: it knows every watch
         self._builtin: BuiltinControllers | None = None
         parts.life.push("the server", server.close, rank=Rank.SERVER)
@@ -61,6 +57,11 @@ class Sandbox(Lab):
             parts.other_traces.append(self._builtin.trace)
 
     # -- its server -----------------------------------------------------------------------
+
+    @property
+    def server(self) -> ApiServer:
+        """The embedded API server, for what no verb of a lab does."""
+        return self._server
 
     def serve(self, port: int = 0) -> str:
         """Put the embedded server on a loopback socket, if it is not; return its URL.
