@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -90,6 +91,7 @@ class ReplayControl:
             if record.stage == "reflector" and record.kind in _KINDS
         ]
         self._seqs = [record.seq for record in self._records]
+        self._given: Counter[Scope] = Counter()  # how often each stream was given out
         self._informers = {
             (record.resource, scope.source): scope
             for record in recording.records
@@ -237,11 +239,15 @@ class ReplayControl:
             )
         for place in dict.fromkeys((namespace, None)):
             wanted = Scope("", place, label_selector, field_selector, metadata_only)
-            for scope, records in streams.items():
-                if replace(scope, source="") == wanted:
-                    return Replay(
-                        self, records, resource, namespace, label_selector, field_selector
-                    )
+            fitting = [scope for scope in streams if replace(scope, source="") == wanted]
+            if fitting:
+                # Several recorded informers may have watched the same: each has lists and breaks
+                # of its own, so each that asks is given another, in the order of the recording.
+                scope = min(fitting, key=self._given.__getitem__)
+                self._given[scope] += 1
+                return Replay(
+                    self, streams[scope], resource, namespace, label_selector, field_selector
+                )
         asked = Scope("", namespace, label_selector, field_selector, metadata_only)
         held = "; ".join(dict.fromkeys(map(str, streams)))
         raise ConfigError(

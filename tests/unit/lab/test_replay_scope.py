@@ -116,6 +116,24 @@ def test_every_informer_is_replayed_as_it_was(
         assert len(again.recorded_informers()) == len(asked)
 
 
+def test_informers_that_watched_the_same_namespace_keep_their_own_breaks(tmp_path: Path) -> None:
+    """One had just met a 410, the other went on: what that saw is not kept from it."""
+    with a_lab() as lab:
+        informers = [lab.informer("configmaps", **QUESTIONS[n]) for n in (1, 2)]
+        lab.settle()
+        lab.record(tmp_path / "run")
+        lab.faults.expire_watch("configmaps", times=1)
+        lab.settle()
+        lab.apply(a_map("n", "b"))
+        lab.settle()
+        recorded = [frame_of(informer) for informer in informers]
+    with crlab.replay(tmp_path / "run") as again:
+        played = [again.informer("configmaps", **QUESTIONS[n]) for n in (1, 2)]
+        again.settle()
+        assert [frame_of(informer) for informer in played] == recorded
+    assert recorded[0] != recorded[1]
+
+
 def frame_of(informer: crlab.Informer) -> dict[str, str]:
     return {obj.key: obj.resource_version for obj in informer}
 
