@@ -20,7 +20,7 @@
     │   ├─ KeyFuncError, UnknownIndex, IndexerConflict
     │   └─ SyncTimeout(unsynced)
     ├─ LifecycleError
-    │   ├─ AlreadyStarted, AlreadyStopped, NotRunning
+    │   ├─ AlreadyStarted, AlreadyStopped, NoThread
     │   └─ StopTimeout(threads)
     ├─ ReconcileError
     │   ├─ TerminalError                not retried
@@ -473,10 +473,6 @@ class AlreadyStarted(LifecycleError):
 
 class AlreadyStopped(LifecycleError):
     """It was stopped or closed and does not come back; make a new one."""
-
-
-class NotRunning(LifecycleError):
-    """It has not been started."""
 
 
 class NoThread(LifecycleError):

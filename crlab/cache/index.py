@@ -106,7 +106,3 @@ class Index:
         keys.discard(key)
         if not keys:
             del self.keys[value]
-
-    def as_dict(self) -> dict[str, list[str]]:
-        """Return value → sorted keys, values sorted."""
-        return {value: sorted(self.keys[value]) for value in sorted(self.keys)}

@@ -74,12 +74,6 @@ class ResyncPlan:
         with self._lock:
             self._plans.pop(listener, None)
 
-    def period_seconds(self, listener: Listener) -> float:
-        """Return the period a listener got; 0 is never."""
-        with self._lock:
-            plan = self._plans.get(listener)
-            return plan.seconds if plan else 0.0
-
     def should_resync(self) -> bool:
         """Work out who is due, flag them, and say whether anybody is."""
         now = self._clock.monotonic()

@@ -105,11 +105,6 @@ class Sources:
         return [informer for informer, _ in self._pairs]
 
     @property
-    def event_sources(self) -> list[EventSource]:
-        """What turns each informer's notifications into adds, in the same order."""
-        return [source for _, source in self._pairs]
-
-    @property
     def has_synced(self) -> bool:
         """Whether every handler has been offered the first list."""
         # While `register` is under way, those still to come have not synced.

@@ -122,10 +122,6 @@ class LiveExpression:
         return tuple(source.live_version() for source, _ in self._sources.values())
 
     def on_live_change(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` when a source changed; see `on_change`."""
-        return self.on_change(listener)
-
-    def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` when a source changed (quick, any thread); return the undo."""
         with self._lock:
             self._listeners = (*self._listeners, listener)

@@ -298,7 +298,7 @@ class TestRule66:
         from crlab.cache import DeletedFinalStateUnknown
 
         controller = cluster.controller(nothing)
-        source = controller.sources.event_sources[0]
+        source = controller.sources._pairs[0][1]
         source.on_delete(DeletedFinalStateUnknown("default/web", None))
         assert [t.reason for t in controller.step().triggers] == ["deleted"]
 

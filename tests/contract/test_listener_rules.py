@@ -93,7 +93,7 @@ def test_rule_50_what_becomes_of_a_requested_resync_period(default, wish, is_lat
     rig.informer.add_event_handler(resync_seconds=wish)
 
     listener = rig.informer._processor.listeners()[-1]
-    assert rig.informer._resync.period_seconds(listener) == got
+    assert rig.informer._resync._plans[listener].seconds == got
 
 
 def test_rule_51_order_is_total_per_listener():

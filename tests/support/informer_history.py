@@ -270,7 +270,8 @@ class History(RuleBasedStateMachine):
             for obj in self.informer.indexer.list():
                 for value in index.func(obj):
                     expected.setdefault(value, []).append(obj.key)
-            assert index.as_dict() == expected, name
+            held = {value: sorted(keys) for value, keys in index.keys.items()}
+            assert held == {value: sorted(keys) for value, keys in expected.items()}, name
 
     def teardown(self):
         if hasattr(self, "informer"):

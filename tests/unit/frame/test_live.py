@@ -46,7 +46,7 @@ def test_listeners_hear_of_changes_of_what_it_reads(scene):
     """A view marks itself dirty."""
     indexer, _, sizes = scene
     heard = []
-    undo = sizes.on_change(lambda: heard.append(1))
+    undo = sizes.on_live_change(lambda: heard.append(1))
     _ = sizes.value
     put(indexer, thing("b", 2))
     undo()

@@ -112,7 +112,7 @@ def test_every_read_of_a_lab_is_followed(driver: str) -> None:
         before = {name: each.value for name, each in lives.items()}
         told: set[str] = set()
         for name, each in lives.items():
-            each.on_change(lambda name=name: told.add(name))
+            each.on_live_change(lambda name=name: told.add(name))
         _Writer.write(lab)
         for name, each in lives.items():
             assert each.is_dirty, name
