@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -89,6 +90,12 @@ class _Proxy:
         return iter(self.below)
 
 
+# `print` holds no reference to the sys.stdout that it writes to (CPython 3.11): freed by one
+# thread when its run ends, it would crash another that is inside `print`. So a proxy outlives
+# its run; of the streams that notebooks and tests put there in turn, the newest few do.
+_proxies: deque[_Proxy] = deque(maxlen=16)
+
+
 @contextmanager
 def keeping_prints() -> Iterator[Printed]:
     """Keep what is printed inside the block, by this thread."""
@@ -108,7 +115,16 @@ def _begin() -> None:
         _runs += 1
         # One proxy for all runs: whose print it is, the context variable says.
         if sys.stdout is not None and not isinstance(sys.stdout, _Proxy):
-            sys.stdout = _Proxy(sys.stdout)
+            sys.stdout = _proxy_of(sys.stdout)
+
+
+def _proxy_of(stream: TextIO) -> _Proxy:
+    """Return the proxy of a stream; the same one while it is kept. Under `_lock`."""
+    for known in _proxies:
+        if known.below is stream:
+            return known
+    _proxies.append(_Proxy(stream))
+    return _proxies[-1]
 
 
 def _end() -> None:

@@ -70,32 +70,30 @@ class _Timer:
         """Nothing runs on a thread of its own."""
 
 
-class _RealTimer:
-    """Wraps `threading.Timer` so that it is a daemon and has a name."""
+class _RealTimer(threading.Timer):
+    """A timer that is a daemon, has a name, and says when its thread ends."""
 
     def __init__(
-        self, delay_seconds: float, callback: Callable[[], None], pending: set[_RealTimer]
+        self, delay_seconds: float, callback: Callable[[], None], alive: set[_RealTimer]
     ) -> None:
-        """Start; it is in `pending` from before its thread begins until that ends."""
-        self._callback = callback
-        self._pending = pending
-        self._timer = threading.Timer(max(0.0, delay_seconds), self._run)
-        self._timer.daemon = True
-        self._timer.name = "crlab-timer"
-        pending.add(self)
-        self._timer.start()
+        """Start; it is in `alive` from before its thread begins until that ends."""
+        super().__init__(max(0.0, delay_seconds), callback)
+        self.daemon = True
+        self.name = "crlab-timer"
+        self._alive = alive
+        alive.add(self)
+        self.start()
 
-    def _run(self) -> None:
-        self._pending.discard(self)
-        self._callback()
+    def run(self) -> None:
+        # Also of one that was cancelled: its thread still has to wake up and end.
+        try:
+            super().run()
+        finally:
+            self._alive.discard(self)
 
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._pending.discard(self)
-
-    def join(self, timeout_seconds: float) -> None:
-        if threading.current_thread() is not self._timer:
-            self._timer.join(timeout_seconds)
+    def join(self, timeout: float | None = None) -> None:
+        if threading.current_thread() is not self:
+            super().join(timeout)
 
 
 class RealClock:
@@ -104,7 +102,7 @@ class RealClock:
     has_wall_time = True
 
     def __init__(self) -> None:
-        self._pending: set[_RealTimer] = set()
+        self._timers: set[_RealTimer] = set()
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -116,11 +114,11 @@ class RealClock:
         return condition.wait(timeout_seconds)
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Timer:
-        return _RealTimer(at - time.monotonic(), callback, self._pending)
+        return _RealTimer(at - time.monotonic(), callback, self._timers)
 
     def close(self) -> None:
-        """Cancel what was scheduled and that nobody cancelled."""
-        for timer in list(self._pending):
+        """Cancel what is scheduled, and wait for the threads of what was cancelled."""
+        for timer in list(self._timers):
             timer.cancel()
             timer.join(1.0)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,3 +151,14 @@ def test_without_a_stdout_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert printed.lines == ()
     assert sys.stdout is None
+
+
+def test_a_print_of_another_thread_outlives_the_run_it_began_in() -> None:
+    """`print` holds no reference to the stream that it writes to: freed, it crashes Python."""
+    with keeping_prints():
+        stream = weakref.ref(sys.stdout)
+    gc.collect()
+
+    assert stream() is not None
+    with keeping_prints():
+        assert sys.stdout is stream()
