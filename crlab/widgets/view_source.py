@@ -11,6 +11,8 @@ Guarantees a source must give:
   2. `subscribe`'s callback may be called from any thread, often; it only sets a flag.
   3. Commands run on the command thread (``crlab-cmd``), one at a time; they may take as
      long as the user's reconcile does. What they raise is shown in the view.
+
+Thread: states are read on ``crlab-render`` or the caller's; commands run on ``crlab-cmd``.
 """
 
 from __future__ import annotations

@@ -26,6 +26,19 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
 
 
+def test_every_module_says_which_thread_may_use_it() -> None:
+    """Of a package the modules say it; a subcommand has the main thread, an example none."""
+    silent = {
+        module_of(path)
+        for path in MODULES
+        if "Thread" not in path.read_text()
+        and not path.name.startswith("__")
+        and path.parent.name not in ("command", "examples")
+    }
+
+    assert silent == set()
+
+
 def test_importing_crlab_loads_nothing_heavy() -> None:
     """A first cell must not wait for libraries it may never need."""
     code = f"import sys, crlab; print(sorted({HEAVY!r} & set(sys.modules)))"

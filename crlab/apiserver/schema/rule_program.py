@@ -39,6 +39,8 @@ class CompiledRule:
 
 @dataclass(slots=True)
 class Compilation:
+    """What became of one rule: its program, or what is wrong with it, and its costs."""
+
     rule: CompiledRule | None = None
     problem: str = ""
     message_problem: str = ""
