@@ -8,7 +8,6 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from crlab.apiserver.fault.fault_rule import Injection
@@ -25,16 +24,15 @@ if TYPE_CHECKING:
 class LabFaults(Faults):
     """The faults of a sandbox; see `crlab.apiserver.fault.injector.Faults` for each of them."""
 
-    def __init__(self, parts: Parts, panel: Callable[[], FaultView]) -> None:
+    def __init__(self, parts: Parts) -> None:
         server = parts.server
         assert server is not None, "only a sandbox has faults"
         super().__init__(server.fault_gate, server.core)
-        self._trace = parts.trace
-        self._panel = panel
+        self._parts = parts
         server.fault_gate.on_inject = self._noted
 
     def _noted(self, injection: Injection) -> None:
-        self._trace.append(
+        self._parts.trace.append(
             TraceStage.FAULT,
             "injected",
             resource=injection.resource,
@@ -68,7 +66,9 @@ class LabFaults(Faults):
 
     def panel(self) -> FaultView:
         """Return the fault panel with its buttons."""
-        return self._panel()
+        from crlab.lab.view import fault_view
+
+        return fault_view(self._parts, self)
 
     def __repr__(self) -> str:
         return f"LabFaults({len(self.active())} active, {len(self.journal)} injected)"

@@ -220,6 +220,9 @@ class Pace:
             return []
         held = self._held.get(informer)
         if held is None:
+            # Of an informer that was replaced nothing is kept: its cache would stay with it.
+            current = list(self._parts.informers)
+            self._held = {each: known for each, known in self._held.items() if each in current}
             held = self._held[informer] = HeldWrites(informer, self._parts.client.written)
         return [f"{lane_of(informer)}: {text}" for text in held.missing()]
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from crlab.lab.informer import Informer
     from crlab.lab.lab_controller import LabController
     from crlab.report.stress import StressReport
-    from crlab.widgets.fault import FaultView
 
 
 class Sandbox(Lab):
@@ -47,7 +46,7 @@ class Sandbox(Lab):
         """Take the parts and the server, which ends with the lab; start its own controllers."""
         super().__init__(parts)
         self._server = server
-        self._faults = LabFaults(parts, self._fault_panel)  # from the first: it knows every watch
+        self._faults = LabFaults(parts)  # from the first: it knows every watch
         self._builtin: BuiltinControllers | None = None
         parts.life.push("the server", server.close, rank=Rank.SERVER)
         if controllers:
@@ -242,11 +241,6 @@ class Sandbox(Lab):
         """What can be broken on this sandbox's server, on purpose."""
         self._parts.life.check_open("inject faults")
         return self._faults
-
-    def _fault_panel(self) -> FaultView:
-        from crlab.lab.view import fault_view
-
-        return fault_view(self._parts, self._faults)
 
     @property
     def builtin_controllers(self) -> BuiltinControllers:
